@@ -1,0 +1,75 @@
+package catalog
+
+import (
+	"context"
+
+	"weir/catalog/rawjson"
+)
+
+// Client is what the protocol says about the caller: capabilities and preferences, never identity.
+// For a modern client it is made anew from each request's _meta, for a legacy client it belongs to the session.
+type Client struct {
+	Era          Era
+	Version      string // protocol revision in use on this hop
+	Capabilities []byte // raw ClientCapabilities object, never nil
+	Info         []byte // raw Implementation object, nil when not given
+	LogLevel     string // "" when the client did not opt in to log messages
+	// Session tells apart clients that share an upstream connection: equal for calls of one legacy session or stdio client, unique otherwise.
+	Session string
+}
+
+// Notification is one notification from an upstream on its way to the caller: method and raw params, already in the caller's terms
+// (progress token mapped back). Both are valid only during the Notify call.
+type Notification struct {
+	Method string
+	Params []byte
+}
+
+// Request is a request from an upstream to the caller during a call (elicitation/create, sampling/createMessage, roots/list).
+type Request struct {
+	Method string
+	Params []byte // raw, may be nil
+}
+
+// Call is one request on its way to one upstream: a method of the specification on a resolved entry.
+type Call struct {
+	Method string // tools/call, prompts/get, resources/read, completion/complete
+	Entry  *Entry
+	// Target is the upstream's own name of the entry, or URI to read; it replaces the public one in the params.
+	Target string
+	// Message is the caller's message as scanned. Its bytes are read-only and valid until Upstream Call returns.
+	Message *rawjson.Message
+	Client  *Client
+	// Owner is an opaque key of the principal: upstream state that belongs to one caller is kept under it.
+	Owner string
+	// Notify passes progress and log messages to the caller in order, before the answer. It is never called concurrently nor after
+	// the call returned. Nil when the caller takes none.
+	Notify func(Notification)
+	// Ask passes an upstream's request to the caller and returns the raw result. Nil when this caller cannot be asked.
+	Ask func(context.Context, Request) ([]byte, error)
+	// InputRequired says that the caller takes input_required results (modern callers).
+	InputRequired bool
+}
+
+// Answer is what an upstream answered: the raw value of either the result or the error member of its response, as it was received
+// but for members that are per hop towards the upstream. Release must be called once, after the last use of Message.
+type Answer struct {
+	// Message is the upstream's response as scanned: Kind is Result or Error. Its ID is the upstream hop's and means nothing here.
+	Message *rawjson.Message
+	// Era is that of the upstream: a legacy result lacks resultType and cache hints.
+	Era     Era
+	release func()
+}
+
+// NewAnswer returns an Answer; release may be nil.
+func NewAnswer(m *rawjson.Message, era Era, release func()) *Answer {
+	return &Answer{Message: m, Era: era, release: release}
+}
+
+// Release gives the answer's buffer back. Message must not be used afterwards.
+func (a *Answer) Release() {
+	if a.release != nil {
+		a.release()
+		a.release = nil
+	}
+}

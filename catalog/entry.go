@@ -1,0 +1,83 @@
+package catalog
+
+// Kind is what an entry is.
+type Kind uint8
+
+// The kinds of entries, in the order the specification names them.
+const (
+	Tool Kind = iota
+	Prompt
+	Resource
+	Template
+	kinds
+)
+
+// String returns the singular noun of the specification: tool, prompt, resource, resource template.
+func (k Kind) String() string {
+	switch k {
+	case Tool:
+		return "tool"
+	case Prompt:
+		return "prompt"
+	case Resource:
+		return "resource"
+	default:
+		return "resource template"
+	}
+}
+
+// Era is one of the two families of MCP revisions.
+type Era uint8
+
+// Legacy is the handshake family (2024-11-05 to 2025-11-25), Modern the stateless one (2026-07-28 on).
+const (
+	Legacy Era = iota
+	Modern
+	eras
+)
+
+// String returns "legacy" or "modern".
+func (e Era) String() string {
+	if e == Modern {
+		return "modern"
+	}
+	return "legacy"
+}
+
+// Ref names an entry for people, policy, logs and metrics: "github/create_issue". Name is the upstream's own name of a tool or prompt,
+// the URI of a resource, the URI template of a template. A Ref never changes with naming rules.
+type Ref struct{ Upstream, Name string }
+
+// String returns upstream/name.
+func (r Ref) String() string { return r.Upstream + "/" + r.Name }
+
+// Entry is one tool, prompt, resource or resource template of a snapshot. It is immutable.
+type Entry struct {
+	Kind Kind
+	Ref  Ref
+	// Name is the public name of a tool or prompt, the public URI of a resource, the public URI template of a template.
+	Name string
+	// Unlisted entries may be read but stand in no list (a ui:// resource that only a tool names).
+	Unlisted bool
+	// Headers are the tool's x-mcp-header bindings (spec 2026-07-28, streamable-http); empty for most tools.
+	Headers []HeaderParam
+	// HeadersFault is why the tool's x-mcp-header annotations are invalid, "" when they are not. A modern client over HTTP must drop such a
+	// tool, so weir leaves it out of modern lists.
+	HeadersFault string
+	// raw is the listed item per era; legacy differs only where its revisions cannot express the item.
+	raw [eras][]byte
+	// index is the dense position of the entry in its snapshot, for bitsets.
+	index int
+}
+
+// Raw returns the item as lists of era show it. Callers must not change it.
+func (e *Entry) Raw(era Era) []byte { return e.raw[era] }
+
+// Index is the dense position of the entry in its snapshot: 0 ≤ Index < Snapshot.Len().
+func (e *Entry) Index() int { return e.index }
+
+// HeaderParam binds one argument of a tool to an Mcp-Param-* header.
+type HeaderParam struct {
+	Header string   // the full header name in canonical form, "Mcp-Param-Region"
+	Path   []string // the argument's path through nested properties
+}
