@@ -38,14 +38,17 @@ type Message struct {
 	Error  Span // object
 
 	// Members of params that a gateway reads. Everything else in params is passed on unread.
-	Name          Span // tools/call, prompts/get
-	URI           Span // resources/read, resources/subscribe, notifications/resources/updated
-	Arguments     Span // tools/call, prompts/get
-	Cursor        Span // the list methods
-	Ref           Span // completion/complete; object
-	Level         Span // logging/setLevel, notifications/message
-	RequestID     Span // notifications/cancelled
-	ProgressToken Span // notifications/progress (params.progressToken, not _meta)
+	Name           Span // tools/call, prompts/get
+	URI            Span // resources/read, resources/subscribe, notifications/resources/updated
+	Arguments      Span // tools/call, prompts/get
+	Cursor         Span // the list methods
+	Ref            Span // completion/complete; object
+	Level          Span // logging/setLevel, notifications/message
+	RequestID      Span // notifications/cancelled
+	ProgressToken  Span // notifications/progress (params.progressToken, not _meta)
+	RequestState   Span // the retry after input_required; string
+	InputResponses Span // the retry after input_required; object
+	TaskID         Span // tasks/get, tasks/update, tasks/cancel, tasks/result
 
 	// Members of result that a gateway reads.
 	ResultType Span

@@ -1,0 +1,238 @@
+package rawjson
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// special marks, in the high bit of each byte of x, the bytes that end a run of plain ASCII text in a JSON string: a
+// quote, a backslash, a control character or a byte above ASCII. Only the lowest mark is exact: above it a borrow may
+// add false ones.
+func special(x uint64) uint64 {
+	quote := (x ^ ones*'"') - ones
+	slash := (x ^ ones*'\\') - ones
+	control := x - ones*' '
+	return (quote | slash | control | x) & highs
+}
+
+// plain returns the offset of the first byte at or after i that special would mark, or len(d).
+func plain(d []byte, i int) int {
+	for ; i+8 <= len(d); i += 8 {
+		if m := special(binary.LittleEndian.Uint64(d[i:])); m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+	}
+	for i < len(d) && d[i] >= ' ' && d[i] != '"' && d[i] != '\\' && d[i] < utf8.RuneSelf {
+		i++
+	}
+	return i
+}
+
+// str checks the string whose opening quote is at i.
+func (s *scanner) str(i int) int {
+	d := s.data
+	for i++; ; {
+		i = plain(d, i)
+		if i >= len(d) {
+			return s.fail(i, CodeParse, "the input ends inside a string")
+		}
+		switch c := d[i]; {
+		case c == '"':
+			return i + 1
+		case c == '\\':
+			s.odd = true
+			i = s.escape(i)
+		case c < ' ':
+			return s.fail(i, CodeParse, "a control character inside a string")
+		default:
+			s.odd = true
+			i = s.multibyte(i)
+		}
+		if i < 0 {
+			return -1
+		}
+	}
+}
+
+// multibyte checks the run of characters above ASCII at i.
+func (s *scanner) multibyte(i int) int {
+	for i < len(s.data) && s.data[i] >= utf8.RuneSelf {
+		r, n := utf8.DecodeRune(s.data[i:])
+		if r == utf8.RuneError && n == 1 {
+			return s.fail(i, CodeParse, "not UTF-8")
+		}
+		i += n
+	}
+	return i
+}
+
+// escape checks the escape whose backslash is at i.
+func (s *scanner) escape(i int) int {
+	if i+1 >= len(s.data) {
+		return s.fail(len(s.data), CodeParse, "the input ends inside a string")
+	}
+	switch s.data[i+1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return i + 2
+	case 'u':
+		if _, n := unicodeEscape(s.data[i:]); n > 0 {
+			return i + n
+		}
+		return s.fail(i, CodeParse, "an incomplete \\u escape or half of a surrogate pair")
+	}
+	return s.fail(i, CodeParse, "an unknown escape in a string")
+}
+
+// unicodeEscape reads the \u escape at the start of d, or the two that make one surrogate pair, and returns the
+// character and the bytes it took: 6 or 12, or 0 when the escape is malformed or half of a pair.
+func unicodeEscape(d []byte) (rune, int) {
+	r, ok := hex4(d)
+	if !ok {
+		return 0, 0
+	}
+	if !utf16.IsSurrogate(r) {
+		return r, 6
+	}
+	low, ok := hex4(d[6:])
+	if !ok {
+		return 0, 0
+	}
+	if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
+		return 0, 0
+	}
+	return r, 12
+}
+
+// hex4 reads \uXXXX at the start of d.
+func hex4(d []byte) (rune, bool) {
+	if len(d) < 6 || d[0] != '\\' || d[1] != 'u' {
+		return 0, false
+	}
+	var r rune
+	for _, c := range d[2:6] {
+		switch {
+		case isDigit(c):
+			c -= '0'
+		case c|0x20 >= 'a' && c|0x20 <= 'f':
+			c = c | 0x20 - 'a' + 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}
+
+// character decodes the first character of text, the inside of a checked JSON string, and returns how many bytes it took.
+func character(text []byte) (rune, int) {
+	if text[0] != '\\' {
+		return utf8.DecodeRune(text)
+	}
+	switch c := text[1]; c {
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'n':
+		return '\n', 2
+	case 'r':
+		return '\r', 2
+	case 't':
+		return '\t', 2
+	case 'u':
+		return unicodeEscape(text)
+	default:
+		return rune(c), 2
+	}
+}
+
+// appendText appends what text, the inside of a checked JSON string, stands for.
+func appendText(dst, text []byte) []byte {
+	for i := 0; i < len(text); {
+		if text[i] == '\\' {
+			r, n := character(text[i:])
+			dst = utf8.AppendRune(dst, r)
+			i += n
+			continue
+		}
+		end := i + 1
+		for end < len(text) && text[end] != '\\' {
+			end++
+		}
+		dst = append(dst, text[i:end]...)
+		i = end
+	}
+	return dst
+}
+
+// String returns the text of raw, one JSON string with its quotes and nothing around it; false when raw is anything
+// else, malformed or not UTF-8.
+func String(raw []byte) (string, bool) {
+	if len(raw) == 0 || raw[0] != '"' {
+		return "", false
+	}
+	s := scanner{data: raw}
+	if s.str(0) != len(raw) {
+		return "", false
+	}
+	text := raw[1 : len(raw)-1]
+	if !s.odd {
+		return string(text), true
+	}
+	return string(appendText(make([]byte, 0, len(text)), text)), true
+}
+
+// AppendString appends s to dst as a JSON string. It escapes what RFC 8259 section 7 requires and nothing else; bytes
+// that are not UTF-8 become U+FFFD.
+func AppendString(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	from := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && n == 1 {
+				dst = append(dst, s[from:i]...)
+				dst = append(dst, "\uFFFD"...)
+				from = i + 1
+			}
+			i += n
+			continue
+		}
+		if c < ' ' || c == '"' || c == '\\' {
+			dst = append(dst, s[from:i]...)
+			dst = appendEscape(dst, c)
+			from = i + 1
+		}
+		i++
+	}
+	dst = append(dst, s[from:]...)
+	return append(dst, '"')
+}
+
+// appendEscape appends the escape of a quote, a backslash or a control character.
+func appendEscape(dst []byte, c byte) []byte {
+	const digit = "0123456789abcdef"
+	switch c {
+	case '"', '\\':
+		return append(dst, '\\', c)
+	case '\b':
+		return append(dst, '\\', 'b')
+	case '\f':
+		return append(dst, '\\', 'f')
+	case '\n':
+		return append(dst, '\\', 'n')
+	case '\r':
+		return append(dst, '\\', 'r')
+	case '\t':
+		return append(dst, '\\', 't')
+	}
+	return append(dst, '\\', 'u', '0', '0', digit[c>>4], digit[c&15])
+}
