@@ -93,8 +93,8 @@ func appendRun(dst []byte, base int, obj []byte, run Span) []byte {
 	return append(dst, run.Of(obj)...)
 }
 
-// Compact appends src to dst without its insignificant white space. What it appends has no line break, whatever src is:
-// inside strings every byte is kept, except that a raw control character, which no accepted value has, becomes an escape. dst
+// Compact appends src to dst without its insignificant white space. Strings keep their bytes, except that a raw control
+// character, which no accepted value has, becomes an escape: what Compact appends has no line break, whatever src is. dst
 // must not overlap src.
 func Compact(dst, src []byte) []byte {
 	from := 0
@@ -118,7 +118,7 @@ func Compact(dst, src []byte) []byte {
 // compactString finds the end of the string whose quote is at i and returns it as next. src[from:i] is not copied yet.
 func compactString(dst, src []byte, from, i int) (_ []byte, newFrom, next int) {
 	for i++; ; {
-		i = plain(src, i)
+		i, _ = run(src, i)
 		if i >= len(src) {
 			return dst, from, len(src)
 		}
@@ -132,7 +132,7 @@ func compactString(dst, src []byte, from, i int) (_ []byte, newFrom, next int) {
 			dst = appendEscape(dst, c)
 			i++
 			from = i
-		default:
+		default: // a backslash before a control character or the end
 			i++
 		}
 	}

@@ -210,8 +210,8 @@ func metaField(folded []byte) (field, string) {
 // longestField is the length of io.modelcontextprotocol/clientCapabilities, the longest name that a place knows.
 const longestField = 42
 
-// identify returns the field that the key k of place p is, and its name. It reports false for a case variant of a name that p knows,
-// with the fault in s. Names are ASCII; the two characters above ASCII that fold to ASCII letters are found as well.
+// identify returns the field that the key k of place p is, and its name. It reports false for a case variant of a name
+// that p knows, with the fault in s. Names are ASCII; U+017F and U+212A, which fold to the letters s and k, are seen.
 func (s *scanner) identify(p place, k keyRef) (f field, name string, ok bool) {
 	var buf [longestField + 8]byte
 	text := k.text(s.data)
@@ -283,35 +283,35 @@ func foldASCII(buf *[longestField + 8]byte, text []byte) []byte {
 type shape uint8
 
 const (
-	anything shape = iota
-	text
-	object
-	token // a string or an integer
+	anyShape shape = iota
+	stringShape
+	objectShape
+	tokenShape // a string or an integer
 )
 
 func (f field) shape() shape {
 	switch f {
-	case fieldMethod, fieldName, fieldURI, fieldCursor, fieldLevel, fieldRequestState, fieldTaskID, fieldResultType,
-		metaProtocolVersion, metaLogLevel, metaTraceparent, metaTracestate, metaBaggage:
-		return text
+	case fieldMethod, fieldName, fieldURI, fieldCursor, fieldLevel, fieldRequestState, fieldTaskID,
+		fieldResultType, metaProtocolVersion, metaLogLevel, metaTraceparent, metaTracestate, metaBaggage:
+		return stringShape
 	case fieldParams, fieldError, fieldArguments, fieldRef, fieldInputResponses, fieldMeta,
 		metaClientInfo, metaClientCapabilities, metaServerInfo:
-		return object
+		return objectShape
 	case fieldRequestID, fieldProgressToken, metaProgressToken, metaSubscriptionID:
-		return token
+		return tokenShape
 	default:
-		return anything
+		return anyShape
 	}
 }
 
 // allows reports whether raw, one checked value, has the shape.
 func (sh shape) allows(raw []byte) bool {
 	switch sh {
-	case text:
+	case stringShape:
 		return raw[0] == '"'
-	case object:
+	case objectShape:
 		return raw[0] == '{'
-	case token:
+	case tokenShape:
 		return raw[0] == '"' || isInteger(raw)
 	default:
 		return true
@@ -344,11 +344,11 @@ func (f field) optional() bool {
 
 func (sh shape) String() string {
 	switch sh {
-	case text:
+	case stringShape:
 		return "a string"
-	case object:
+	case objectShape:
 		return "an object"
-	case token:
+	case tokenShape:
 		return "a string or an integer"
 	default:
 		return "a value"

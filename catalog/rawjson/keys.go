@@ -8,7 +8,7 @@ import (
 )
 
 // MaxKeys is how many keys an object may have whose keys are compared with each other. It bounds what a hostile message
-// can make the comparison allocate, to about 2 MiB per open object.
+// can make the comparison hold, to about 3 MiB per open object.
 const MaxKeys = 1 << 16
 
 const (

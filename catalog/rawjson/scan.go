@@ -136,7 +136,7 @@ func refuse(f field, raw []byte) string {
 			return `jsonrpc must be "2.0"`
 		}
 	case fieldID:
-		if !token.allows(raw) && string(raw) != "null" {
+		if !tokenShape.allows(raw) && string(raw) != "null" {
 			return "id must be a string or an integer"
 		}
 	}

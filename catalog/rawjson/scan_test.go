@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const fullRequest = ` {"jsonrpc":"2.0","id":9007199254740993,"method":"tools\/call","params":{"name":"ec\u0068o","arguments":{"a":[1,{"b":"c"}]},
- "requestState":"s","inputResponses":{},"_meta":{"progressToken":7,"io.modelcontextprotocol/protocolVersion":"2026-07-28",
+const fullRequest = ` {"jsonrpc":"2.0","id":9007199254740993,"method":"tools\/call",
+ "params":{"name":"ec\u0068o","arguments":{"a":[1,{"b":"c"}]},"requestState":"s","inputResponses":{},"_meta":{"progressToken":7,"io.modelcontextprotocol/protocolVersion":"2026-07-28",
  "io.modelcontextprotocol/clientInfo":{"name":"c"},"io.modelcontextprotocol/clientCapabilities":{},
  "io.modelcontextprotocol/logLevel":"debug","traceparent":"00-x","tracestate":"a=b","baggage":"k=v","vendor/x":1e400}}} `
 
@@ -86,102 +86,12 @@ func in(params string) string {
 
 func meta(members string) string { return in(`"_meta":{` + members + `}`) }
 
-func TestScanRefuses(t *testing.T) {
-	const call = `{"jsonrpc":"2.0","id":1,"method":"x"`
-	for _, tt := range []struct {
-		text   string
-		code   int
-		reason string // a part of it
-	}{
-		// Syntax.
-		{``, CodeParse, "ends"},
-		{` `, CodeParse, "ends"},
-		{`{`, CodeParse, "a key"},
-		{`{"a"`, CodeParse, "a colon"},
-		{`{"a":`, CodeParse, "a value"},
-		{`{"a":1`, CodeParse, "a comma"},
-		{`{"a":1,}`, CodeParse, "a key"},
-		{`{a:1}`, CodeParse, "a key"},
-		{call + `} x`, CodeParse, "after the value"},
-		{call + `}{}`, CodeParse, "after the value"},
-		{"\ufeff" + call + `}`, CodeParse, "a value"},
-		{call + `,"v":01}`, CodeParse, "a comma"},
-		{call + `,"v":+1}`, CodeParse, "a value"},
-		{call + `,"v":.5}`, CodeParse, "a value"},
-		{call + `,"v":1.}`, CodeParse, "a digit"},
-		{call + `,"v":1e}`, CodeParse, "a digit"},
-		{call + `,"v":1e+}`, CodeParse, "a digit"},
-		{call + `,"v":-}`, CodeParse, "a digit"},
-		{call + `,"v":NaN}`, CodeParse, "a value"},
-		{call + `,"v":nul}`, CodeParse, "a value"},
-		{call + `,"v":[1,]}`, CodeParse, "a value"},
-		{call + `,"v":[1 2]}`, CodeParse, "a comma"},
-		{call + `,"v":{"a" 1}}`, CodeParse, "a colon"},
-		{call + `,"v":{"a":1]}`, CodeParse, "a comma"},
-		{call + `,"v":[1}}`, CodeParse, "a comma"},
-		{call + `,"v":"` + "\n" + `"}`, CodeParse, "control"},
-		{call + `,"v":"` + "\x00" + `"}`, CodeParse, "control"},
-		{call + `,"v":"\x41"}`, CodeParse, "escape"},
-		{call + `,"v":"\u12"}`, CodeParse, "escape"},
-		{call + `,"v":"\u12G4"}`, CodeParse, "escape"},
-		{call + `,"v":"\ud800"}`, CodeParse, "surrogate"},
-		{call + `,"v":"\ud800\u0041"}`, CodeParse, "surrogate"},
-		{call + `,"v":"\udc00\ud800"}`, CodeParse, "surrogate"},
-		{call + `,"v":"` + "\xff" + `"}`, CodeParse, "UTF-8"},
-		{call + `,"v":"` + "\xc0\xaf" + `"}`, CodeParse, "UTF-8"},
-		{call + `,"v":"` + "\xed\xa0\x80" + `"}`, CodeParse, "UTF-8"},
-		{call + `,"` + "\xff" + `":1}`, CodeParse, "UTF-8"},
-		{call + `,"v":"abc`, CodeParse, "inside a string"},
-		{call + `,"v":"abc\`, CodeParse, "inside a string"},
-		// Shape.
-		{`1`, CodeInvalidRequest, "an object"},
-		{`"x"`, CodeInvalidRequest, "an object"},
-		{`[]`, CodeInvalidRequest, "batches"},
-		{` [` + call + `}]`, CodeInvalidRequest, "batches"},
-		{`{}`, CodeInvalidRequest, "jsonrpc is missing"},
-		{`{"jsonrpc":"2.0"}`, CodeInvalidRequest, "needs method"},
-		{`{"jsonrpc":"2.0","id":1}`, CodeInvalidRequest, "needs method"},
-		{`{"id":1,"method":"x"}`, CodeInvalidRequest, "jsonrpc is missing"},
-		{`{"jsonrpc":"1.0","id":1,"method":"x"}`, CodeInvalidRequest, "jsonrpc must"},
-		{`{"jsonrpc":2.0,"id":1,"method":"x"}`, CodeInvalidRequest, "jsonrpc must"},
-		{`{"jsonrpc":"2.0","id":null,"method":"x"}`, CodeInvalidRequest, "id must"},
-		{`{"jsonrpc":"2.0","id":1.0,"method":"x"}`, CodeInvalidRequest, "id must"},
-		{`{"jsonrpc":"2.0","id":1e3,"method":"x"}`, CodeInvalidRequest, "id must"},
-		{`{"jsonrpc":"2.0","id":{},"method":"x"}`, CodeInvalidRequest, "id must"},
-		{`{"jsonrpc":"2.0","id":true,"method":"x"}`, CodeInvalidRequest, "id must"},
-		{`{"jsonrpc":"2.0","id":1,"method":7}`, CodeInvalidRequest, "method in the message must be a string"},
-		{call + `,"params":[]}`, CodeInvalidRequest, "params in the message must be an object"},
-		{call + `,"params":null}`, CodeInvalidRequest, "params in the message must be an object"},
-		{call + `,"result":{}}`, CodeInvalidRequest, "only one"},
-		{call + `,"error":{}}`, CodeInvalidRequest, "only one"},
-		{`{"jsonrpc":"2.0","id":1,"result":{},"error":{}}`, CodeInvalidRequest, "only one"},
-		{`{"jsonrpc":"2.0","id":1,"result":{},"error":null}`, CodeInvalidRequest, "error in the message must be an object"},
-		{`{"jsonrpc":"2.0","id":1,"error":"x"}`, CodeInvalidRequest, "error in the message must be an object"},
-		{`{"jsonrpc":"2.0","id":1,"result":{},"params":{}}`, CodeInvalidRequest, "no params"},
-		{`{"jsonrpc":"2.0","result":{}}`, CodeInvalidRequest, "needs an id"},
-		{`{"jsonrpc":"2.0","id":null,"result":{}}`, CodeInvalidRequest, "id must"},
-		// Types.
-		{in(`"name":1`), CodeInvalidRequest, "name in params must be a string"},
-		{in(`"name":null`), CodeInvalidRequest, "name in params must be a string"},
-		{in(`"uri":{}`), CodeInvalidRequest, "uri in params must be a string"},
-		{in(`"cursor":null`), CodeInvalidRequest, "cursor in params must be a string"},
-		{in(`"level":3`), CodeInvalidRequest, "level in params must be a string"},
-		{in(`"arguments":null`), CodeInvalidRequest, "arguments in params must be an object"},
-		{in(`"arguments":"{}"`), CodeInvalidRequest, "arguments in params must be an object"},
-		{in(`"ref":"x"`), CodeInvalidRequest, "ref in params must be an object"},
-		{in(`"requestId":1.5`), CodeInvalidRequest, "requestId in params must be a string or an integer"},
-		{in(`"progressToken":null`), CodeInvalidRequest, "progressToken in params must be a string or an integer"},
-		{in(`"requestState":{}`), CodeInvalidRequest, "requestState in params must be a string"},
-		{in(`"inputResponses":[]`), CodeInvalidRequest, "inputResponses in params must be an object"},
-		{in(`"taskId":1`), CodeInvalidRequest, "taskId in params must be a string"},
-		{in(`"_meta":null`), CodeInvalidRequest, "_meta in params must be an object"},
-		{in(`"_meta":[]`), CodeInvalidRequest, "_meta in params must be an object"},
-		{meta(`"progressToken":1e2`), CodeInvalidRequest, "progressToken in _meta must be"},
-		{meta(`"io.modelcontextprotocol/protocolVersion":1`), CodeInvalidRequest, "must be a string"},
-		{meta(`"io.modelcontextprotocol/logLevel":null`), CodeInvalidRequest, "must be a string"},
-		{meta(`"io.modelcontextprotocol/clientInfo":"c"`), CodeInvalidRequest, "must be an object"},
-		{meta(`"io.modelcontextprotocol/clientCapabilities":[]`), CodeInvalidRequest, "must be an object"},
-	} {
+// refusal is a message and a part of the reason for which Scan refuses it.
+type refusal struct{ text, reason string }
+
+func checkRefusals(t *testing.T, code int, refusals []refusal) {
+	t.Helper()
+	for _, tt := range refusals {
 		m := Message{Kind: Error}
 		err := Scan(&m, []byte(tt.text))
 		var se *SyntaxError
@@ -189,8 +99,8 @@ func TestScanRefuses(t *testing.T) {
 			t.Errorf("Scan(%q) = %v, want a *SyntaxError", tt.text, err)
 			continue
 		}
-		if se.Code != tt.code || !strings.Contains(se.Reason, tt.reason) {
-			t.Errorf("Scan(%q) = %d %s, want %d …%s…", tt.text, se.Code, se.Reason, tt.code, tt.reason)
+		if se.Code != code || !strings.Contains(se.Reason, tt.reason) {
+			t.Errorf("Scan(%q) = %d %s, want %d …%s…", tt.text, se.Code, se.Reason, code, tt.reason)
 		}
 		if se.Offset < 0 || se.Offset > len(tt.text) {
 			t.Errorf("Scan(%q): offset %d", tt.text, se.Offset)
@@ -199,6 +109,108 @@ func TestScanRefuses(t *testing.T) {
 			t.Errorf("Scan(%q) left a message behind:\n%s", tt.text, diff)
 		}
 	}
+}
+
+func TestScanRefusesWhatIsNotJSON(t *testing.T) {
+	const call = `{"jsonrpc":"2.0","id":1,"method":"x"`
+	checkRefusals(t, CodeParse, []refusal{
+		{``, "ends"},
+		{` `, "ends"},
+		{`{`, "a key"},
+		{`{"a"`, "a colon"},
+		{`{"a":`, "a value"},
+		{`{"a":1`, "a comma"},
+		{`{"a":1,}`, "a key"},
+		{`{a:1}`, "a key"},
+		{call + `} x`, "after the value"},
+		{call + `}{}`, "after the value"},
+		{"\ufeff" + call + `}`, "a value"},
+		{call + `,"v":01}`, "a comma"},
+		{call + `,"v":+1}`, "a value"},
+		{call + `,"v":.5}`, "a value"},
+		{call + `,"v":1.}`, "a digit"},
+		{call + `,"v":1e}`, "a digit"},
+		{call + `,"v":1e+}`, "a digit"},
+		{call + `,"v":-}`, "a digit"},
+		{call + `,"v":NaN}`, "a value"},
+		{call + `,"v":nul}`, "a value"},
+		{call + `,"v":[1,]}`, "a value"},
+		{call + `,"v":[1 2]}`, "a comma"},
+		{call + `,"v":{"a" 1}}`, "a colon"},
+		{call + `,"v":{"a":1]}`, "a comma"},
+		{call + `,"v":[1}}`, "a comma"},
+		{call + `,"v":"` + "\n" + `"}`, "control"},
+		{call + `,"v":"` + "\x00" + `"}`, "control"},
+		{call + `,"v":"\x41"}`, "escape"},
+		{call + `,"v":"\u12"}`, "escape"},
+		{call + `,"v":"\u12G4"}`, "escape"},
+		{call + `,"v":"\ud800"}`, "surrogate"},
+		{call + `,"v":"\ud800\u0041"}`, "surrogate"},
+		{call + `,"v":"\udc00\ud800"}`, "surrogate"},
+		{call + `,"v":"` + "\xff" + `"}`, "UTF-8"},
+		{call + `,"v":"` + "\xc0\xaf" + `"}`, "UTF-8"},
+		{call + `,"v":"` + "\xed\xa0\x80" + `"}`, "UTF-8"},
+		{call + `,"` + "\xff" + `":1}`, "UTF-8"},
+		{call + `,"v":"abc`, "inside a string"},
+		{call + `,"v":"abc\`, "inside a string"},
+	})
+}
+
+func TestScanRefusesWhatIsNotJSONRPC(t *testing.T) {
+	const call = `{"jsonrpc":"2.0","id":1,"method":"x"`
+	checkRefusals(t, CodeInvalidRequest, []refusal{
+		{`1`, "an object"},
+		{`"x"`, "an object"},
+		{`[]`, "batches"},
+		{` [` + call + `}]`, "batches"},
+		{`{}`, "jsonrpc is missing"},
+		{`{"jsonrpc":"2.0"}`, "needs method"},
+		{`{"jsonrpc":"2.0","id":1}`, "needs method"},
+		{`{"id":1,"method":"x"}`, "jsonrpc is missing"},
+		{`{"jsonrpc":"1.0","id":1,"method":"x"}`, "jsonrpc must"},
+		{`{"jsonrpc":2.0,"id":1,"method":"x"}`, "jsonrpc must"},
+		{`{"jsonrpc":"2.0","id":null,"method":"x"}`, "id must"},
+		{`{"jsonrpc":"2.0","id":1.0,"method":"x"}`, "id must"},
+		{`{"jsonrpc":"2.0","id":1e3,"method":"x"}`, "id must"},
+		{`{"jsonrpc":"2.0","id":{},"method":"x"}`, "id must"},
+		{`{"jsonrpc":"2.0","id":true,"method":"x"}`, "id must"},
+		{`{"jsonrpc":"2.0","id":1,"method":7}`, "method in the message must be a string"},
+		{call + `,"params":[]}`, "params in the message must be an object"},
+		{call + `,"params":null}`, "params in the message must be an object"},
+		{call + `,"result":{}}`, "only one"},
+		{call + `,"error":{}}`, "only one"},
+		{`{"jsonrpc":"2.0","id":1,"result":{},"error":{}}`, "only one"},
+		{`{"jsonrpc":"2.0","id":1,"result":{},"error":null}`, "error in the message must be an object"},
+		{`{"jsonrpc":"2.0","id":1,"error":"x"}`, "error in the message must be an object"},
+		{`{"jsonrpc":"2.0","id":1,"result":{},"params":{}}`, "no params"},
+		{`{"jsonrpc":"2.0","result":{}}`, "needs an id"},
+		{`{"jsonrpc":"2.0","id":null,"result":{}}`, "id must"},
+	})
+}
+
+func TestScanRefusesWrongTypes(t *testing.T) {
+	checkRefusals(t, CodeInvalidRequest, []refusal{
+		{in(`"name":1`), "name in params must be a string"},
+		{in(`"name":null`), "name in params must be a string"},
+		{in(`"uri":{}`), "uri in params must be a string"},
+		{in(`"cursor":null`), "cursor in params must be a string"},
+		{in(`"level":3`), "level in params must be a string"},
+		{in(`"arguments":null`), "arguments in params must be an object"},
+		{in(`"arguments":"{}"`), "arguments in params must be an object"},
+		{in(`"ref":"x"`), "ref in params must be an object"},
+		{in(`"requestId":1.5`), "requestId in params must be a string or an integer"},
+		{in(`"progressToken":null`), "progressToken in params must be a string or an integer"},
+		{in(`"requestState":{}`), "requestState in params must be a string"},
+		{in(`"inputResponses":[]`), "inputResponses in params must be an object"},
+		{in(`"taskId":1`), "taskId in params must be a string"},
+		{in(`"_meta":null`), "_meta in params must be an object"},
+		{in(`"_meta":[]`), "_meta in params must be an object"},
+		{meta(`"progressToken":1e2`), "progressToken in _meta must be"},
+		{meta(`"io.modelcontextprotocol/protocolVersion":1`), "must be a string"},
+		{meta(`"io.modelcontextprotocol/logLevel":null`), "must be a string"},
+		{meta(`"io.modelcontextprotocol/clientInfo":"c"`), "must be an object"},
+		{meta(`"io.modelcontextprotocol/clientCapabilities":[]`), "must be an object"},
+	})
 }
 
 func TestScanErrBatch(t *testing.T) {
@@ -324,8 +336,11 @@ func sameAsEncodingJSON(t *testing.T, m *Message) {
 		ID     raw
 		Method raw
 		Params struct {
-			Name, URI, Arguments, Cursor, Ref, Level, RequestID, ProgressToken, RequestState, InputResponses, TaskID raw
-			Meta                                                                                                     map[string]raw `json:"_meta"`
+			Name, URI, Arguments, Cursor, Ref, Level, RequestID, ProgressToken raw
+
+			RequestState, InputResponses, TaskID raw
+
+			Meta map[string]raw `json:"_meta"`
 		}
 	}
 	if err := json.Unmarshal(m.Data, &got); err != nil {

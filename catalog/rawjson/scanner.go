@@ -22,6 +22,9 @@ type scanner struct {
 	spans  [fieldCount]Span
 }
 
+// fail is not inlined, so that the text of faults stays out of the fast paths; so is unexpected.
+//
+//go:noinline
 func (s *scanner) fail(at, code int, reason string) int {
 	if s.err == nil {
 		s.err = &SyntaxError{Offset: at, Code: code, Reason: reason}
@@ -30,6 +33,8 @@ func (s *scanner) fail(at, code int, reason string) int {
 }
 
 // unexpected is the syntax fault at i: the end of the input or a byte that cannot stand there.
+//
+//go:noinline
 func (s *scanner) unexpected(i int, want string) int {
 	if i >= len(s.data) {
 		return s.fail(len(s.data), CodeParse, "the input ends where "+want+" should be")
@@ -180,8 +185,10 @@ func (s *scanner) key(i, level int) int {
 
 // colon checks the colon that follows a key ending at i and returns the offset of the value.
 func (s *scanner) colon(i int) int {
-	if i = s.space(i); i >= len(s.data) || s.data[i] != ':' {
-		return s.unexpected(i, "a colon")
+	if i >= len(s.data) || s.data[i] != ':' {
+		if i = s.space(i); i >= len(s.data) || s.data[i] != ':' {
+			return s.unexpected(i, "a colon")
+		}
 	}
 	return s.space(i + 1)
 }

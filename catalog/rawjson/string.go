@@ -12,65 +12,89 @@ const (
 	highs = 0x8080808080808080
 )
 
-// special marks, in the high bit of each byte of x, the bytes that end a run of plain ASCII text in a JSON string: a
-// quote, a backslash, a control character or a byte above ASCII. Only the lowest mark is exact: above it a borrow may
-// add false ones.
+// special marks, in the high bit of each byte of x, the bytes that end a run of text in a JSON string: a quote, a
+// backslash or a control character. Only the lowest mark is exact: above it a borrow may add false ones.
 func special(x uint64) uint64 {
 	quote := (x ^ ones*'"') - ones
 	slash := (x ^ ones*'\\') - ones
 	control := x - ones*' '
-	return (quote | slash | control | x) & highs
+	return (quote | slash | control) &^ x & highs
 }
 
-// plain returns the offset of the first byte at or after i that special would mark, or len(d).
-func plain(d []byte, i int) int {
+// below keeps the bytes of x under the lowest mark of m.
+func below(x, m uint64) uint64 { return x & (m&-m - 1) }
+
+// run returns the offset of the first byte at or after i that special would mark, or len(d), and in the high bits of
+// high whether a byte above ASCII stands before it.
+func run(d []byte, i int) (end int, high uint64) {
 	for ; i+8 <= len(d); i += 8 {
-		if m := special(binary.LittleEndian.Uint64(d[i:])); m != 0 {
-			return i + bits.TrailingZeros64(m)>>3
+		x := binary.LittleEndian.Uint64(d[i:])
+		if m := special(x); m != 0 {
+			return i + bits.TrailingZeros64(m)>>3, (high | below(x, m)) & highs
 		}
+		high |= x
 	}
-	for i < len(d) && d[i] >= ' ' && d[i] != '"' && d[i] != '\\' && d[i] < utf8.RuneSelf {
+	for i < len(d) && d[i] >= ' ' && d[i] != '"' && d[i] != '\\' {
+		high |= uint64(d[i])
 		i++
 	}
-	return i
+	return i, high & highs
 }
 
-// str checks the string whose opening quote is at i.
+// str checks the string whose opening quote is at i. Most strings are keys and words that end in the first eight bytes.
 func (s *scanner) str(i int) int {
-	d := s.data
-	for i++; ; {
-		i = plain(d, i)
-		if i >= len(d) {
-			return s.fail(i, CodeParse, "the input ends inside a string")
+	if i+9 <= len(s.data) {
+		x := binary.LittleEndian.Uint64(s.data[i+1:])
+		if m := special(x); m != 0 && below(x, m)&highs == 0 {
+			if bit := bits.TrailingZeros64(m) &^ 7; byte(x>>bit) == '"' {
+				return i + 2 + bit>>3
+			}
 		}
-		switch c := d[i]; {
+	}
+	return s.longStr(i + 1)
+}
+
+// longStr checks the string whose text starts at i. UTF-8 is checked once, at the end, and only where it can be wrong.
+func (s *scanner) longStr(i int) int {
+	d := s.data
+	var high uint64
+	for start := i; ; {
+		end, h := run(d, i)
+		high |= h
+		if end >= len(d) {
+			return s.fail(len(d), CodeParse, "the input ends inside a string")
+		}
+		switch c := d[end]; {
 		case c == '"':
-			return i + 1
+			if high != 0 {
+				s.odd = true
+				return s.utf8(start, end)
+			}
+			return end + 1
 		case c == '\\':
 			s.odd = true
-			i = s.escape(i)
-		case c < ' ':
-			return s.fail(i, CodeParse, "a control character inside a string")
+			if i = s.escape(end); i < 0 {
+				return -1
+			}
 		default:
-			s.odd = true
-			i = s.multibyte(i)
-		}
-		if i < 0 {
-			return -1
+			return s.fail(end, CodeParse, "a control character inside a string")
 		}
 	}
 }
 
-// multibyte checks the run of characters above ASCII at i.
-func (s *scanner) multibyte(i int) int {
-	for i < len(s.data) && s.data[i] >= utf8.RuneSelf {
-		r, n := utf8.DecodeRune(s.data[i:])
-		if r == utf8.RuneError && n == 1 {
-			return s.fail(i, CodeParse, "not UTF-8")
-		}
-		i += n
+// utf8 checks that the text of the string between start and its closing quote at end is UTF-8.
+func (s *scanner) utf8(start, end int) int {
+	text := s.data[start:end]
+	if utf8.Valid(text) {
+		return end + 1
 	}
-	return i
+	for {
+		r, n := utf8.DecodeRune(text)
+		if r == utf8.RuneError && n == 1 {
+			return s.fail(end-len(text), CodeParse, "not UTF-8")
+		}
+		text = text[n:]
+	}
 }
 
 // escape checks the escape whose backslash is at i.

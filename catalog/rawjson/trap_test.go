@@ -14,6 +14,7 @@ import (
 
 // Each message calls one tool for a reader that takes the first of equal keys and another for encoding/json.
 func TestTrap4_2_1_DuplicateAndCaseVariantKeysAreRefused(t *testing.T) {
+	const echo = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}`
 	for _, tt := range []struct {
 		name, text string
 		path       string // where gjson looks
@@ -22,14 +23,15 @@ func TestTrap4_2_1_DuplicateAndCaseVariantKeysAreRefused(t *testing.T) {
 		{"upper-case name", in(`"name":"echo","NAME":"secret"`), "params.name"},
 		{"escaped duplicate", in(`"name":"echo","na\u006de":"secret"`), "params.name"},
 		{"escaped variant", in(`"name":"echo","\u004eame":"secret"`), "params.name"},
-		{"second params", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"},"params":{"name":"secret"}}`, "params.name"},
-		{"Params", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"},"Params":{"name":"secret"}}`, "params.name"},
-		{"params with a long s", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"},"param` + "\u017f" + `":{"name":"secret"}}`, "params.name"},
+		{"second params", echo + `,"params":{"name":"secret"}}`, "params.name"},
+		{"Params", echo + `,"Params":{"name":"secret"}}`, "params.name"},
+		{"params with a long s", echo + `,"param` + "\u017f" + `":{"name":"secret"}}`, "params.name"},
 		{"second method", `{"jsonrpc":"2.0","id":1,"method":"echo","method":"secret"}`, "method"},
 		{"Method", `{"jsonrpc":"2.0","id":1,"method":"echo","Method":"secret"}`, "method"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if first, executed := gjson.Get(tt.text, tt.path).String(), executedByGo(t, tt.text); first != "echo" || executed != "secret" {
+			first, executed := gjson.Get(tt.text, tt.path).String(), executedByGo(t, tt.text)
+			if first != "echo" || executed != "secret" {
 				t.Fatalf("not an attack: gjson reads %q, encoding/json executes %q", first, executed)
 			}
 			refused(t, tt.text)
@@ -59,7 +61,8 @@ func refused(t *testing.T, text string) {
 	t.Helper()
 	var m Message
 	var se *SyntaxError
-	if err := Scan(&m, []byte(text)); !errors.As(err, &se) || se.Code != CodeInvalidRequest || !strings.Contains(se.Reason, "only in case") {
+	err := Scan(&m, []byte(text))
+	if !errors.As(err, &se) || se.Code != CodeInvalidRequest || !strings.Contains(se.Reason, "only in case") {
 		t.Errorf("Scan(%s) = %v, want a refusal for its keys", text, err)
 	}
 }
@@ -119,7 +122,8 @@ func TestTrap4_2_1_DuplicatesOfUnknownKeysAreRefused(t *testing.T) {
 		`{"jsonrpc":"2.0","id":1,"result":{"_meta":{"v":1,"v":2}}}`,
 		in(`"v":1,"v":2`), in(`"v":1,"V":2`), in(`"ä":1,"Ä":2`), in(`"ä":1,"\u00c4":2`), in("\"to\u212aen\":1,\"token\":2"),
 		in(`"ref":{"v":1,"v":2}`), meta(`"v":1,"v":2`), meta(`"":1,"":2`),
-		in(many(`"KEY7":1`)), in(many(`"key\u0037":1`)), in(many(`"\u212aey199":1`)), meta(many(`"key150":1`)), meta(many(`"k\u0065y3":1`)),
+		in(many(`"KEY7":1`)), in(many(`"key\u0037":1`)), in(many(`"\u212aey199":1`)),
+		meta(many(`"key150":1`)), meta(many(`"k\u0065y3":1`)),
 	} {
 		refused(t, text)
 	}
@@ -178,7 +182,9 @@ func TestTrap4_2_2_DeepNestingCostsNoStack(t *testing.T) {
 	const size = 8 << 20
 	for _, unit := range []string{`[`, `{"a":`, `[{"a":`, "[ \n", `[1,`} {
 		deep := strings.Repeat(unit, size/len(unit))
-		for _, text := range []string{deep, in(`"arguments":{"a":` + deep), `{"jsonrpc":"2.0","id":1,"result":` + deep, in(`"_meta":{"a":` + deep)} {
+		for _, text := range []string{
+			deep, in(`"arguments":{"a":` + deep), `{"jsonrpc":"2.0","id":1,"result":` + deep, in(`"_meta":{"a":` + deep),
+		} {
 			var m Message
 			if err := Scan(&m, []byte(text)); err == nil {
 				t.Errorf("Scan accepts %.40s…", text)
@@ -227,7 +233,8 @@ func TestTrap4_2_2_DepthLimit(t *testing.T) {
 		wrap  string
 		level int // how many containers stand around %s
 	}{
-		{in(`"arguments":%s`), 2}, {in(`"_meta":{"x":%s}`), 3}, {in(`"ref":{"x":%s}`), 3}, {`{"jsonrpc":"2.0","id":1,"result":%s}`, 1},
+		{in(`"arguments":%s`), 2}, {in(`"_meta":{"x":%s}`), 3}, {in(`"ref":{"x":%s}`), 3},
+		{`{"jsonrpc":"2.0","id":1,"result":%s}`, 1},
 		{`{"jsonrpc":"2.0","id":1,"result":{"_meta":{"x":%s}}}`, 3}, {`{"jsonrpc":"2.0","method":"x","x":%s}`, 1},
 	} {
 		scanned(t, fmt.Sprintf(tt.wrap, object(MaxDepth-tt.level)))

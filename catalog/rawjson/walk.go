@@ -16,9 +16,10 @@ func Valid(data []byte) error {
 }
 
 // Fields returns the spans, in obj, of the values that the named members of the object obj have, in the order of names;
-// absent members have the zero Span. names are ASCII. obj need not have been accepted before: it is checked as by [Valid]. It is an error
-// when obj is not an object, when two of its keys are equal, or when a key differs from one of names only in case
-// (by the folding of encoding/json). Objects inside its members are not looked at. The error is a *SyntaxError.
+// absent members have the zero Span. names are ASCII. obj need not have been accepted before: it is checked as by [Valid].
+// It is an error when obj is not an object, when two of its keys are equal, when a key differs from one of names only in
+// case (by the folding of encoding/json), and when it has more than MaxKeys keys. Objects inside its members are not
+// looked at. The error is a *SyntaxError.
 func Fields(obj []byte, names ...string) ([]Span, error) {
 	s := scanner{data: obj}
 	if !s.fits() {
@@ -66,8 +67,8 @@ func (k keyRef) compare(data []byte, name string) (same, folds bool) {
 }
 
 // Members calls f for each member of the object obj in order, until f returns false. key is unescaped and valid only
-// during the call; member spans key and value, value the value alone, both in obj. obj is checked as by [Valid] as far as the walk
-// goes; keys are not compared, so a caller that decides by key uses [Fields] or [UniqueKeys]. The error is a
+// during the call; member spans key and value, value the value alone, both in obj. obj is checked as by [Valid] as far
+// as the walk goes. Keys are not compared, so a caller that decides by key uses [Fields] or [UniqueKeys]. The error is a
 // *SyntaxError; members before the fault have been handed to f by then.
 func Members(obj []byte, f func(key []byte, member, value Span) bool) error {
 	s := scanner{data: obj}
