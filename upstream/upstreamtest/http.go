@@ -123,6 +123,7 @@ func (s *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ch := &httpChannel{w: w, cfg: &s.cfg}
+	defer ch.end()
 	if s.cfg.SSE {
 		s.serveSSE(ch, r, e, body)
 		return

@@ -31,6 +31,13 @@ func (c *httpChannel) status(code int) {
 	c.done = true
 }
 
+// end lets nothing more be written: net/http takes the writer back when its handler returns.
+func (c *httpChannel) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done = true
+}
+
 // fail answers m with an error that no script touches.
 func (c *httpChannel) fail(status int, m *message, fail *rpcError) {
 	c.mu.Lock()
@@ -152,6 +159,9 @@ func (c *httpChannel) cut() {
 func (c *httpChannel) answer(a answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.done {
+		return
+	}
 	for k, v := range a.act.Header {
 		c.w.Header().Set(k, v)
 	}
