@@ -1,0 +1,198 @@
+package config
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"weir/catalog"
+	"weir/server"
+	"weir/upstream"
+)
+
+// maxFile bounds the file's size in bytes.
+const maxFile = 1 << 20
+
+// File is the whole configuration. Sections are the Specs of the packages that use them.
+type File struct {
+	// MCPServers are the upstreams by name, in the form that MCP clients share.
+	MCPServers Upstreams `yaml:"mcpServers"`
+	// Naming is how public names are made of an upstream's name and a tool's: always prefixed, prefixed only where two upstreams share a
+	// name, or never.
+	Naming catalog.Naming `yaml:"naming"`
+	// PageSize is the number of entries on one page of a list.
+	PageSize int `yaml:"pageSize"`
+	// Log is what the gateway says about itself on standard error.
+	Log Log `yaml:"log"`
+	// Server is how the gateway listens; its keys stand at the top of the file.
+	Server server.Spec `yaml:",inline"`
+
+	// Path is the file that was read. Client says that it is a client's own and not weir's.
+	Path   string `yaml:"-"`
+	Client bool   `yaml:"-"`
+	// Warnings do not stop anything.
+	Warnings Problems `yaml:"-"`
+	// Expander resolves the references in this file's values.
+	Expander *Expander `yaml:"-"`
+}
+
+// Log is what the gateway says about itself.
+type Log struct {
+	// Level is the least important level that is written.
+	Level string `yaml:"level"`
+	// Format is auto (coloured text on a terminal, text elsewhere), text or json.
+	Format string `yaml:"format"`
+}
+
+// Upstreams keeps mcpServers in the order of the file.
+type Upstreams []Upstream
+
+// Upstream is one entry of mcpServers.
+type Upstream struct {
+	Name string
+	Spec upstream.Spec
+}
+
+// Specs returns the entries by name, and the names in order.
+func (us Upstreams) Specs() (specs map[string]upstream.Spec, order []string) {
+	specs = make(map[string]upstream.Spec, len(us))
+	for _, u := range us {
+		specs[u.Name] = u.Spec
+		order = append(order, u.Name)
+	}
+	return specs, order
+}
+
+// enum lists the values a text field may have; nil means any.
+func enum(f field) []string {
+	switch f.owner {
+	case reflect.TypeFor[upstream.Spec]():
+		switch f.key {
+		case "type":
+			return []string{"stdio", "http", "sse"}
+		case "era":
+			return []string{"auto", "legacy", "modern"}
+		}
+	case reflect.TypeFor[File]():
+		if f.key == "naming" {
+			return []string{string(catalog.Prefix), string(catalog.Conflict), string(catalog.Bare)}
+		}
+	case reflect.TypeFor[Log]():
+		switch f.key {
+		case "level":
+			return []string{"debug", "info", "warn", "error"}
+		case "format":
+			return []string{"auto", "text", "json"}
+		}
+	}
+	return nil
+}
+
+// Read reads, checks and decodes the file at path. An error of type Problems says that the file is invalid.
+func Read(path string, env Env) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	var b bytes.Buffer
+	if _, err := b.ReadFrom(&limited{f, maxFile}); err != nil {
+		return nil, fmt.Errorf("config: %s: %w", path, err)
+	}
+	return Parse(path, b.Bytes(), env)
+}
+
+// limited fails when more than n bytes are read; a configuration is a page or two of text.
+type limited struct {
+	f *os.File
+	n int
+}
+
+func (l *limited) Read(p []byte) (int, error) {
+	n, err := l.f.Read(p)
+	if l.n -= n; l.n < 0 {
+		return n, fmt.Errorf("larger than %d bytes", maxFile)
+	}
+	return n, err
+}
+
+// Parse is Read for text in memory; path names it and is what relative paths in it start from.
+func Parse(path string, data []byte, env Env) (*File, error) {
+	s := newSource(show(path, env), data)
+	root, p := parse(s)
+	if p != nil {
+		return nil, Problems{*p}
+	}
+	s.maskValues(root)
+	file := &File{Path: path, Client: isClient(path, root), Server: server.Default(), Naming: catalog.Prefix, PageSize: catalog.DefaultPageSize}
+	file.Log = Log{Level: "info", Format: "auto"}
+	e, err := newExpander(path, file.Client, env)
+	if err != nil {
+		return nil, err
+	}
+	file.Expander = e
+	r := &reader{src: s, expand: e, client: file.Client}
+	if file.Client {
+		r.clientFile(root, file)
+	} else {
+		r.structure(root, reflect.ValueOf(file).Elem(), "")
+		r.rules(root, file)
+	}
+	order := func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	}
+	slices.SortStableFunc(r.problems, order)
+	slices.SortStableFunc(r.warnings, order)
+	if len(r.problems) > 0 {
+		return nil, r.problems
+	}
+	file.Warnings = r.warnings
+	return file, nil
+}
+
+// parse picks the form by the file's name, else by its first character.
+func parse(s *source) (*node, *Problem) {
+	if !utf8.Valid(s.data) {
+		at := 0
+		for at < len(s.data) {
+			c, n := utf8.DecodeRune(s.data[at:])
+			if c == utf8.RuneError && n == 1 {
+				break
+			}
+			at += n
+		}
+		p := s.problem(span{at, at + 1}, "not UTF-8 text")
+		return nil, &p
+	}
+	switch strings.ToLower(filepath.Ext(s.name)) {
+	case ".yaml", ".yml":
+		return parseYAML(s)
+	case ".json", ".jsonc":
+		return parseJSON(s)
+	case ".toml":
+		p := s.problem(span{}, "TOML is not supported; write the servers as mcpServers in YAML or JSON")
+		return nil, &p
+	}
+	if bytes.HasPrefix(bytes.TrimSpace(s.data), []byte("{")) {
+		return parseJSON(s)
+	}
+	return parseYAML(s)
+}
+
+// show is the path as messages name it: below the working directory without it.
+func show(path string, env Env) string {
+	if rel, err := filepath.Rel(env.Dir, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
+}
+
+// ErrNone says that there is no configuration.
+var ErrNone = errors.New("config: no configuration found")

@@ -1,0 +1,56 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Env is what the surroundings say. Nothing in this package asks the process itself.
+type Env struct {
+	Lookup func(name string) (string, bool) // environment variables
+	Home   string                           // the user's home directory
+	Dir    string                           // the working directory
+}
+
+// Find returns the path of the configuration: the one given, else that of WEIR_CONFIG, else weir.yaml or weir.json in the working directory,
+// else in the user's configuration directory. ErrNone when there is none.
+func Find(given string, env Env) (string, error) {
+	if given == "" {
+		given, _ = env.Lookup("WEIR_CONFIG")
+	}
+	if given != "" {
+		if !filepath.IsAbs(given) {
+			given = filepath.Join(env.Dir, given)
+		}
+		if info, err := os.Stat(given); err != nil {
+			return "", fmt.Errorf("config: %w", err)
+		} else if info.IsDir() {
+			return "", fmt.Errorf("config: %s is a directory; name the file in it", given)
+		}
+		return given, nil
+	}
+	for _, dir := range []string{env.Dir, UserDir(env)} {
+		if dir == "" {
+			continue
+		}
+		for _, name := range []string{"weir.yaml", "weir.yml", "weir.json", "weir.jsonc"} {
+			path := filepath.Join(dir, name)
+			if info, err := os.Stat(path); err == nil && !info.IsDir() {
+				return path, nil
+			}
+		}
+	}
+	return "", ErrNone
+}
+
+// UserDir is the user's own configuration directory, $XDG_CONFIG_HOME/weir or ~/.config/weir on every system; "" without a home.
+func UserDir(env Env) string {
+	if base, ok := env.Lookup("XDG_CONFIG_HOME"); ok && filepath.IsAbs(base) {
+		return filepath.Join(base, "weir")
+	}
+	if env.Home == "" {
+		return ""
+	}
+	return filepath.Join(env.Home, ".config", "weir")
+}

@@ -1,0 +1,67 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+// FuzzParse holds that reading never panics, that an invalid file names at least one problem, and that every problem lies in the file.
+func FuzzParse(f *testing.F) {
+	paths, err := filepath.Glob("testdata/read/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range paths {
+		a, err := txtar.ParseFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(a.Files[0].Name, a.Files[0].Data)
+	}
+	f.Add("weir.yaml", []byte(whole))
+	f.Add("weir.json", []byte(strings.Repeat("[", 5000)))
+	f.Add("weir.yaml", []byte(strings.Repeat("{a: ", 500)))
+	f.Add("weir.yaml", []byte("a: &a [1,1,1]\nb: &b [*a,*a,*a]\nc: &c [*b,*b,*b]\nmcpServers: *c\n"))
+	f.Add("weir.yaml", []byte("\ufeffmcpServers:\r\n  a: {comand: \"\u2028\"}\r\n"))
+	f.Fuzz(func(t *testing.T, name string, data []byte) {
+		name = "f" + filepath.Ext(name)
+		if strings.ContainsAny(name, "/\x00") || strings.Contains(string(data), "file:") {
+			return
+		}
+		file, err := Parse(filepath.Join("/work", name), data, env(nil))
+		var ps Problems
+		switch {
+		case err == nil:
+			ps = file.Warnings
+		case !errors.As(err, &ps) || len(ps) == 0:
+			t.Fatalf("error without problems: %v", err)
+		}
+		text := strings.TrimPrefix(string(data), "\ufeff")
+		lines := strings.Split(text, "\n")
+		for _, p := range ps {
+			if p.Line < 1 || p.Line > len(lines) || p.Column < 1 || p.Column > utf8.RuneCountInString(lines[p.Line-1])+1 {
+				t.Errorf("%s lies outside of the file", p)
+			}
+			if p.Message == "" || p.File != name || strings.Count(p.Excerpt(), "\n") < 3 {
+				t.Errorf("not a full report: %q", p.Excerpt())
+			}
+		}
+	})
+}
+
+func TestFileIsBounded(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "weir.yaml")
+	if err := os.WriteFile(path, []byte("# "+strings.Repeat("x", maxFile)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(path, env(nil)); err == nil || !strings.Contains(err.Error(), "larger than") {
+		t.Errorf("Read of a file of %d bytes: %v", maxFile+2, err)
+	}
+}

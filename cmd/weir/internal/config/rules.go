@@ -1,0 +1,231 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"weir/upstream"
+)
+
+// upstreams decodes mcpServers in order.
+func (r *reader) upstreams(n *node, out *Upstreams, path string) {
+	if n.kind != object {
+		r.mismatch(n, path, "a mapping of names to servers")
+		return
+	}
+	r.duplicates(n, path)
+	for i, m := range n.members {
+		if fault := nameFault(m.key.text); fault != "" {
+			r.problem(m.key.at, "%s: the name %q %s", path, m.key.text, fault)
+		}
+		if n.member(m.key.text) != &n.members[i] {
+			continue
+		}
+		u := Upstream{Name: m.key.text}
+		r.structure(m.value, reflect.ValueOf(&u.Spec).Elem(), join(path, m.key.text))
+		*out = append(*out, u)
+	}
+}
+
+// rules checks what the form alone cannot say.
+func (r *reader) rules(root *node, file *File) {
+	servers := root.get("mcpServers")
+	if servers == nil || servers.kind == null || servers.kind == object && len(servers.members) == 0 {
+		r.warn(span{0, 0}, "no upstreams; add one under mcpServers")
+	} else {
+		r.checkUpstreams(servers, "mcpServers", file)
+	}
+	if n := root.get("listen"); n != nil && n.kind == text {
+		if listen, err := r.expand.Expand(n.text); err == nil && !isAddress(listen) {
+			r.mismatch(n, "listen", "host:port")
+		}
+	}
+	if n := root.get("path"); n != nil && n.kind == text && (!strings.HasPrefix(n.text, "/") || strings.ContainsAny(n.text, "?# ")) {
+		r.mismatch(n, "path", "a path that starts with /")
+	}
+	if n := root.get("allowedOrigins"); n != nil {
+		for i, o := range n.items {
+			if u, err := url.Parse(o.text); o.kind == text && (err != nil || u.Host == "" || u.Scheme == "" || u.Path != "") {
+				r.mismatch(o, fmt.Sprintf("allowedOrigins[%d]", i), "an origin such as https://example.com")
+			}
+		}
+	}
+}
+
+// isAddress reports whether s is a host and a port.
+func isAddress(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return false
+	}
+	n, err := strconv.Atoi(port)
+	return err == nil && n >= 0 && n <= 65535
+}
+
+// checkUpstreams checks each server, and what they share.
+func (r *reader) checkUpstreams(servers *node, path string, file *File) {
+	if servers.kind != object {
+		return
+	}
+	aliases := make(map[string]string)
+	for _, u := range file.MCPServers {
+		m := servers.member(u.Name)
+		if m == nil || m.value.kind != object {
+			continue
+		}
+		at := join(path, u.Name)
+		if strings.EqualFold(u.Name, "weir") {
+			r.problem(m.key.at, "%s: the name is kept for the gateway's own tools", at)
+		}
+		r.checkUpstream(*m, u.Spec, at)
+		r.checkAliases(m.value.get("alias"), at, aliases)
+	}
+}
+
+// checkUpstream checks one server: command or url, and what goes with each.
+func (r *reader) checkUpstream(m member, s upstream.Spec, path string) {
+	n := m.value
+	command, target := n.member("command"), n.member("url")
+	switch {
+	case command == nil && target == nil:
+		slip := misspelt(n)
+		switch {
+		case slip == nil:
+			r.problem(m.key.at, "%s: needs command (a program to start) or url", path)
+		case r.client: // where an unknown key alone is only a warning
+			r.problem(slip.at, "%s: needs command (a program to start) or url, has %q", path, slip.text)
+		}
+		return
+	case command != nil && target != nil:
+		r.problem(target.key.at, "%s: has both command and url; keep one", path)
+		return
+	case command != nil:
+		r.checkCommand(n, s, path)
+	default:
+		r.checkURL(n, target.value, s, path)
+	}
+	for _, key := range []string{"include", "exclude"} {
+		if list := n.get(key); list != nil {
+			for i, g := range list.items {
+				if g.kind == text && g.text == "" {
+					r.problem(g.at, "%s.%s[%d]: an empty pattern matches nothing", path, key, i)
+				}
+			}
+		}
+	}
+}
+
+// misspelt returns a key of n that is a slip of command or url.
+func misspelt(n *node) *node {
+	for _, m := range n.members {
+		if near := Nearest(m.key.text, keysOf(reflect.TypeFor[upstream.Spec]())); near != m.key.text && (near == "command" || near == "url") {
+			return m.key
+		}
+	}
+	return nil
+}
+
+func (r *reader) checkCommand(n *node, s upstream.Spec, path string) {
+	if c := n.get("command"); c.kind == text && strings.TrimSpace(c.text) == "" {
+		r.problem(c.at, "%s.command: is empty", path)
+	}
+	if s.Type == "http" || s.Type == "sse" {
+		r.problem(n.get("type").at, "%s.type: %s goes with url, not with command", path, s.Type)
+	}
+	r.misplaced(n, path, "command", "headers")
+	if env := n.get("env"); env != nil && env.kind == object {
+		for _, m := range env.members {
+			if m.key.text == "" || strings.ContainsAny(m.key.text, "=\x00") {
+				r.problem(m.key.at, "%s.env: %q cannot name a variable", path, m.key.text)
+			}
+		}
+	}
+}
+
+func (r *reader) checkURL(n, target *node, s upstream.Spec, path string) {
+	if target.kind == text {
+		if fault := r.urlFault(target.text); fault != "" {
+			r.problem(target.at, "%s.url: %s", path, fault)
+		}
+	}
+	if s.Type == "stdio" {
+		r.problem(n.get("type").at, "%s.type: stdio goes with command, not with url", path)
+	}
+	r.misplaced(n, path, "url", "args", "env", "envFile", "cwd")
+	if headers := n.get("headers"); headers != nil && headers.kind == object {
+		for _, m := range headers.members {
+			if !isToken(m.key.text) {
+				r.problem(m.key.at, "%s.headers: %q cannot name a header", path, m.key.text)
+			}
+			if strings.ContainsAny(m.value.text, "\r\n\x00") {
+				r.problem(m.value.at, "%s.headers.%s: a header is one line", path, m.key.text)
+			}
+		}
+	}
+}
+
+// misplaced reports keys that do not go with the way a server is reached.
+func (r *reader) misplaced(n *node, path, with string, keys ...string) {
+	for _, key := range keys {
+		m := n.member(key)
+		switch {
+		case m == nil || m.value.kind == null:
+		case r.client:
+			r.warn(m.key.at, "%s.%s does nothing beside %s", path, key, with)
+		default:
+			r.problem(m.key.at, "%s.%s does nothing beside %s; remove it", path, key, with)
+		}
+	}
+}
+
+// urlFault says what is wrong with a URL, once its references are resolved; the text never holds any of it.
+func (r *reader) urlFault(raw string) string {
+	full, err := r.expand.Expand(raw)
+	if err != nil {
+		return "" // reported with the reference
+	}
+	u, err := url.Parse(full)
+	switch {
+	case err != nil:
+		return "not a URL"
+	case u.Scheme != "http" && u.Scheme != "https":
+		return "want a URL that starts with http:// or https://"
+	case u.Host == "":
+		return "the URL names no host"
+	case u.User != nil:
+		return "a name or password in the URL ends up in logs; put it into headers"
+	case u.Fragment != "":
+		return "a URL to call has no #fragment"
+	}
+	return ""
+}
+
+// isToken reports whether s can name a header (RFC 9110, 5.6.2).
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
+		return c <= ' ' || c > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, c)
+	})
+}
+
+// checkAliases reports public names that no client would take, and those that two entries want. seen maps a name to where it was given.
+func (r *reader) checkAliases(n *node, path string, seen map[string]string) {
+	if n == nil || n.kind != object {
+		return
+	}
+	for _, m := range n.members {
+		name, at := m.value.text, path+".alias."+m.key.text
+		switch {
+		case m.value.kind != text:
+		case len(name) > 50 || name == "" || strings.ContainsFunc(name, func(c rune) bool { return !isNameChar(c) || c == '.' }):
+			r.problem(m.value.at, "%s: want up to 50 letters, digits, _ and -, got %q", at, name)
+		case seen[name] != "":
+			r.problem(m.value.at, "%s: the name %q is already given to %s", at, name, seen[name])
+		default:
+			seen[name] = at
+		}
+	}
+}
