@@ -58,6 +58,7 @@ const (
 	fieldTaskID
 
 	fieldResultType
+	fieldIsError
 
 	fieldMeta
 	metaProtocolVersion
@@ -177,6 +178,8 @@ func resultField(folded []byte) (field, string) {
 		return fieldMeta, "_meta"
 	case "resulttype":
 		return fieldResultType, "resultType"
+	case "iserror":
+		return fieldIsError, "isError"
 	}
 	return unknown, ""
 }
@@ -341,6 +344,9 @@ func (f field) optional() bool {
 		return false
 	}
 }
+
+// nullable reports whether null means the same as leaving the member out: clients that write out all their optional fields send it.
+func (f field) nullable() bool { return f == fieldArguments || f == fieldCursor || f == fieldParams }
 
 func (sh shape) String() string {
 	switch sh {

@@ -52,6 +52,7 @@ type Message struct {
 
 	// Members of result that a gateway reads.
 	ResultType Span
+	IsError    Span // tools/call; any value, as written
 
 	Meta Meta
 }

@@ -282,7 +282,16 @@ func (n *node) record(lenient bool, wants ...want) bool {
 	return true
 }
 
+// isNull reports whether the member of that name is null.
+func (n *node) isNull(name string) bool {
+	v := n.find(name)
+	return v != nil && string(v.raw) == "null"
+}
+
 func (m *Message) referenceParams(params *node) bool {
+	if string(params.raw) == "null" {
+		return true
+	}
 	if !params.isObject() || params.ambiguous(true, knownParams()...) {
 		return false
 	}
@@ -292,8 +301,8 @@ func (m *Message) referenceParams(params *node) bool {
 	}
 	str, obj, tok := (*node).isString, (*node).isObject, (*node).isToken
 	return m.referenceMeta(params, false) && params.record(false,
-		want{"name", &m.Name, str, true}, want{"uri", &m.URI, str, true}, want{"arguments", &m.Arguments, obj, true},
-		want{"cursor", &m.Cursor, str, true}, want{"ref", &m.Ref, obj, true}, want{"level", &m.Level, str, true},
+		want{"name", &m.Name, str, true}, want{"uri", &m.URI, str, true}, want{"arguments", &m.Arguments, obj, !params.isNull("arguments")},
+		want{"cursor", &m.Cursor, str, !params.isNull("cursor")}, want{"ref", &m.Ref, obj, true}, want{"level", &m.Level, str, true},
 		want{"requestId", &m.RequestID, tok, true}, want{"progressToken", &m.ProgressToken, tok, true},
 		want{"requestState", &m.RequestState, str, true}, want{"inputResponses", &m.InputResponses, obj, true},
 		want{"taskId", &m.TaskID, str, true},
@@ -301,10 +310,12 @@ func (m *Message) referenceParams(params *node) bool {
 }
 
 func (m *Message) referenceResult(result *node) bool {
-	if result.ambiguous(false, "_meta", "resultType") {
+	if result.ambiguous(false, "_meta", "resultType", "isError") {
 		return false
 	}
-	return m.referenceMeta(result, true) && result.record(true, want{"resultType", &m.ResultType, (*node).isString, false})
+	anything := func(*node) bool { return true }
+	return m.referenceMeta(result, true) &&
+		result.record(true, want{"resultType", &m.ResultType, (*node).isString, false}, want{"isError", &m.IsError, anything, false})
 }
 
 func (m *Message) referenceMeta(in *node, lenient bool) bool {

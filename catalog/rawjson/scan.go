@@ -94,7 +94,7 @@ func (s *scanner) member(i int, p place, f field, name string, depth int) int {
 	}
 	raw := s.data[i:end]
 	if sh := f.shape(); !sh.allows(raw) {
-		if s.lenient || f.optional() {
+		if s.lenient || f.optional() || f.nullable() && string(raw) == "null" {
 			return end
 		}
 		return s.fail(i, CodeInvalidRequest, name+" in "+p.String()+" must be "+sh.String())
@@ -186,7 +186,7 @@ func (s *scanner) fill(m *Message, kind Kind) {
 		Level: f[fieldLevel], RequestID: f[fieldRequestID], ProgressToken: f[fieldProgressToken],
 		RequestState: f[fieldRequestState], InputResponses: f[fieldInputResponses], TaskID: f[fieldTaskID],
 
-		ResultType: f[fieldResultType],
+		ResultType: f[fieldResultType], IsError: f[fieldIsError],
 
 		Meta: Meta{
 			Object:             f[fieldMeta],

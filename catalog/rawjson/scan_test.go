@@ -176,7 +176,6 @@ func TestScanRefusesWhatIsNotJSONRPC(t *testing.T) {
 		{`{"jsonrpc":"2.0","id":true,"method":"x"}`, "id must"},
 		{`{"jsonrpc":"2.0","id":1,"method":7}`, "method in the message must be a string"},
 		{call + `,"params":[]}`, "params in the message must be an object"},
-		{call + `,"params":null}`, "params in the message must be an object"},
 		{call + `,"result":{}}`, "only one"},
 		{call + `,"error":{}}`, "only one"},
 		{`{"jsonrpc":"2.0","id":1,"result":{},"error":{}}`, "only one"},
@@ -193,9 +192,7 @@ func TestScanRefusesWrongTypes(t *testing.T) {
 		{in(`"name":1`), "name in params must be a string"},
 		{in(`"name":null`), "name in params must be a string"},
 		{in(`"uri":{}`), "uri in params must be a string"},
-		{in(`"cursor":null`), "cursor in params must be a string"},
 		{in(`"level":3`), "level in params must be a string"},
-		{in(`"arguments":null`), "arguments in params must be an object"},
 		{in(`"arguments":"{}"`), "arguments in params must be an object"},
 		{in(`"ref":"x"`), "ref in params must be an object"},
 		{in(`"requestId":1.5`), "requestId in params must be a string or an integer"},
@@ -373,6 +370,20 @@ func sameAsEncodingJSON(t *testing.T, m *Message) {
 	} {
 		if string(tt.got) != m.text(tt.span) {
 			t.Errorf("%s: encoding/json reads %s, Scan %s", tt.name, tt.got, m.text(tt.span))
+		}
+	}
+}
+
+// TestScanTakesNullForAbsent: clients that write out every optional member send null for those they do not use.
+func TestScanTakesNullForAbsent(t *testing.T) {
+	for _, text := range []string{
+		`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":null}`,
+		`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"cursor":null}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":null}}`,
+	} {
+		var m Message
+		if err := Scan(&m, []byte(text)); err != nil || !m.Cursor.Absent() || !m.Arguments.Absent() {
+			t.Errorf("Scan(%s) = %v, cursor %v, arguments %v", text, err, m.Cursor, m.Arguments)
 		}
 	}
 }
