@@ -111,9 +111,9 @@ func (s *scanner) members(f func(k keyRef, value Span) bool) int {
 		if i = s.key(i, 0); i < 0 {
 			return -1
 		}
-		odd := s.odd
+		k := keyRef{uint32(start), s.keyEnd, s.odd} // before the value: its own keys move both
 		end := s.value(i, 1)
-		if end < 0 || !f(keyRef{uint32(start), s.keyEnd, odd}, Span{i, end}) {
+		if end < 0 || !f(k, Span{i, end}) {
 			return -1
 		}
 		return end

@@ -3,6 +3,7 @@ package rawjson
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -157,4 +158,32 @@ func FuzzValid(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestWalksSeeTheirOwnKeys: the keys of nested objects are not taken for those of the object that is walked.
+func TestWalksSeeTheirOwnKeys(t *testing.T) {
+	obj := []byte(`{"a":{"inner":1,"bb":[{"ccc":2}]},"longerKey":{"a":{}},"z":0}`)
+	f, err := Fields(obj, "longerKey", "a", "z", "inner")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []string{string(f[0].Of(obj)), string(f[1].Of(obj)), string(f[2].Of(obj)), string(f[3].Of(obj))}
+	if want := []string{`{"a":{}}`, `{"inner":1,"bb":[{"ccc":2}]}`, "0", ""}; !slices.Equal(got, want) {
+		t.Errorf("Fields: %q, want %q", got, want)
+	}
+	var members []string
+	if err := Members(obj, func(key []byte, member, value Span) bool {
+		members = append(members, string(key)+"="+string(value.Of(obj))+"|"+string(member.Of(obj)))
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`a={"inner":1,"bb":[{"ccc":2}]}|"a":{"inner":1,"bb":[{"ccc":2}]}`, `longerKey={"a":{}}|"longerKey":{"a":{}}`, `z=0|"z":0`}
+	if !slices.Equal(members, want) {
+		t.Errorf("Members: %q, want %q", members, want)
+	}
+	object := AppendObject(nil, obj, func(key []byte) bool { return string(key) == "longerKey" || string(key) == "inner" })
+	if want := `{"a":{"inner":1,"bb":[{"ccc":2}]},"z":0}`; string(object) != want {
+		t.Errorf("AppendObject: %s, want %s", object, want)
+	}
 }
