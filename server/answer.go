@@ -1,0 +1,204 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"weir/catalog"
+	"weir/catalog/rawjson"
+)
+
+// answer turns what an upstream answered into the reply of the caller's era: the same bytes around the members that are per hop.
+func (g *Gateway) answer(r *Request, e *Event, a *catalog.Answer) *Reply {
+	m := a.Message
+	reply := newReply(statusOK)
+	reply.release = a.Release
+	reply.add(envelopeID, r.Message.ID.Of(r.Message.Data))
+	if m.Kind == rawjson.Error {
+		e.Outcome = "rpc_error"
+		reply.add(envelopeError)
+		g.spliceError(reply, r, m)
+	} else {
+		if isToolError(m) {
+			e.Outcome = "tool_error"
+		}
+		reply.add(envelopeResult)
+		if r.Client.Era == catalog.Modern {
+			g.spliceModern(reply, e.Method, a)
+		} else {
+			reply.add(m.Result.Of(m.Data))
+		}
+	}
+	reply.add(envelopeEnd)
+	return reply
+}
+
+// isToolError reports whether a tools/call result says isError: true.
+func isToolError(m *rawjson.Message) bool {
+	return string(m.IsError.Of(m.Data)) == "true"
+}
+
+// spliceModern adds the members a modern result must have: resultType, weir's serverInfo, and cache hints where a legacy upstream had none to give.
+func (g *Gateway) spliceModern(reply *Reply, method string, a *catalog.Answer) {
+	m := a.Message
+	result := m.Result
+	if result.Absent() || m.Data[result.Start] != '{' {
+		reply.add(result.Of(m.Data)) // not a result any revision knows; the client decides
+		return
+	}
+	reply.add(openBrace)
+	if m.ResultType.Absent() {
+		reply.add(resultComplete)
+	}
+	if a.Era == catalog.Legacy && method == "resources/read" {
+		reply.add(g.wire.noCache)
+	}
+	rest := rawjson.Span{Start: result.Start + 1, End: result.End}
+	meta := m.Meta.Object
+	if meta.Absent() {
+		reply.add(openMeta, g.wire.meta, envelopeEnd)
+		if !emptyFrom(m.Data, rest.Start) {
+			reply.add(comma)
+		}
+		reply.add(rest.Of(m.Data))
+		return
+	}
+	if own := m.Meta.ServerInfo; !own.Absent() {
+		reply.add(m.Data[rest.Start:own.Start], g.wire.info, m.Data[own.End:rest.End])
+		return
+	}
+	reply.add(m.Data[rest.Start:meta.Start+1], g.wire.meta)
+	if !emptyFrom(m.Data, meta.Start+1) {
+		reply.add(comma)
+	}
+	reply.add(m.Data[meta.Start+1 : rest.End])
+}
+
+var (
+	resultComplete = []byte(`"resultType":"complete",`)
+	openMeta       = []byte(`"_meta":{`)
+)
+
+// emptyFrom reports whether the object whose inside begins at i has no members.
+func emptyFrom(data []byte, i int) bool {
+	for ; i < len(data); i++ {
+		switch data[i] {
+		case ' ', '\t', '\n', '\r':
+		default:
+			return data[i] == '}'
+		}
+	}
+	return true
+}
+
+// spliceError relays an upstream's error object; only the codes that the eras number differently change.
+func (g *Gateway) spliceError(reply *Reply, r *Request, m *rawjson.Message) {
+	object := m.Error.Of(m.Data)
+	f, err := rawjson.Fields(object, "code")
+	if err != nil || f[0].Absent() {
+		reply.add([]byte(`{"code":-32603,"message":"upstream sent an error without a code"}`))
+		return
+	}
+	code, _ := strconv.Atoi(string(f[0].Of(object)))
+	next := code
+	if r.Client.Era == catalog.Modern {
+		if code == CodeResourceNotFound {
+			next = CodeInvalidParams
+		}
+		reply.Status = modernStatus(next)
+	}
+	if next == code {
+		reply.add(object)
+		return
+	}
+	reply.add(object[:f[0].Start], strconv.AppendInt(nil, int64(next), 10), object[f[0].End:])
+}
+
+// modernStatus is the HTTP status of an error code for a modern client (spec 2026-07-28, streamable-http).
+func modernStatus(code int) int {
+	switch code {
+	case CodeMethodNotFound:
+		return statusNotFound
+	case CodeHeaderMismatch, CodeMissingCapability, CodeUnsupportedVersion, CodeParse, CodeInvalidRequest:
+		return statusBadRequest
+	default:
+		return statusOK
+	}
+}
+
+// fail turns an error of weir's own into a reply.
+func (g *Gateway) fail(r *Request, e *Event, err error) *Reply {
+	id := r.Message.ID.Of(r.Message.Data)
+	if errors.Is(err, errNoMethod) {
+		e.Outcome = "rpc_error"
+		status := statusOK
+		if r.Client.Era == catalog.Modern {
+			status = statusNotFound
+		}
+		return ErrorReply(status, id, CodeMethodNotFound, "method not found: "+e.Method, nil)
+	}
+	var mismatch *headerError
+	if errors.As(err, &mismatch) {
+		e.Outcome = string(catalog.Invalid)
+		return ErrorReply(statusBadRequest, id, CodeHeaderMismatch, mismatch.Error(), nil)
+	}
+	var own *catalog.Error
+	if !errors.As(err, &own) {
+		own = &catalog.Error{Code: catalog.Internal, Msg: "internal error", Err: err}
+		if errors.Is(err, context.Canceled) {
+			own = &catalog.Error{Code: catalog.Canceled, Msg: "request cancelled", Err: err}
+		}
+	}
+	e.Outcome = string(own.Code)
+	if own.Code == catalog.Internal {
+		g.log.Error("internal error", "method", e.Method, "ref", e.Ref.String(), "error", fmt.Sprint(own.Err))
+	}
+	if e.Method == "tools/call" && tellModel(own.Code) && e.Ref != (catalog.Ref{}) {
+		return g.toolError(r, own)
+	}
+	return ErrorReply(statusOK, id, rpcCode(own.Code), text(own), nil)
+}
+
+// tellModel says whether a failure of a tool call goes to the model as a result, rather than to the client as a protocol error.
+func tellModel(c catalog.Code) bool {
+	switch c {
+	case catalog.NotFound, catalog.Internal, catalog.Unauthenticated:
+		return false
+	default:
+		return true
+	}
+}
+
+// text is what a caller reads: what is wrong, whether it ran, what to do.
+func text(e *catalog.Error) string {
+	s := e.Msg
+	if e.Code == catalog.Unavailable || e.Code == catalog.Timeout {
+		s += " (" + e.Execution.String() + ")"
+	}
+	if e.Hint != "" {
+		s += "\n" + e.Hint
+	}
+	return s
+}
+
+// toolError answers tools/call with a result that says what went wrong, with the code for programs under a _meta key of weir's own.
+func (g *Gateway) toolError(r *Request, e *catalog.Error) *Reply {
+	b := []byte(`{`)
+	if r.Client.Era == catalog.Modern {
+		b = append(append(append(b, resultComplete...), openMeta...), g.wire.meta...)
+		b = append(b, ',')
+	} else {
+		b = append(b, openMeta...)
+	}
+	b = rawjson.AppendString(append(b, `"weir/error":{"code":`...), string(e.Code))
+	b = rawjson.AppendString(append(b, `,"execution":`...), e.Execution.String())
+	b = rawjson.AppendString(append(b, `}},"content":[{"type":"text","text":`...), text(e))
+	return ResultReply(r.Message.ID.Of(r.Message.Data), append(b, `}],"isError":true}`...))
+}
+
+// headerError is a mirrored header that does not say what the body says.
+type headerError struct{ header, reason string }
+
+func (e *headerError) Error() string { return "header " + e.header + " " + e.reason }

@@ -1,0 +1,270 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"weir/catalog"
+	"weir/catalog/rawjson"
+	"weir/policy"
+)
+
+// Upstream carries calls to what is behind the gateway. Errors are *catalog.Error.
+type Upstream interface {
+	Call(context.Context, *catalog.Call) (*catalog.Answer, error)
+}
+
+// Options are what a Gateway is made of. All fields but ListTTL and PerCall are required.
+type Options struct {
+	Catalog  *catalog.Catalog
+	Policy   *policy.Engine
+	Upstream Upstream
+	Log      *slog.Logger
+	Version  string        // of weir, for serverInfo
+	ListTTL  time.Duration // ttlMs of lists for modern clients
+	Record   func(*Event)  // called once per request when it is over; nil for none
+}
+
+// Gateway decides and routes requests. It is safe for concurrent use.
+type Gateway struct {
+	catalog  *catalog.Catalog
+	policy   *policy.Engine
+	upstream Upstream
+	log      *slog.Logger
+	record   func(*Event)
+	wire     wire
+	changes  changes
+}
+
+// New returns a gateway.
+func New(o Options) *Gateway {
+	g := &Gateway{catalog: o.Catalog, policy: o.Policy, upstream: o.Upstream, log: o.Log, record: o.Record}
+	if g.record == nil {
+		g.record = func(*Event) {}
+	}
+	g.wire = newWire(o.Version, o.ListTTL)
+	g.changes.listeners = make(map[*listener]struct{})
+	o.Catalog.OnPublish(g.published)
+	return g
+}
+
+// Request is one JSON-RPC request of a known caller.
+type Request struct {
+	Principal policy.Principal
+	Client    *catalog.Client
+	Message   *rawjson.Message
+	// Session is the caller's legacy session or stdio connection, nil for a modern HTTP request.
+	Session *Session
+	// Header returns a request header's value for the check of Mcp-Param-* headers; nil where the transport has none.
+	Header func(name string) (string, bool)
+	// Notify and Ask are as in catalog.Call. They write to the stream that will carry the reply.
+	Notify func(catalog.Notification)
+	Ask    func(context.Context, catalog.Request) ([]byte, error)
+}
+
+// Event is the record of one request, made when it is over.
+type Event struct {
+	Start     time.Time
+	Duration  time.Duration
+	Principal policy.Principal
+	Method    string
+	Ref       catalog.Ref // zero when no entry was resolved
+	Era       catalog.Era
+	Rule      string // the policy rule that decided, "" when none had to
+	Outcome   string // ok, tool_error, rpc_error, or a catalog.Code
+	In, Out   int    // bytes of the request and the reply
+}
+
+// Serve answers one request; the reply is never nil. Every request is recorded, refused and failed ones too.
+func (g *Gateway) Serve(ctx context.Context, r *Request) *Reply {
+	e := &Event{Start: time.Now(), Principal: r.Principal, Method: r.Message.MethodName(), Era: r.Client.Era, In: len(r.Message.Data), Outcome: "ok"}
+	reply, err := g.dispatch(ctx, r, e)
+	if err != nil {
+		reply = g.fail(r, e, err)
+	}
+	e.Duration, e.Out = time.Since(e.Start), reply.Len()
+	g.record(e)
+	return reply
+}
+
+// dispatch routes by method. Methods of the other era do not exist.
+func (g *Gateway) dispatch(ctx context.Context, r *Request, e *Event) (*Reply, error) {
+	switch e.Method {
+	case "tools/call":
+		return g.use(ctx, r, e, policy.Call)
+	case "prompts/get":
+		return g.use(ctx, r, e, policy.Get)
+	case "resources/read":
+		return g.use(ctx, r, e, policy.Read)
+	case "tools/list":
+		return g.list(r, catalog.Tool)
+	case "prompts/list":
+		return g.list(r, catalog.Prompt)
+	case "resources/list":
+		return g.list(r, catalog.Resource)
+	case "resources/templates/list":
+		return g.list(r, catalog.Template)
+	case "completion/complete":
+		return g.complete(ctx, r, e)
+	}
+	if r.Client.Era == catalog.Modern {
+		if e.Method == "server/discover" {
+			return g.reply(r, g.wire.discover(g.catalog.Snapshot())), nil
+		}
+		return nil, errNoMethod
+	}
+	switch e.Method {
+	case "ping":
+		return g.reply(r, emptyObject), nil
+	case "logging/setLevel":
+		return g.setLevel(r)
+	}
+	return nil, errNoMethod
+}
+
+var (
+	emptyObject = []byte(`{}`)
+	errNoMethod = errors.New("method not found")
+)
+
+// profile is the caller's part of the current snapshot.
+func (g *Gateway) profile(p policy.Principal) *policy.Profile {
+	return g.policy.Profile(p, g.catalog.Snapshot())
+}
+
+// use is the line of tools/call, prompts/get and resources/read: look up, decide, route.
+func (g *Gateway) use(ctx context.Context, r *Request, e *Event, a policy.Action) (*Reply, error) {
+	profile := g.profile(r.Principal)
+	entry, target, err := g.resolve(profile, r.Message, a)
+	if err != nil {
+		return nil, err
+	}
+	e.Ref = entry.Ref
+	if d := profile.Decide(a, entry); !d.Allowed {
+		e.Rule = d.Rule
+		return nil, &catalog.Error{Code: catalog.NotFound, Msg: unknown(entry.Kind, entry.Name), Execution: catalog.NotExecuted}
+	}
+	if err := checkParamHeaders(r, entry); err != nil {
+		return nil, err
+	}
+	answer, err := g.upstream.Call(ctx, g.call(r, e, entry, target))
+	if err != nil {
+		return nil, err
+	}
+	return g.answer(r, e, answer), nil
+}
+
+// call puts a request into the form that upstreams take.
+func (g *Gateway) call(r *Request, e *Event, entry *catalog.Entry, target string) *catalog.Call {
+	return &catalog.Call{
+		Method: e.Method, Entry: entry, Target: target, Message: r.Message, Client: r.Client, Owner: r.Principal.String(),
+		Notify: r.Notify, Ask: r.Ask, InputRequired: r.Client.Era == catalog.Modern,
+	}
+}
+
+// resolve finds the entry that the message names, among those the profile may see.
+func (g *Gateway) resolve(profile *policy.Profile, m *rawjson.Message, a policy.Action) (*catalog.Entry, string, error) {
+	snapshot := profile.View.Snapshot()
+	if a == policy.Read {
+		uri, ok := rawjson.String(m.URI.Of(m.Data))
+		if !ok {
+			return nil, "", catalog.Errorf(catalog.Invalid, "resources/read: params.uri is missing")
+		}
+		return snapshot.ResolveURI(uri, profile.View.Visible)
+	}
+	kind, method := catalog.Tool, "tools/call"
+	if a == policy.Get {
+		kind, method = catalog.Prompt, "prompts/get"
+	}
+	name, ok := rawjson.String(m.Name.Of(m.Data))
+	if !ok {
+		return nil, "", catalog.Errorf(catalog.Invalid, "%s: params.name is missing", method)
+	}
+	entry, err := snapshot.Resolve(kind, name, profile.View.Visible)
+	if err != nil {
+		return nil, "", err
+	}
+	return entry, entry.Ref.Name, nil
+}
+
+// unknown is the one wording for an entry that does not exist or that this caller may not know of.
+func unknown(k catalog.Kind, name string) string {
+	return "unknown " + k.String() + " " + strconv.Quote(name)
+}
+
+// list answers the four list methods from the rendered lists of the caller's profile.
+func (g *Gateway) list(r *Request, kind catalog.Kind) (*Reply, error) {
+	cursor := ""
+	if !r.Message.Cursor.Absent() {
+		cursor, _ = rawjson.String(r.Message.Cursor.Of(r.Message.Data))
+	}
+	page, err := g.profile(r.Principal).View.List(kind, r.Client.Era, cursor)
+	if err != nil {
+		return nil, err
+	}
+	return g.wire.list(r, kind, page), nil
+}
+
+// complete routes completion/complete by the prompt or template it refers to.
+func (g *Gateway) complete(ctx context.Context, r *Request, e *Event) (*Reply, error) {
+	profile := g.profile(r.Principal)
+	entry, target, err := resolveRef(profile, r.Message)
+	if err != nil {
+		return nil, err
+	}
+	e.Ref = entry.Ref
+	if d := profile.Decide(policy.Complete, entry); !d.Allowed {
+		e.Rule = d.Rule
+		return nil, &catalog.Error{Code: catalog.NotFound, Msg: unknown(entry.Kind, entry.Name), Execution: catalog.NotExecuted}
+	}
+	answer, err := g.upstream.Call(ctx, g.call(r, e, entry, target))
+	if err != nil {
+		return nil, err
+	}
+	return g.answer(r, e, answer), nil
+}
+
+// resolveRef finds the entry of a completion reference (spec, server/utilities/completion).
+func resolveRef(profile *policy.Profile, m *rawjson.Message) (*catalog.Entry, string, error) {
+	ref := m.Ref.Of(m.Data)
+	if ref == nil {
+		return nil, "", catalog.Errorf(catalog.Invalid, "completion/complete: params.ref is missing")
+	}
+	f, err := rawjson.Fields(ref, "type", "name", "uri")
+	if err != nil {
+		return nil, "", catalog.Errorf(catalog.Invalid, "completion/complete: params.ref: %v", err)
+	}
+	kind, _ := rawjson.String(f[0].Of(ref))
+	name, _ := rawjson.String(f[1].Of(ref))
+	uri, _ := rawjson.String(f[2].Of(ref))
+	snapshot := profile.View.Snapshot()
+	switch {
+	case kind == "ref/prompt" && name != "":
+		entry, err := snapshot.Resolve(catalog.Prompt, name, profile.View.Visible)
+		if err != nil {
+			return nil, "", err
+		}
+		return entry, entry.Ref.Name, nil
+	case kind == "ref/resource" && uri != "":
+		if entry, err := snapshot.Resolve(catalog.Template, uri, profile.View.Visible); err == nil {
+			return entry, entry.Ref.Name, nil
+		}
+		return snapshot.ResolveURI(uri, profile.View.Visible)
+	}
+	return nil, "", catalog.Errorf(catalog.Invalid, "completion/complete: params.ref must be a ref/prompt with name or a ref/resource with uri")
+}
+
+// setLevel remembers the level of a legacy session (spec 2025-11-25, server/utilities/logging).
+func (g *Gateway) setLevel(r *Request) (*Reply, error) {
+	level, _ := rawjson.String(r.Message.Level.Of(r.Message.Data))
+	if !catalog.ValidLogLevel(level) {
+		return nil, catalog.Errorf(catalog.Invalid, "logging/setLevel: unknown level %q", level)
+	}
+	if r.Session != nil {
+		r.Session.setLogLevel(level)
+	}
+	return g.reply(r, emptyObject), nil
+}

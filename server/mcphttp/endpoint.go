@@ -1,0 +1,163 @@
+package mcphttp
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"weir/catalog"
+	"weir/catalog/rawjson"
+	"weir/policy"
+	"weir/server"
+)
+
+// Options are what an Endpoint is made of.
+type Options struct {
+	Gateway *server.Gateway
+	Spec    server.Spec
+	Log     *slog.Logger
+	// Authenticate says who is calling, from verified facts of the connection and the request. An error is answered with 401.
+	Authenticate func(*http.Request) (policy.Principal, error)
+}
+
+// sessionsPerPrincipal bounds the legacy sessions of one principal.
+const sessionsPerPrincipal = 4096
+
+// Endpoint serves MCP at one path.
+type Endpoint struct {
+	gateway  *server.Gateway
+	spec     server.Spec
+	log      *slog.Logger
+	identify func(*http.Request) (policy.Principal, error)
+	guard    guard
+	sessions *server.Sessions
+	// life ends when the server must stop; requests that outlive their connection hang on it.
+	life   context.Context
+	end    context.CancelFunc
+	drain  chan struct{} // closed when held streams must end
+	opted  atomic.Int64  // numbers modern requests that take log messages
+	closed atomic.Bool
+}
+
+// New returns an endpoint. Close must be called at the end.
+func New(o Options) *Endpoint {
+	life, end := context.WithCancel(context.Background())
+	e := &Endpoint{
+		gateway: o.Gateway, spec: o.Spec, log: o.Log, identify: o.Authenticate, guard: newGuard(o.Spec),
+		sessions: server.NewSessions(o.Spec.SessionIdle, sessionsPerPrincipal),
+		life:     life, end: end, drain: make(chan struct{}),
+	}
+	go e.sweep()
+	return e
+}
+
+// Drain ends the held streams, so that a stopping server waits for calls only.
+func (e *Endpoint) Drain() {
+	if !e.closed.Swap(true) {
+		close(e.drain)
+	}
+}
+
+// Close ends every session and request.
+func (e *Endpoint) Close() {
+	e.Drain()
+	e.end()
+	for _, s := range e.sessions.All() {
+		e.sessions.Remove(s)
+	}
+}
+
+// sweep ends idle sessions until the endpoint closes.
+func (e *Endpoint) sweep() {
+	tick := time.NewTicker(max(e.spec.SessionIdle/10, time.Second))
+	defer tick.Stop()
+	for {
+		select {
+		case <-e.life.Done():
+			return
+		case now := <-tick.C:
+			e.sessions.Sweep(now)
+		}
+	}
+}
+
+// ServeHTTP handles one HTTP request to the endpoint.
+func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if reason := e.guard.refuse(r); reason != "" {
+		plain(w, http.StatusForbidden, reason)
+		return
+	}
+	p, err := e.identify(r)
+	if err != nil {
+		plain(w, http.StatusUnauthorized, "sign-in needed")
+		return
+	}
+	switch r.Method {
+	case http.MethodPost:
+		e.post(w, r, p)
+	case http.MethodGet:
+		e.get(w, r, p)
+	case http.MethodDelete:
+		e.delete(w, r, p)
+	default:
+		w.Header().Set("Allow", "GET, POST, DELETE")
+		plain(w, http.StatusMethodNotAllowed, "method not allowed")
+	}
+}
+
+// post reads one message and hands it to the rules of its era.
+func (e *Endpoint) post(w http.ResponseWriter, r *http.Request, p policy.Principal) {
+	if !isJSON(r.Header.Get("Content-Type")) {
+		plain(w, http.StatusUnsupportedMediaType, "Content-Type must be application/json")
+		return
+	}
+	x := exchange{endpoint: e, w: w, r: r, principal: p}
+	if !x.acceptable() {
+		plain(w, http.StatusNotAcceptable, "Accept must allow application/json and text/event-stream")
+		return
+	}
+	body, status, reason := e.read(w, r)
+	if reason != "" {
+		if status == http.StatusRequestEntityTooLarge {
+			w.Header().Set("Connection", "close")
+		}
+		x.finish(server.ErrorReply(status, nil, server.CodeInvalidRequest, reason, nil))
+		return
+	}
+	defer body.release()
+	var m rawjson.Message
+	if err := rawjson.Scan(&m, body.bytes); err != nil {
+		e.refuse(&x, body.bytes, err)
+		return
+	}
+	if x.modern(&m) {
+		x.serveModern(&m)
+	} else {
+		x.serveLegacy(&m)
+	}
+}
+
+// isJSON reports whether a Content-Type is JSON; parameters are allowed, other charsets than UTF-8 are the scanner's to find.
+func isJSON(contentType string) bool {
+	if contentType == "application/json" {
+		return true
+	}
+	media, _, _ := strings.Cut(contentType, ";")
+	return strings.EqualFold(strings.TrimSpace(media), "application/json")
+}
+
+// plain answers with a line of text.
+func plain(w http.ResponseWriter, status int, reason string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(reason + "\n")) // the client may be gone
+}
+
+// request makes the gateway's request of a message.
+func (x *exchange) request(m *rawjson.Message, c *catalog.Client, s *server.Session) *server.Request {
+	return &server.Request{Principal: x.principal, Client: c, Message: m, Session: s, Notify: x.notify}
+}

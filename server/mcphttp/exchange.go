@@ -1,0 +1,126 @@
+package mcphttp
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"weir/catalog"
+	"weir/catalog/rawjson"
+	"weir/policy"
+	"weir/server"
+)
+
+// exchange is one POST and its answer. Its zero value with the first four fields set is ready.
+type exchange struct {
+	endpoint  *Endpoint
+	w         http.ResponseWriter
+	r         *http.Request
+	principal policy.Principal
+
+	streams bool // the client takes text/event-stream
+	json    bool // the client takes application/json
+
+	mu      sync.Mutex // notifications come from the upstream's reader, keep-alives from a timer
+	started bool       // the answer is an event stream and its header is out
+	buf     []byte
+	gone    bool // a write failed: the client is not there any more
+}
+
+const (
+	eventStart = "event: message\ndata: "
+	eventEnd   = "\n\n"
+)
+
+// acceptable reads the Accept header; an absent one accepts everything (RFC 9110, 12.5.1).
+func (x *exchange) acceptable() bool {
+	values := x.r.Header["Accept"]
+	if len(values) == 0 {
+		x.streams, x.json = true, true
+		return true
+	}
+	for _, v := range values {
+		for part := range strings.SplitSeq(v, ",") {
+			media, _, _ := strings.Cut(part, ";")
+			switch strings.ToLower(strings.TrimSpace(media)) {
+			case "application/json", "application/*":
+				x.json = true
+			case "text/event-stream", "text/*":
+				x.streams = true
+			case "*/*":
+				x.streams, x.json = true, true
+			}
+		}
+	}
+	return x.streams || x.json
+}
+
+// notify writes one notification to the stream that will carry the reply.
+func (x *exchange) notify(n catalog.Notification) {
+	if !x.streams {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	b := append(x.buf[:0], eventStart+`{"jsonrpc":"2.0","method":`...)
+	b = rawjson.AppendString(b, n.Method)
+	if n.Params != nil {
+		b = rawjson.Compact(append(b, `,"params":`...), n.Params)
+	}
+	x.event(append(b, '}'))
+}
+
+// event writes b, an event without its end, at once. x.mu is held.
+func (x *exchange) event(b []byte) {
+	x.buf = append(b, eventEnd...)
+	if x.gone {
+		return
+	}
+	if !x.started {
+		x.started = true
+		streamHeader(x.w.Header())
+		x.w.WriteHeader(http.StatusOK)
+	}
+	x.gone = !write(x.w, x.buf, x.endpoint.spec.WriteTimeout)
+}
+
+// streamHeader sets the header of an event stream that no proxy may hold back.
+func streamHeader(h http.Header) {
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-cache, no-transform")
+	h.Set("X-Accel-Buffering", "no")
+}
+
+// write writes and flushes b within the time a reader is given; false when the client is gone.
+func write(w http.ResponseWriter, b []byte, limit time.Duration) bool {
+	rc := http.NewResponseController(w)
+	_ = rc.SetWriteDeadline(time.Now().Add(limit)) // not every ResponseWriter has one (tests)
+	if _, err := w.Write(b); err != nil {
+		return false
+	}
+	return rc.Flush() == nil
+}
+
+// finish writes the reply: the last event of a stream that has begun, else a JSON body. It releases the reply.
+func (x *exchange) finish(reply *server.Reply) {
+	defer reply.Release()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.started || !x.json {
+		x.event(reply.AppendLine(append(x.buf[:0], eventStart...)))
+		return
+	}
+	h := x.w.Header()
+	h["Content-Type"] = jsonType
+	h["Content-Length"] = []string{strconv.Itoa(reply.Len())}
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(x.endpoint.spec.WriteTimeout))
+	x.w.WriteHeader(reply.Status)
+	_, _ = reply.WriteTo(x.w) // the client may be gone
+}
+
+var jsonType = []string{"application/json"}
+
+// accepted answers a notification or a response.
+func (x *exchange) accepted() { x.w.WriteHeader(http.StatusAccepted) }

@@ -1,0 +1,81 @@
+package mcphttp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"weir/catalog"
+	"weir/server"
+)
+
+// headerTimeout bounds how long a client may take to send its request header; idleTimeout how long a kept connection may rest.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+)
+
+// Listen opens the listening socket. An address that other machines can reach is refused while nobody has to sign in, unless the
+// configuration says in so many words that this is meant.
+func Listen(ctx context.Context, s server.Spec) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(s.Listen)
+	if err != nil {
+		return nil, catalog.Errorf(catalog.Config, "listen: %q is not host:port", s.Listen)
+	}
+	if !onlyLoopback(host) && !s.InsecureNoAuth {
+		return nil, &catalog.Error{
+			Code: catalog.Config,
+			Msg:  fmt.Sprintf("listen: %s can be reached from other machines, and nobody has to sign in", s.Listen),
+			Hint: "listen on 127.0.0.1, or say --insecure-no-auth if everybody who can connect may call everything",
+		}
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", s.Listen)
+	if err != nil {
+		return nil, &catalog.Error{Code: catalog.Config, Msg: fmt.Sprintf("listen: cannot listen on %s: %v", s.Listen, errors.Unwrap(err)), Err: err,
+			Hint: "another program may have the port; choose another with --listen"}
+	}
+	return ln, nil
+}
+
+// onlyLoopback reports whether a listen host is reached from this machine only. A name other than localhost may be anything.
+func onlyLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+// Serve answers requests on ln until ctx ends; then it takes no new connections, ends held streams, and waits for the requests in flight
+// as long as the spec allows. It returns nil after a complete drain.
+func (e *Endpoint) Serve(ctx context.Context, ln net.Listener, handler http.Handler) error {
+	s := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    int(e.spec.MaxHeader),
+		ErrorLog:          slog.NewLogLogger(e.log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- s.Serve(ln) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	e.Drain()
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.spec.DrainTimeout)
+	defer cancel()
+	err := s.Shutdown(bound)
+	if err != nil {
+		_ = s.Close()
+		return catalog.Errorf(catalog.Timeout, "drain: requests were still open after %v", e.spec.DrainTimeout)
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package mcphttp
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"weir/catalog"
+	"weir/catalog/rawjson"
+	"weir/policy"
+	"weir/server"
+)
+
+// keepAlive is how often a quiet stream sends a comment: below the idle limits of the proxies and clients in the field (60 s and up).
+const keepAlive = 20 * time.Second
+
+var keepAliveComment = []byte(": keep-alive\n\n")
+
+// get opens the stream on which a legacy session hears what belongs to none of its requests.
+func (e *Endpoint) get(w http.ResponseWriter, r *http.Request, p policy.Principal) {
+	x := exchange{endpoint: e, w: w, r: r, principal: p}
+	if r.Header.Get(headerSession) == "" {
+		w.Header().Set("Allow", "POST")
+		plain(w, http.StatusMethodNotAllowed, "a GET stream needs an Mcp-Session-Id; modern clients use subscriptions/listen")
+		return
+	}
+	if !x.acceptable() || !x.streams {
+		plain(w, http.StatusNotAcceptable, "Accept must allow text/event-stream")
+		return
+	}
+	s, ok := x.session(nil)
+	if !ok {
+		return
+	}
+	defer s.Use()()
+	outlet := server.NewOutlet()
+	defer s.Attach(outlet)()
+	defer e.gateway.Listen(p, func(k catalog.Kind) { outlet.Put(server.ListChanged(k)) })()
+	streamHeader(w.Header())
+	w.WriteHeader(http.StatusOK)
+	x.started = true
+	ctx, cancel := e.requestContext(r)
+	defer cancel()
+	x.pump(ctx, s.Done(), outlet)
+}
+
+// delete ends a legacy session at its client's wish.
+func (e *Endpoint) delete(w http.ResponseWriter, r *http.Request, p policy.Principal) {
+	x := exchange{endpoint: e, w: w, r: r, principal: p}
+	if r.Header.Get(headerSession) == "" {
+		w.Header().Set("Allow", "POST")
+		plain(w, http.StatusMethodNotAllowed, "DELETE needs an Mcp-Session-Id")
+		return
+	}
+	if s, ok := x.session(nil); ok {
+		e.sessions.Remove(s)
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// pump writes what the outlet gets until the client leaves, ended is closed, or the server drains. It returns true when the end was weir's.
+func (x *exchange) pump(ctx context.Context, ended <-chan struct{}, outlet *server.Outlet) bool {
+	if !write(x.w, []byte(": open\n\n"), x.endpoint.spec.WriteTimeout) {
+		return false
+	}
+	quiet := time.NewTicker(keepAlive)
+	defer quiet.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-ended:
+			return true
+		case <-x.endpoint.drain:
+			return true
+		case <-quiet.C:
+			if !write(x.w, keepAliveComment, x.endpoint.spec.WriteTimeout) {
+				return false
+			}
+		case <-outlet.Wake():
+			for _, message := range outlet.Take() {
+				x.event(append(append(x.buf[:0], eventStart...), message...))
+			}
+			if x.gone {
+				return false
+			}
+		}
+	}
+}
+
+// listen answers subscriptions/listen: acknowledgement first, then what was asked for and nothing else, each tagged with the request's id,
+// and the completion result when weir ends the stream (spec 2026-07-28, basic/patterns/subscriptions).
+func (x *exchange) listen(m *rawjson.Message) {
+	id := m.ID.Of(m.Data)
+	want, err := server.ReadListen(m)
+	if err != nil {
+		x.finish(server.ErrorReply(http.StatusOK, id, server.CodeInvalidParams, err.Error(), nil))
+		return
+	}
+	if !x.streams {
+		x.finish(server.ErrorReply(http.StatusOK, id, server.CodeInvalidRequest, "subscriptions/listen needs Accept: text/event-stream", nil))
+		return
+	}
+	outlet := server.NewOutlet()
+	outlet.Put(want.Acknowledged(id))
+	defer x.endpoint.gateway.Listen(x.principal, func(k catalog.Kind) {
+		if want.Takes(k) {
+			outlet.Put(server.Tagged(k, id))
+		}
+	})()
+	streamHeader(x.w.Header())
+	x.w.WriteHeader(http.StatusOK)
+	x.started = true
+	ctx, cancel := x.endpoint.requestContext(x.r)
+	defer cancel()
+	if x.pump(ctx, nil, outlet) {
+		x.finish(server.ListenEnded(id))
+	}
+}

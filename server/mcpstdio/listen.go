@@ -1,0 +1,39 @@
+package mcpstdio
+
+import (
+	"context"
+
+	"weir/catalog"
+	"weir/catalog/rawjson"
+	"weir/server"
+)
+
+// serveListen answers subscriptions/listen on the shared channel until the client cancels it (spec 2026-07-28, basic/patterns/subscriptions).
+func (c *conn) serveListen(ctx context.Context, m *rawjson.Message) {
+	id := m.ID.Of(m.Data)
+	want, err := server.ReadListen(m)
+	if err != nil {
+		c.write(server.ErrorReply(0, id, server.CodeInvalidParams, err.Error(), nil))
+		return
+	}
+	outlet := server.NewOutlet()
+	outlet.Put(want.Acknowledged(id))
+	defer c.o.Gateway.Listen(c.o.Principal, func(k catalog.Kind) {
+		if want.Takes(k) {
+			outlet.Put(server.Tagged(k, id))
+		}
+	})()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.ended:
+			c.write(server.ListenEnded(id))
+			return
+		case <-outlet.Wake():
+			for _, message := range outlet.Take() {
+				c.line(func(b []byte) []byte { return append(b, message...) })
+			}
+		}
+	}
+}

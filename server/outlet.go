@@ -1,0 +1,52 @@
+package server
+
+import "sync"
+
+// maxPending bounds what waits for one slow stream; notifications that say the same are kept once, so only a flood of different ones gets there.
+const maxPending = 1024
+
+// Outlet holds notifications until the stream's own goroutine writes them: who sends never waits for who reads.
+type Outlet struct {
+	wake chan struct{}
+
+	mu      sync.Mutex
+	pending [][]byte
+	queued  map[string]struct{}
+}
+
+// NewOutlet returns an empty outlet.
+func NewOutlet() *Outlet {
+	return &Outlet{wake: make(chan struct{}, 1), queued: make(map[string]struct{})}
+}
+
+// Put queues a message; false when too much waits already. A message equal to one that waits is not queued twice.
+func (o *Outlet) Put(message []byte) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if _, ok := o.queued[string(message)]; ok {
+		return true
+	}
+	if len(o.pending) >= maxPending {
+		return false
+	}
+	o.pending = append(o.pending, message)
+	o.queued[string(message)] = struct{}{}
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// Wake is ready when something may wait.
+func (o *Outlet) Wake() <-chan struct{} { return o.wake }
+
+// Take returns what waits, in order.
+func (o *Outlet) Take() [][]byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	out := o.pending
+	o.pending = nil
+	clear(o.queued)
+	return out
+}
