@@ -2,6 +2,8 @@ package mcpconn
 
 import (
 	"context"
+	"strconv"
+	"sync"
 
 	"weir/catalog/rawjson"
 )
@@ -13,13 +15,17 @@ type request struct {
 	// id is unique on the connection. A call that wants progress uses it as progress token too, so that a transport on which the
 	// notifications of all calls share one channel can tell whose they are.
 	id int64
+	// message is the whole JSON-RPC request, params included, as one piece of buf. Over HTTP it may still be read after roundTrip
+	// returned: whoever does that keeps buf.
+	message []byte
+	buf     *buffer
 	// name is the value of the Mcp-Name header, and headers are Mcp-Param-* ones; only modern HTTP sends them.
 	name    string
 	headers [][2]string
 	// session groups requests of one client, "" when they belong to none: log messages that name no request go to one open request of each session.
 	session string
-	// onMessage gets the notifications and server requests that belong to this request, in order and before roundTrip returns, from the
-	// goroutine that called roundTrip. Nil drops them. The message is valid only during the call.
+	// onMessage gets the notifications and server requests that belong to this request, in order and before roundTrip returns, never
+	// two at a time. Nil drops them. The message is valid only during the call.
 	onMessage func(*rawjson.Message)
 }
 
@@ -27,6 +33,7 @@ type request struct {
 type response struct {
 	message rawjson.Message
 	release func()
+	stray   bool // an HTTP error status with a JSON-RPC error that names no request
 }
 
 // transport is one way to reach a server: a child's pipes, Streamable HTTP, or HTTP+SSE. All methods are safe for concurrent use.
@@ -44,4 +51,72 @@ type transport interface {
 	err() error
 	// close ends the connection and everything behind it (child processes, streams) and waits, within ctx.
 	close(ctx context.Context) error
+}
+
+// life is the end of a connection, which comes once and has a reason.
+type life struct {
+	once  sync.Once
+	ended chan struct{}
+	cause error
+}
+
+func newLife() *life { return &life{ended: make(chan struct{})} }
+
+// end ends it; only the first reason counts.
+func (l *life) end(cause error) {
+	l.once.Do(func() {
+		l.cause = cause
+		close(l.ended)
+	})
+}
+
+func (l *life) done() <-chan struct{} { return l.ended }
+
+// err is nil as long as the connection lives.
+func (l *life) err() error {
+	select {
+	case <-l.ended:
+		return l.cause
+	default:
+		return nil
+	}
+}
+
+// crew are the goroutines of a connection. After wait no new one starts.
+type crew struct {
+	mu   sync.Mutex
+	left bool
+	wg   sync.WaitGroup
+}
+
+// run starts f, unless wait was called.
+func (c *crew) run(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.left {
+		c.wg.Go(f)
+	}
+}
+
+// wait returns when all have ended.
+func (c *crew) wait() {
+	c.mu.Lock()
+	c.left = true
+	c.mu.Unlock()
+	c.wg.Wait()
+}
+
+// begin appends the start of a JSON-RPC request to dst, up to its params.
+func begin(dst []byte, id int64, method string) []byte {
+	dst = append(dst, `{"jsonrpc":"2.0","id":`...)
+	dst = strconv.AppendInt(dst, id, 10)
+	dst = append(dst, `,"method":`...)
+	dst = rawjson.AppendString(dst, method)
+	return append(dst, `,"params":`...)
+}
+
+// isID reports whether raw is the id that begin wrote for id.
+func isID(raw []byte, id int64) bool {
+	var digits [20]byte
+	return string(strconv.AppendInt(digits[:0], id, 10)) == string(raw)
 }

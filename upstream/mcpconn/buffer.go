@@ -1,0 +1,73 @@
+package mcpconn
+
+import (
+	"io"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	smallBuffer = 4 << 10
+	// maxPooled is the largest buffer that is kept for reuse: one huge message must not pin its memory in a pool.
+	maxPooled = 160 << 10
+)
+
+// buffers is a pool of byte slices. The zero value is ready for use.
+type buffers struct{ pool sync.Pool }
+
+// buffer is one byte slice of a pool. It goes back when its last user drops it; a buffer that is never dropped is left to the collector.
+type buffer struct {
+	b     []byte
+	users atomic.Int32
+	home  *buffers
+}
+
+// get returns an empty buffer with one user.
+func (p *buffers) get() *buffer {
+	b, ok := p.pool.Get().(*buffer)
+	if !ok {
+		b = &buffer{b: make([]byte, 0, smallBuffer), home: p}
+	}
+	b.users.Store(1)
+	return b
+}
+
+// keep adds a user.
+func (b *buffer) keep() { b.users.Add(1) }
+
+// drop ends the use by one user. The bytes must not be touched by that user afterwards.
+func (b *buffer) drop() {
+	if b.users.Add(-1) != 0 || cap(b.b) > maxPooled {
+		return
+	}
+	b.b = b.b[:0]
+	b.home.pool.Put(b)
+}
+
+// fill reads r to its end into b, at most limit bytes. size is the expected length, -1 when unknown.
+// tooLarge says that there was more than limit; how much of it was read is not specified.
+func (b *buffer) fill(r io.Reader, size, limit int64) (tooLarge bool, err error) {
+	if size > limit {
+		return true, nil
+	}
+	// One byte more than expected, so that the end is seen without growing.
+	if size >= int64(cap(b.b)) {
+		b.b = make([]byte, 0, size+1)
+	}
+	for {
+		if len(b.b) == cap(b.b) {
+			b.b = append(b.b, 0)[:len(b.b)]
+		}
+		n, err := r.Read(b.b[len(b.b):cap(b.b)])
+		b.b = b.b[:len(b.b)+n]
+		if int64(len(b.b)) > limit {
+			return true, nil
+		}
+		if err == io.EOF {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+}

@@ -1,0 +1,27 @@
+// Package mcpconn owns one live connection to one MCP server: the handshake that finds out which era and revision the server speaks,
+// the transports, and the rewriting of a call into what this server expects and of its answer into what every caller understands.
+// Era differences of the upstream end here.
+//
+// It stands at the end of the line, under upstream, which decides when to connect and what to do when a connection is lost.
+//
+// Decisions:
+//
+//   - Requests and answers are raw bytes from end to end. A call's params are the caller's own, spliced: the target's name or URI and the members of
+//     _meta that belong to a hop change, nothing else. mcp-go gives the protocol's constants and the header encoding; its client decodes
+//     results into types that lose data, drops the body of a 404 and cannot tell calls' notifications apart.
+//   - A transport is a small interface (roundTrip, notify, reply) below everything that knows about calls, so that each way to reach a server
+//     is one file and a faster one can take its place.
+//   - The proof of an era is an answer that only a server of that era gives: a DiscoverResult or an error code that the modern specification
+//     reserves, an InitializeResult. A server that cannot be reached proves nothing, so it is never taken for a legacy one; one that answers
+//     something inconclusive is asked in the other way too, which harms no server. What a handshake found holds for the connection only: the next one asks again.
+//   - When a server speaks both eras, weir speaks the modern one: it needs no session, and the notifications of a call come on the call's own stream.
+//   - At most once. net/http is denied a second copy of a body, so it never repeats what it may have sent, and that refusal tells weir when
+//     nothing was sent. Only such requests are repeated, and those that a server provably did not execute: lost session, wrong headers.
+//   - HTTP/1.1 only. HTTP/2 clients repeat requests after stream errors that do not prove that nothing was executed, and one slow
+//     stream's flow control holds up the others of its connection; MCP servers that speak HTTP/2 speak HTTP/1.1 too.
+//   - Redirects are refused: configured credentials must not follow a server's whim to another place.
+//   - What a server sends that is not an answer (HTML, half a message, another request's answer) becomes an error that names the upstream and
+//     the facts: status, content type, size. The text itself goes to the log only, because a model may read the error.
+//   - A connection whose stream was not read to its end cannot be used again, so after a response the end is awaited for a moment. Servers
+//     that keep their streams open are noticed and not waited for.
+package mcpconn
