@@ -223,6 +223,23 @@ func (e *endpoint) streamed(es *events, r *request) (*response, error) {
 	}
 }
 
+// deposited takes the answer to a message that expects none.
+func (e *endpoint) deposited(ctx context.Context, resp *http.Response) error {
+	defer resp.Body.Close()
+	if resp.StatusCode/100 == 2 && mediaOf(resp.Header) == eventMedia {
+		return nil // some servers open a stream even here; closing it is all there is to do
+	}
+	scratch := e.pool.get()
+	defer scratch.drop()
+	if _, err := scratch.fill(resp.Body, -1, maxRefusal); err != nil {
+		return e.brokenOff(ctx, resp.StatusCode, err)
+	}
+	if resp.StatusCode/100 != 2 {
+		return e.refused(resp, scratch.b)
+	}
+	return nil
+}
+
 // drain waits a moment for the end of a stream whose response is there: only a connection whose answer was read to its end can carry another one.
 func (e *endpoint) drain(body io.ReadCloser) {
 	defer body.Close()

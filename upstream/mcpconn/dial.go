@@ -3,7 +3,6 @@ package mcpconn
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -77,14 +76,39 @@ func dialHTTP(ctx context.Context, cfg *Config) (*Conn, error) {
 
 // shakeHTTP finds the era and shakes hands.
 func (c *Conn) shakeHTTP(ctx context.Context, e *endpoint) (*peer, error) {
-	f := c.probeHTTP(ctx, e)
-	if f.verdict == isModern {
-		return f.peer, nil
+	var f finding
+	if c.cfg.Era != "legacy" {
+		f = c.probeHTTP(ctx, e)
+		if f.verdict == isModern {
+			return f.peer, nil
+		}
+		if f.verdict == unusable || c.cfg.Era == "modern" {
+			return nil, c.failure(ctx, f.err)
+		}
 	}
-	if f.verdict == unusable || c.cfg.Era == "modern" {
-		return nil, c.failure(ctx, f.err)
+	t := newLegacyHTTP(e, c)
+	c.use(t, catalog.Legacy, "")
+	p, refused, err := c.initialize(ctx)
+	if err == nil {
+		err = c.agree(ctx, p)
 	}
-	return nil, f.err
+	if err == nil {
+		p.eras.Modern = f.peer != nil && f.peer.eras.Modern
+		c.peer.Store(p)
+		t.listen()
+		return p, nil
+	}
+	_ = t.close(ctx)
+	if c.cfg.Era == "legacy" {
+		return nil, err
+	}
+	if refused != nil && (f.verdict == unclear || isModernCode(errorCode(refused))) {
+		// Whoever refuses initialize is there and not legacy: a modern server that was slow, or not modern yet a moment ago.
+		if again := c.discoverHTTP(ctx, e); again.verdict == isModern {
+			return again.peer, nil
+		}
+	}
+	return nil, both(f.err, err)
 }
 
 // probeHTTP asks a server for its modern side. A server that stays silent for cfg.Probe is given up, unless its era is known to be modern: a legacy
@@ -154,8 +178,12 @@ func (r *refusal) passing() bool {
 }
 
 // both joins the errors of two attempts to shake hands: what is wrong with a server is often seen in only one of them.
-func both(name string, first, second error) error {
-	return &catalog.Error{
-		Code: catalog.Unavailable, Msg: fmt.Sprintf("%s; %s", first, second), Execution: catalog.NotExecuted, Err: errors.Join(first, second),
+func both(first, second error) error {
+	var own *catalog.Error
+	if !errors.As(second, &own) {
+		return second
 	}
+	e := *own
+	e.Err = errors.Join(first, second)
+	return &e
 }

@@ -86,12 +86,15 @@ func (c *Conn) judgeError(m *rawjson.Message, version string) finding {
 			return *f
 		}
 		return finding{verdict: unusable, err: err} // it refuses the version that it says it supports
-	case code <= -32020 && code >= -32099:
+	case isModernCode(code):
 		return finding{verdict: unusable, err: err}
 	default:
 		return finding{verdict: notModern, err: err}
 	}
 }
+
+// isModernCode reports whether an error code is one that the specification reserves for itself since 2026-07-28 (basic/index, error codes).
+func isModernCode(code int) bool { return code <= -32020 && code >= -32099 }
 
 // choose looks for the version to use with a server that names those it serves: nil when that is version itself, and also when it names none.
 func (c *Conn) choose(versions []string, version string) *finding {
@@ -154,11 +157,6 @@ func (c *Conn) initialize(ctx context.Context) (*peer, *rawjson.Message, error) 
 		return nil, nil, c.noCommonVersion([]string{p.version})
 	}
 	return p, nil, nil
-}
-
-// initialized ends the legacy handshake.
-func (c *Conn) initialized(ctx context.Context) error {
-	return c.t.notify(ctx, "notifications/initialized", nil)
 }
 
 // supported reads data.supported of an error.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
@@ -123,4 +125,12 @@ func result(t testing.TB, c *Conn, call *catalog.Call) string {
 		t.Fatalf("%s: broken answer %s", call.Method, m.Data)
 	}
 	return string(m.Result.Of(m.Data))
+}
+
+// httpServer serves h until the end of the test.
+func httpServer(t testing.TB, h http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s
 }
