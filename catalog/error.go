@@ -61,3 +61,10 @@ func (e *Error) Error() string { return e.Msg }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// RPCError is a JSON-RPC error object on its way as it is: what a client answered to an upstream's request.
+type RPCError struct {
+	Object []byte // raw, with code and message
+}
+
+func (e *RPCError) Error() string { return "the client answered with an error" }

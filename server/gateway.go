@@ -37,6 +37,7 @@ type Gateway struct {
 	record   func(*Event)
 	wire     wire
 	changes  changes
+	parking  *parking
 }
 
 // New returns a gateway.
@@ -46,10 +47,14 @@ func New(o Options) *Gateway {
 		g.record = func(*Event) {}
 	}
 	g.wire = newWire(o.Version, o.ListTTL)
+	g.parking = newParking()
 	g.changes.listeners = make(map[*listener]struct{})
 	o.Catalog.OnPublish(g.published)
 	return g
 }
+
+// Close ends the upstream calls that wait for an answer of their user. It must be called after the last request was served.
+func (g *Gateway) Close() { g.parking.close() }
 
 // Request is one JSON-RPC request of a known caller.
 type Request struct {
@@ -150,6 +155,9 @@ func (g *Gateway) use(ctx context.Context, r *Request, e *Event, a policy.Action
 	if err := checkParamHeaders(r, entry); err != nil {
 		return nil, err
 	}
+	if parks(r, profile.View.Snapshot(), entry) {
+		return g.usePark(ctx, r, e, entry, target)
+	}
 	answer, err := g.upstream.Call(ctx, g.call(r, e, entry, target))
 	if err != nil {
 		return nil, err
@@ -159,10 +167,14 @@ func (g *Gateway) use(ctx context.Context, r *Request, e *Event, a policy.Action
 
 // call puts a request into the form that upstreams take.
 func (g *Gateway) call(r *Request, e *Event, entry *catalog.Entry, target string) *catalog.Call {
-	return &catalog.Call{
+	c := &catalog.Call{
 		Method: e.Method, Entry: entry, Target: target, Message: r.Message, Client: r.Client, Owner: r.Principal.String(),
-		Notify: r.Notify, Ask: r.Ask, InputRequired: r.Client.Era == catalog.Modern,
+		Notify: r.Notify, InputRequired: r.Client.Era == catalog.Modern,
 	}
+	if r.Client.Era == catalog.Legacy && interactive(r.Client) {
+		c.Ask = r.Ask
+	}
+	return c
 }
 
 // resolve finds the entry that the message names, among those the profile may see.

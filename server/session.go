@@ -29,6 +29,8 @@ type Session struct {
 
 	mu       sync.Mutex
 	inflight map[string]context.CancelCauseFunc // by raw request id
+	asking   map[string]chan answered           // requests to the client that wait for its answer, by id
+	asked    uint64                             // numbers them
 	outlets  []*Outlet                          // where unrelated notifications go: to the newest
 	ended    bool
 	done     chan struct{} // closed when the session ends
@@ -36,7 +38,8 @@ type Session struct {
 
 // NewSession returns the session of a client; its ID is 128 random bits.
 func NewSession(p policy.Principal, c catalog.Client) *Session {
-	s := &Session{ID: rand.Text(), Principal: p, inflight: make(map[string]context.CancelCauseFunc), done: make(chan struct{})}
+	s := &Session{ID: rand.Text(), Principal: p, done: make(chan struct{})}
+	s.inflight, s.asking = make(map[string]context.CancelCauseFunc), make(map[string]chan answered)
 	c.Session = s.ID
 	s.client.Store(&c)
 	s.touch()

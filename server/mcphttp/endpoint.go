@@ -159,5 +159,5 @@ func plain(w http.ResponseWriter, status int, reason string) {
 
 // request makes the gateway's request of a message.
 func (x *exchange) request(m *rawjson.Message, c *catalog.Client, s *server.Session) *server.Request {
-	return &server.Request{Principal: x.principal, Client: c, Message: m, Session: s, Notify: x.notify}
+	return &server.Request{Principal: x.principal, Client: c, Message: m, Session: s, Notify: x.notify, Ask: x.ask(s)}
 }

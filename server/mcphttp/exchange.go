@@ -1,6 +1,7 @@
 package mcphttp
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -72,6 +73,21 @@ func (x *exchange) notify(n catalog.Notification) {
 	x.event(append(b, '}'))
 }
 
+// ask passes an upstream's request to a legacy client on the stream of the request it belongs to (spec 2025-11-25, streamable-http).
+func (x *exchange) ask(s *server.Session) func(context.Context, catalog.Request) ([]byte, error) {
+	if s == nil || !x.streams {
+		return nil
+	}
+	return func(ctx context.Context, r catalog.Request) ([]byte, error) {
+		return s.Ask(ctx, r, func(message []byte) bool {
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			x.event(append(append(x.buf[:0], eventStart...), message...))
+			return !x.gone
+		})
+	}
+}
+
 // event writes b, an event without its end, at once. x.mu is held.
 func (x *exchange) event(b []byte) {
 	x.buf = append(b, eventEnd...)
@@ -108,6 +124,7 @@ func (x *exchange) finish(reply *server.Reply) {
 	defer reply.Release()
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	defer func() { x.gone = true }() // nothing is written after the reply
 	if x.started || !x.json {
 		x.event(reply.AppendLine(append(x.buf[:0], eventStart...)))
 		return

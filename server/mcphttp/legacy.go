@@ -35,7 +35,10 @@ func (x *exchange) serveLegacy(m *rawjson.Message) {
 		}
 		x.accepted()
 	default:
-		x.accepted() // an answer to a request that nobody waits for any more
+		if s != nil {
+			s.Answer(m)
+		}
+		x.accepted()
 	}
 }
 
@@ -159,6 +162,8 @@ func (x *exchange) serveMember(part []byte, s *server.Session) *server.Reply {
 		return server.ErrorReply(http.StatusOK, m.ID.Of(m.Data), server.CodeInvalidRequest, "initialize cannot be part of a batch", nil)
 	case m.Kind == rawjson.Request:
 		return x.serveRequest(&m, s)
+	case m.Kind != rawjson.Notification:
+		s.Answer(&m)
 	}
 	return nil
 }

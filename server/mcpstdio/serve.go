@@ -149,7 +149,17 @@ func (c *conn) message(ctx context.Context, data []byte) {
 			return
 		}
 		c.request(ctx, m)
+	default:
+		c.session.Answer(m)
 	}
+}
+
+// ask passes an upstream's request to a legacy client.
+func (c *conn) ask(ctx context.Context, r catalog.Request) ([]byte, error) {
+	return c.session.Ask(ctx, r, func(message []byte) bool {
+		c.line(func(b []byte) []byte { return append(b, message...) })
+		return true
+	})
 }
 
 func (c *conn) notification(m *rawjson.Message) {
@@ -202,7 +212,7 @@ func (c *conn) request(ctx context.Context, m *rawjson.Message) {
 		}
 		reply := c.o.Gateway.Serve(ctx, &server.Request{
 			Principal: c.o.Principal, Client: client, Message: m, Session: c.session,
-			Notify: func(n catalog.Notification) { c.notify(ctx, n) },
+			Notify: func(n catalog.Notification) { c.notify(ctx, n) }, Ask: c.ask,
 		})
 		if context.Cause(ctx) == server.ErrCanceled {
 			reply.Release() // nothing is sent for a request after its cancellation

@@ -1,0 +1,97 @@
+package server
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"weir/catalog"
+	"weir/policy"
+)
+
+// A requestState travels through the client, which may keep it, change it, or give it to somebody else (spec 2026-07-28, basic/patterns/mrtr). It is
+// an AEAD token over the slot of the parked call, the round and the expiry; what it is bound to goes in as associated data and is not in the token.
+
+// sealer makes and opens requestState tokens.
+type sealer struct {
+	aead cipher.AEAD
+	node [8]byte // the process that holds the parked calls
+}
+
+// newSealer returns a sealer with a key of its own: parked calls do not outlive the process, and neither do their tokens.
+func newSealer() *sealer {
+	var key [32]byte
+	rand.Read(key[:]) //nolint:errcheck // never fails (crypto/rand)
+	block, err := aes.NewCipher(key[:])
+	if err != nil { // only for a key of another length
+		return nil
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil { // only for another block size
+		return nil
+	}
+	s := &sealer{aead: aead}
+	rand.Read(s.node[:]) //nolint:errcheck // never fails (crypto/rand)
+	return s
+}
+
+// ticket is what a token says.
+type ticket struct {
+	slot   uint64
+	round  uint32
+	expiry time.Time
+}
+
+const (
+	nodeLen   = 8
+	ticketLen = 8 + 4 + 8
+)
+
+var errTicket = errors.New("requestState is not valid here")
+
+// seal makes the token of t for whoever binding says.
+func (s *sealer) seal(t ticket, binding [32]byte) string {
+	nonce := make([]byte, s.aead.NonceSize(), 128)
+	rand.Read(nonce) //nolint:errcheck // never fails (crypto/rand)
+	var plain [ticketLen]byte
+	binary.BigEndian.PutUint64(plain[0:], t.slot)
+	binary.BigEndian.PutUint32(plain[8:], t.round)
+	binary.BigEndian.PutUint64(plain[12:], uint64(t.expiry.UnixNano()))
+	token := append(s.node[:nodeLen:nodeLen], nonce...)
+	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(token, nonce, plain[:], binding[:]))
+}
+
+// open reads a token; anything that is not exactly a token of this process for this binding is errTicket.
+func (s *sealer) open(token string, binding [32]byte) (ticket, error) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	n := s.aead.NonceSize()
+	if err != nil || len(raw) != nodeLen+n+ticketLen+s.aead.Overhead() || string(raw[:nodeLen]) != string(s.node[:]) {
+		return ticket{}, errTicket
+	}
+	plain, err := s.aead.Open(nil, raw[nodeLen:nodeLen+n], raw[nodeLen+n:], binding[:])
+	if err != nil {
+		return ticket{}, errTicket
+	}
+	return ticket{
+		slot:   binary.BigEndian.Uint64(plain[0:]),
+		round:  binary.BigEndian.Uint32(plain[8:]),
+		expiry: time.Unix(0, int64(binary.BigEndian.Uint64(plain[12:]))),
+	}, nil
+}
+
+// bind digests what a parked call belongs to: who, method, entry, URI and arguments. Parts carry their length, so no two sets of parts run together.
+func bind(p policy.Principal, method string, entry *catalog.Entry, target string, arguments []byte) [32]byte {
+	h := sha256.New()
+	for _, part := range [][]byte{[]byte(p.String()), []byte(method), []byte(entry.Ref.Upstream), []byte(entry.Ref.Name), []byte(target), arguments} {
+		var length [8]byte
+		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
+		h.Write(length[:])
+		h.Write(part)
+	}
+	return [32]byte(h.Sum(nil))
+}
