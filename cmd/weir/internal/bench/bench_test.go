@@ -3,10 +3,8 @@ package bench
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -15,8 +13,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	noMCPGo := func(net.Listener) error { return errors.New("the benchmarks have no mcp-go upstream") }
-	if played, err := Role(os.Args[1:], noMCPGo); played {
+	if played, err := Role(os.Args[1:], os.Stdin, os.Stdout); played {
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -62,6 +59,26 @@ func measure(b *testing.B, c Case, target, url string) {
 			b.Fatal(err)
 		}
 	}
+	calls, stop := startLoad(b, o)
+	defer stop()
+	calls(c.Concurrency) // every connection is open and warm
+	before, err := cpu(os.Getpid())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	calls(b.N)
+	b.StopTimer()
+	after, err := cpu(os.Getpid())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(after-before)/1e3/float64(b.N), "cpu-µs/op")
+}
+
+// startLoad starts the process that makes calls.
+func startLoad(b *testing.B, o loadOrder) (calls func(int), stop func()) {
+	b.Helper()
 	order, err := json.Marshal(o)
 	if err != nil {
 		b.Fatal(err)
@@ -84,7 +101,8 @@ func measure(b *testing.B, c Case, target, url string) {
 		b.Fatal(err)
 	}
 	r := bufio.NewReader(out)
-	calls := func(n int) {
+	calls = func(n int) {
+		b.Helper()
 		if _, err := fmt.Fprintln(in, n); err != nil {
 			b.Fatal(err)
 		}
@@ -92,24 +110,11 @@ func measure(b *testing.B, c Case, target, url string) {
 			b.Fatalf("%s%v", answer, err)
 		}
 	}
-	calls(c.Concurrency) // every connection is open and warm
-	before, err := cpu(os.Getpid())
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ResetTimer()
-	calls(b.N)
-	b.StopTimer()
-	after, err := cpu(os.Getpid())
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ReportMetric(float64(after-before)/1e3/float64(b.N), "cpu-µs/op")
-	if err := in.Close(); err != nil {
-		b.Fatal(err)
-	}
-	_, _ = io.Copy(io.Discard, r)
-	if err := cmd.Wait(); err != nil {
-		b.Fatal(err)
+	return calls, func() {
+		_ = in.Close()
+		_, _ = io.Copy(io.Discard, r)
+		if err := cmd.Wait(); err != nil {
+			b.Error(err)
+		}
 	}
 }

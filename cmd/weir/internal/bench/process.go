@@ -44,7 +44,12 @@ func startRole(ctx context.Context, role string, args ...string) (*process, erro
 	if err != nil {
 		return nil, err
 	}
-	p := &process{cmd: exec.CommandContext(ctx, exe, append([]string{roleArg, role}, args...)...)}
+	return startServer(ctx, exe, append([]string{roleArg, role}, args...)...)
+}
+
+// startServer starts a program that prints its endpoint when it listens.
+func startServer(ctx context.Context, binary string, args ...string) (*process, error) {
+	p := &process{cmd: exec.CommandContext(ctx, binary, args...)}
 	p.cmd.Env, p.cmd.Stderr = environment(), &p.stderr
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -56,7 +61,7 @@ func startRole(ctx context.Context, role string, args ...string) (*process, erro
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		p.stop()
-		return nil, fmt.Errorf("%s did not start: %s", role, &p.stderr)
+		return nil, fmt.Errorf("%s %v did not start: %s", filepath.Base(binary), args, &p.stderr)
 	}
 	p.url = strings.TrimSpace(line)
 	return p, nil

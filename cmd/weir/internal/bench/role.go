@@ -8,9 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // roleArg is the first argument of a process that plays a part.
@@ -19,15 +19,8 @@ const roleArg = "bench-role"
 // loadRole makes calls for a benchmark whose own process is the one that is measured.
 const loadRole = "load"
 
-// loadOrder is what such a process shall do with each number on its input: make so many calls, and answer with a line when they are made.
-type loadOrder struct {
-	Case               Case
-	URL, Tool, Session string
-}
-
-// Role plays the part that the arguments of this process name, when [Run] or a benchmark started it for one, and reports whether it did.
-// mcpGo serves an mcp-go server with the tools echo and events.
-func Role(args []string, mcpGo func(net.Listener) error) (played bool, err error) {
+// Role plays the part that args name, when [Run] or a benchmark started this program for one, and reports whether it did.
+func Role(args []string, in io.Reader, out io.Writer) (played bool, err error) {
 	if len(args) < 2 || args[0] != roleArg {
 		return false, nil
 	}
@@ -41,9 +34,9 @@ func Role(args []string, mcpGo func(net.Listener) error) (played bool, err error
 	var handler http.Handler = newLean(*tools)
 	switch args[1] {
 	case Stdio:
-		return true, newLean(*tools).serveLines(os.Stdin, os.Stdout)
+		return true, newLean(*tools).serveLines(in, out)
 	case loadRole:
-		return true, takeOrders(*order, os.Stdin, os.Stdout)
+		return true, takeOrders(*order, in, out)
 	case Proxy:
 		if handler, err = newProxy(*upstream); err != nil {
 			return true, err
@@ -53,11 +46,17 @@ func Role(args []string, mcpGo func(net.Listener) error) (played bool, err error
 	if err != nil {
 		return true, err
 	}
-	fmt.Printf("http://%s/mcp\n", ln.Addr())
-	if args[1] == MCPGo {
-		return true, mcpGo(ln)
+	if _, err := fmt.Fprintf(out, "http://%s/mcp\n", ln.Addr()); err != nil {
+		return true, err
 	}
-	return true, http.Serve(ln, handler)
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
+	return true, server.Serve(ln)
+}
+
+// loadOrder is what such a process shall do with each number on its input: make so many calls, and answer with a line when they are made.
+type loadOrder struct {
+	Case               Case
+	URL, Tool, Session string
 }
 
 // takeOrders answers "ok" or what went wrong, one line for each line of in.
@@ -71,12 +70,8 @@ func takeOrders(order string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer ld.close()
-	for r := bufio.NewReader(in); ; {
-		line, err := r.ReadString('\n')
-		if err != nil {
-			return nil // the benchmark is over
-		}
-		n, err := strconv.Atoi(strings.TrimSpace(line))
+	for lines := bufio.NewScanner(in); lines.Scan(); {
+		n, err := strconv.Atoi(lines.Text())
 		if err != nil {
 			return err
 		}
@@ -89,4 +84,5 @@ func takeOrders(order string, in io.Reader, out io.Writer) error {
 			return err
 		}
 	}
+	return nil
 }

@@ -14,6 +14,7 @@ import (
 type Options struct {
 	Cases  []Case
 	Weir   string        // path of the weir binary; "" leaves weir out
+	MCPGo  string        // path of the mcp-go server's binary, for cases that have it upstream
 	Rounds int           // turns that each target gets
 	Slice  time.Duration // length of a turn
 	Warm   time.Duration // of each target before the first round
@@ -93,29 +94,11 @@ func (o Options) runSite(ctx context.Context, rep *Report, cases []Case) error {
 			p.stop()
 		}
 	}()
-	role, tools := s.upstream, fmt.Sprint(s.tools)
-	if role == Stdio {
-		role = Lean
-	}
-	if parts[Direct], err = startRole(ctx, role, "-tools", tools); err != nil {
+	if err := o.startParts(ctx, s, dir, parts); err != nil {
 		return err
 	}
-	if parts[Proxy], err = startRole(ctx, Proxy, "-upstream", parts[Direct].url); err != nil {
-		return err
-	}
-	if o.Weir != "" {
-		spec := map[string]any{"url": parts[Direct].url}
-		if s.upstream == Stdio {
-			exe, err := os.Executable()
-			if err != nil {
-				return err
-			}
-			spec = map[string]any{"command": exe, "args": []string{roleArg, Stdio, "-tools", tools}, "env": map[string]string{"GOMAXPROCS": fmt.Sprint(runtime.NumCPU())}}
-		}
-		if parts[Weir], err = startWeir(ctx, o.Weir, dir, spec, max(1, s.tools)); err != nil {
-			return err
-		}
-		if now, _, err := memory(parts[Weir].cmd.Process.Pid); err == nil && (rep.WeirIdle == 0 || now < rep.WeirIdle) {
+	if w := parts[Weir]; w != nil {
+		if now, _, err := memory(w.cmd.Process.Pid); err == nil && (rep.WeirIdle == 0 || now < rep.WeirIdle) {
 			rep.WeirIdle = now
 		}
 	}
@@ -134,6 +117,48 @@ func (o Options) runSite(ctx context.Context, rep *Report, cases []Case) error {
 	return nil
 }
 
+// startParts starts what a site needs, each by the name of its target. What was started stands in parts even after an error.
+func (o Options) startParts(ctx context.Context, s site, dir string, parts map[string]*process) error {
+	up, err := o.startUpstream(ctx, s)
+	if err != nil {
+		return err
+	}
+	parts[Direct] = up
+	proxy, err := startRole(ctx, Proxy, "-upstream", up.url)
+	if err != nil {
+		return err
+	}
+	parts[Proxy] = proxy
+	if o.Weir == "" {
+		return nil
+	}
+	spec := map[string]any{"url": up.url}
+	if s.upstream == Stdio {
+		exe, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		spec = map[string]any{
+			"command": exe, "args": []string{roleArg, Stdio, "-tools", fmt.Sprint(s.tools)},
+			"env": map[string]string{"GOMAXPROCS": fmt.Sprint(runtime.NumCPU())},
+		}
+	}
+	weir, err := startWeir(ctx, o.Weir, dir, spec, max(1, s.tools))
+	if err != nil {
+		return err
+	}
+	parts[Weir] = weir
+	return nil
+}
+
+// startUpstream starts the server over HTTP; for stdio that is what the proxy stands before.
+func (o Options) startUpstream(ctx context.Context, s site) (*process, error) {
+	if s.upstream == MCPGo {
+		return startServer(ctx, o.MCPGo)
+	}
+	return startRole(ctx, Lean, "-tools", fmt.Sprint(s.tools))
+}
+
 // lane is one target of a case while it is measured.
 type lane struct {
 	Cell
@@ -149,33 +174,14 @@ func (o Options) runCase(ctx context.Context, c Case, parts map[string]*process)
 	if o.Progress != nil {
 		o.Progress(c.String())
 	}
-	var lanes []*lane
+	lanes, err := o.open(ctx, c, parts)
 	defer func() {
 		for _, l := range lanes {
 			l.load.close()
 		}
 	}()
-	for _, target := range c.targets() {
-		p := parts[target]
-		if p == nil {
-			continue
-		}
-		var session string
-		var err error
-		if c.Era == Legacy {
-			if session, err = openSession(ctx, p.url); err != nil {
-				return nil, fmt.Errorf("%s: %w", target, err)
-			}
-		}
-		ld, err := newLoad(c, p.url, c.tool(target), session)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", target, err)
-		}
-		l := &lane{Cell: Cell{Case: c, Target: target}, load: ld, pid: p.cmd.Process.Pid}
-		lanes = append(lanes, l)
-		if t := ld.run(o.Warm, 0); t.calls == 0 {
-			return nil, fmt.Errorf("%s: no call succeeds: %w", target, t.firstErr)
-		}
+	if err != nil {
+		return nil, err
 	}
 	for round := range o.Rounds {
 		perCall := map[string]float64{}
@@ -201,6 +207,32 @@ func (o Options) runCase(ctx context.Context, c Case, parts map[string]*process)
 		cells[i] = l.sum()
 	}
 	return cells, nil
+}
+
+// open connects to each target of c and warms it. The lanes it returns are to be closed even after an error.
+func (o Options) open(ctx context.Context, c Case, parts map[string]*process) (lanes []*lane, err error) {
+	for _, target := range c.targets() {
+		p := parts[target]
+		if p == nil {
+			continue
+		}
+		var session string
+		if c.Era == Legacy {
+			if session, err = openSession(ctx, p.url); err != nil {
+				return lanes, fmt.Errorf("%s: %w", target, err)
+			}
+		}
+		ld, err := newLoad(c, p.url, c.tool(target), session)
+		if err != nil {
+			return lanes, fmt.Errorf("%s: %w", target, err)
+		}
+		l := &lane{Cell: Cell{Case: c, Target: target}, load: ld, pid: p.cmd.Process.Pid}
+		lanes = append(lanes, l)
+		if t := ld.run(o.Warm, 0); t.calls == 0 {
+			return lanes, fmt.Errorf("%s: no call succeeds: %w", target, t.firstErr)
+		}
+	}
+	return lanes, nil
 }
 
 // turn loads the target for one slice and returns the CPU time per call, in microseconds.

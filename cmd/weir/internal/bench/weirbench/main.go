@@ -1,4 +1,3 @@
-// Weirbench measures what weir costs beside a reverse proxy; see the package bench.
 package main
 
 import (
@@ -7,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -20,83 +20,115 @@ import (
 )
 
 func main() {
-	if played, err := bench.Role(os.Args[1:], serveMCPGo); played {
-		exit(err)
+	played, err := bench.Role(os.Args[1:], os.Stdin, os.Stdout)
+	if !played {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		err = run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+		stop()
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
-	stop()
-	exit(err)
-}
-
-func exit(err error) {
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "weirbench:", err)
 		os.Exit(1)
 	}
-	os.Exit(0)
 }
 
-func run(ctx context.Context, args []string) error {
+// flags are the command line.
+type flags struct {
+	quick, asJSON, list bool
+	match, weir         string
+	rounds              int
+	slice               time.Duration
+}
+
+func parse(args []string, stderr io.Writer) (flags, error) {
+	var f flags
 	fs := flag.NewFlagSet("weirbench", flag.ContinueOnError)
-	quick := fs.Bool("quick", false, "a few cases in under a minute")
-	asJSON := fs.Bool("json", false, "print the report as JSON")
-	match := fs.String("run", "", "only cases that match `REGEXP`, like call/lean/modern/4KiB/c32")
-	list := fs.Bool("list", false, "print the cases and do nothing")
-	binary := fs.String("weir", "", "measure this `BINARY` in place of one built now; none leaves weir out")
-	rounds := fs.Int("rounds", 0, "turns of each target (default 7, quick 3)")
-	slice := fs.Duration("slice", 0, "length of a turn (default 500ms, quick 400ms)")
-	if err := fs.Parse(args); err != nil {
-		return err
-	}
-	o := bench.Options{Cases: bench.Cases(*quick), Rounds: 7, Slice: 500 * time.Millisecond, Warm: 200 * time.Millisecond, Weir: *binary}
-	if *quick {
+	fs.SetOutput(stderr)
+	fs.BoolVar(&f.quick, "quick", false, "a few cases in under a minute")
+	fs.BoolVar(&f.asJSON, "json", false, "print the report as JSON")
+	fs.BoolVar(&f.list, "list", false, "print the cases and do nothing")
+	fs.StringVar(&f.match, "run", "", "only cases that match `REGEXP`, like call/lean/modern/4KiB/c32")
+	fs.StringVar(&f.weir, "weir", "", "measure this `BINARY` in place of one built now; none leaves weir out")
+	fs.IntVar(&f.rounds, "rounds", 0, "turns of each target (default 7, quick 3)")
+	fs.DurationVar(&f.slice, "slice", 0, "length of a turn (default 500ms, quick 400ms)")
+	return f, fs.Parse(args)
+}
+
+// options turns flags into what a run needs, but for the programs.
+func (f flags) options() (bench.Options, error) {
+	o := bench.Options{Cases: bench.Cases(f.quick), Rounds: 7, Slice: 500 * time.Millisecond, Warm: 200 * time.Millisecond}
+	if f.quick {
 		o.Rounds, o.Slice = 3, 400*time.Millisecond
 	}
-	if *rounds > 0 {
-		o.Rounds = *rounds
+	if f.rounds > 0 {
+		o.Rounds = f.rounds
 	}
-	if *slice > 0 {
-		o.Slice = *slice
+	if f.slice > 0 {
+		o.Slice = f.slice
 	}
-	re, err := regexp.Compile(*match)
+	re, err := regexp.Compile(f.match)
+	if err != nil {
+		return o, fmt.Errorf("-run: %w", err)
+	}
+	o.Cases = slices.DeleteFunc(o.Cases, func(c bench.Case) bool { return !re.MatchString(c.String()) })
+	return o, nil
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	f, err := parse(args, stderr)
 	if err != nil {
 		return err
 	}
-	o.Cases = slices.DeleteFunc(o.Cases, func(c bench.Case) bool { return !re.MatchString(c.String()) })
-	if *list {
+	o, err := f.options()
+	if err != nil {
+		return err
+	}
+	if f.list {
 		for _, c := range o.Cases {
-			fmt.Println(c)
+			fmt.Fprintln(stdout, c)
 		}
 		return nil
 	}
-	if *binary == "none" {
+	dir, err := os.MkdirTemp("", "weirbench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if o.Weir = f.weir; o.Weir == "none" {
 		o.Weir = ""
-	} else if *binary == "" {
-		dir, err := os.MkdirTemp("", "weirbench-")
-		if err != nil {
+	} else if o.Weir == "" {
+		if o.Weir, err = build(ctx, dir, "weir/cmd/weir"); err != nil {
 			return err
 		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		o.Weir = filepath.Join(dir, "weir")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-o", o.Weir, "weir/cmd/weir").CombinedOutput(); err != nil {
-			return fmt.Errorf("build weir: %w\n%s", err, out)
+	}
+	if slices.ContainsFunc(o.Cases, func(c bench.Case) bool { return c.Upstream == bench.MCPGo }) {
+		if o.MCPGo, err = build(ctx, dir, "weir/upstream/upstreamtest/mcpgo"); err != nil {
+			return err
 		}
 	}
-	o.Progress = func(name string) { fmt.Fprintln(os.Stderr, name) }
+	o.Progress = func(name string) { fmt.Fprintln(stderr, name) }
 	rep, err := bench.Run(ctx, o)
 	if err != nil {
 		return err
 	}
-	if *asJSON {
-		enc := json.NewEncoder(os.Stdout)
+	if f.asJSON {
+		enc := json.NewEncoder(stdout)
 		enc.SetIndent("", "  ")
 		err = enc.Encode(rep)
 	} else {
-		err = rep.Write(os.Stdout)
+		err = rep.Write(stdout)
 	}
 	if n := rep.Failed(); err == nil && n > 0 {
 		return fmt.Errorf("%d calls failed", n)
 	}
 	return err
+}
+
+// build compiles a program of this module into dir.
+func build(ctx context.Context, dir, pkg string) (string, error) {
+	binary := filepath.Join(dir, filepath.Base(pkg))
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, pkg).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+	}
+	return binary, nil
 }
