@@ -1,0 +1,194 @@
+package h1
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Transport keeps connections to HTTP/1.1 servers. The zero value is ready; it is safe for concurrent use.
+type Transport struct {
+	// Dial opens a connection; nil means net.Dialer with its defaults.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// MaxIdle bounds the resting connections per address, 0 means 256.
+	MaxIdle int
+	// IdleTimeout is how long a connection may rest, 0 means 90 seconds.
+	IdleTimeout time.Duration
+	// MaxHeader bounds the header of an answer in bytes, 0 means 256 KiB.
+	MaxHeader int
+
+	mu   sync.Mutex
+	idle map[string][]*conn // by address, the latest used last
+}
+
+const (
+	defaultMaxIdle     = 256
+	defaultIdleTimeout = 90 * time.Second
+	defaultMaxHeader   = 256 << 10
+	// joined is the largest body that leaves in one write with its header.
+	joined = 64 << 10
+)
+
+var errScheme = errors.New("h1: only http URLs")
+
+// RoundTrip sends r and returns the answer when its header is there. The answer's body must be read to its end or closed. r.ContentLength must be
+// the length of r.Body; r.Body is closed before RoundTrip returns.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		defer func() { _ = r.Body.Close() }()
+	}
+	if r.URL.Scheme != "http" {
+		return nil, errScheme
+	}
+	ctx := r.Context()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	address := r.URL.Host
+	if r.URL.Port() == "" {
+		address = net.JoinHostPort(r.URL.Hostname(), "80")
+	}
+	c, err := t.take(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	c.begin(ctx)
+	if err := c.send(r); err != nil {
+		c.close()
+		return nil, unsent(ctx, c, r, err)
+	}
+	resp, err := c.receive(r)
+	if err != nil {
+		c.close()
+		if cause := ctx.Err(); cause != nil {
+			return nil, cause
+		}
+		return nil, err
+	}
+	return resp, nil
+}
+
+// unsent is the error of a failed write. When not a byte left, it is what GetBody says.
+func unsent(ctx context.Context, c *conn, r *http.Request, err error) error {
+	if cause := ctx.Err(); cause != nil {
+		return cause
+	}
+	if c.wrote == 0 && c.used && r.GetBody != nil {
+		body, again := r.GetBody()
+		if again != nil {
+			return again
+		}
+		_ = body.Close()
+	}
+	return err
+}
+
+// take returns a resting connection that is still alive, or a new one.
+func (t *Transport) take(ctx context.Context, address string) (*conn, error) {
+	for {
+		c := t.rested(address)
+		if c == nil {
+			break
+		}
+		if c.alive() {
+			return c, nil
+		}
+		c.close()
+	}
+	dial := t.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	nc, err := dial(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return newConn(t, address, nc), nil
+}
+
+// rested takes the latest used connection that did not rest too long; older ones are closed.
+func (t *Transport) rested(address string) *conn {
+	limit := t.IdleTimeout
+	if limit == 0 {
+		limit = defaultIdleTimeout
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	list := t.idle[address]
+	if len(list) == 0 {
+		return nil
+	}
+	c := list[len(list)-1]
+	list[len(list)-1] = nil
+	t.idle[address] = list[:len(list)-1]
+	if time.Since(c.since) > limit {
+		for _, old := range t.idle[address] {
+			old.close()
+		}
+		t.idle[address] = nil
+		c.close()
+		return nil
+	}
+	return c
+}
+
+// rest puts a connection back after its answer was read to the end.
+func (t *Transport) rest(c *conn) {
+	limit := t.MaxIdle
+	if limit == 0 {
+		limit = defaultMaxIdle
+	}
+	c.used, c.since = true, time.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.idle[c.address]) >= limit {
+		c.close()
+		return
+	}
+	if t.idle == nil {
+		t.idle = make(map[string][]*conn)
+	}
+	t.idle[c.address] = append(t.idle[c.address], c)
+}
+
+// CloseIdleConnections closes the connections that rest now.
+func (t *Transport) CloseIdleConnections() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, list := range t.idle {
+		for _, c := range list {
+			c.close()
+		}
+	}
+	t.idle = nil
+}
+
+// send writes r.
+func (c *conn) send(r *http.Request) error {
+	b, err := appendHead(c.out[:0], r)
+	if err != nil {
+		return err
+	}
+	if r.Body != nil && r.ContentLength > 0 && r.ContentLength <= joined {
+		start := len(b)
+		b = append(b, make([]byte, r.ContentLength)...)
+		if _, err := io.ReadFull(r.Body, b[start:]); err != nil {
+			return err
+		}
+	}
+	n, err := c.Write(b)
+	c.wrote += int64(n)
+	if cap(b) <= joined*2 {
+		c.out = b
+	}
+	if err != nil || r.Body == nil || r.ContentLength <= joined {
+		return err
+	}
+	m, err := io.CopyN(c.Conn, r.Body, r.ContentLength)
+	c.wrote += m
+	return err
+}
