@@ -1,6 +1,16 @@
 package upstream
 
-import "time"
+import (
+	"fmt"
+	"net/textproto"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"weir/upstream/mcpconn"
+)
 
 // Spec is one entry of mcpServers in the configuration: how to reach one MCP server and how it appears in the namespace.
 // Exactly one of Command and URL is set. Text values keep their ${…} references; they are expanded when the upstream is started.
@@ -42,4 +52,90 @@ type Spec struct {
 	Required bool `yaml:"required"`
 	// Disabled keeps the entry in the file and out of the gateway.
 	Disabled bool `yaml:"disabled"`
+}
+
+// Defaults of Spec.
+const (
+	DefaultTimeout      = 5 * time.Minute
+	DefaultStartTimeout = time.Minute
+)
+
+// Problem is what is wrong with one field of a Spec.
+type Problem struct {
+	Field  string // the yaml name; with the key for maps: "headers.Accept"
+	Reason string // for people, without the field's name
+}
+
+// Problems says everything that is wrong with s by itself. Values with references are checked as far as they can be without resolving them.
+func (s *Spec) Problems() []Problem {
+	var all []Problem
+	say := func(field, format string, args ...any) {
+		all = append(all, Problem{field, fmt.Sprintf(format, args...)})
+	}
+	switch {
+	case s.Command == "" && s.URL == "":
+		say("command", "needs command (a program to start) or url")
+	case s.Command != "" && s.URL != "":
+		say("url", "has both command and url; keep one")
+	}
+	switch s.Type {
+	case "":
+	case "stdio":
+		if s.URL != "" {
+			say("type", "stdio goes with command, not with url")
+		}
+	case "http", "sse", "streamable-http":
+		if s.Command != "" {
+			say("type", "%s goes with url, not with command", s.Type)
+		}
+	default:
+		say("type", "is stdio, http or sse, not %q", s.Type)
+	}
+	if !slices.Contains([]string{"", "auto", "legacy", "modern"}, s.Era) {
+		say("era", "is auto, legacy or modern, not %q", s.Era)
+	}
+	if s.Era == "modern" && s.Type == "sse" {
+		say("era", "sse is a transport of the legacy era")
+	}
+	if s.URL != "" && !strings.Contains(s.URL, "${") {
+		if u, err := url.Parse(s.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			say("url", "is not an http or https URL")
+		}
+	}
+	for name := range s.Headers {
+		if mcpconn.ReservedHeader(textproto.CanonicalMIMEHeaderKey(name)) {
+			say("headers."+name, "is set by weir itself")
+		}
+	}
+	for field, d := range map[string]time.Duration{"timeout": s.Timeout, "startTimeout": s.StartTimeout} {
+		if d < 0 {
+			say(field, "is negative")
+		}
+	}
+	if s.MaxMessage < 0 {
+		say("maxMessage", "is negative")
+	}
+	slices.SortFunc(all, func(a, b Problem) int { return strings.Compare(a.Field, b.Field) })
+	return all
+}
+
+// transport is the name of the transport: stdio, http or sse.
+func (s *Spec) transport() string {
+	switch {
+	case s.URL == "":
+		return "stdio"
+	case s.Type == "sse":
+		return "sse"
+	default:
+		return "http"
+	}
+}
+
+// sameServer reports whether both specs reach the same server in the same way, so that a connection made for one serves the other.
+func (s *Spec) sameServer(o *Spec) bool {
+	a, b := *s, *o
+	for _, x := range []*Spec{&a, &b} {
+		x.Include, x.Exclude, x.Alias, x.Required, x.Timeout = nil, nil, nil, false, 0
+	}
+	return reflect.DeepEqual(a, b)
 }

@@ -81,9 +81,9 @@ func (r *refusal) facts() string {
 	return fmt.Sprintf("%s, %s, %d bytes", s, kind, r.size)
 }
 
-// ofAnotherEra reports whether servers of one era answer requests of the other one like this.
-func (r *refusal) ofAnotherEra() bool {
-	switch r.status {
+// ofAnotherEra reports whether servers of one era answer requests of the other one with an HTTP status.
+func ofAnotherEra(status int) bool {
+	switch status {
 	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone:
 		return true
 	}
@@ -111,13 +111,12 @@ func (e *endpoint) single(ctx context.Context, resp *http.Response, id int64) (*
 		}
 		return nil, e.refused(resp, buf.b)
 	}
-	r := &response{release: buf.drop}
+	r := &response{release: buf.drop, status: resp.StatusCode}
 	err = rawjson.Scan(&r.message, buf.b)
 	m := &r.message
 	answers := err == nil && (m.Kind == rawjson.Result && isID(m.ID.Of(m.Data), id) ||
 		m.Kind == rawjson.Error && (m.ID.Absent() || isID(m.ID.Of(m.Data), id)))
 	if answers && (m.Kind == rawjson.Error || resp.StatusCode/100 == 2) {
-		r.stray = m.ID.Absent() && resp.StatusCode/100 == 4
 		return r, nil
 	}
 	defer buf.drop()

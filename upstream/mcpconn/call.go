@@ -72,7 +72,7 @@ func (x *exchange) run(ctx context.Context) (*response, error) {
 func (c *Conn) failure(ctx context.Context, err error) error {
 	var own *catalog.Error
 	var refused *refusal
-	if errors.As(err, &refused) && refused.ofAnotherEra() && c.settled() {
+	if errors.As(err, &refused) && ofAnotherEra(refused.status) && c.settled() {
 		return c.surprise("the server answers like one of another MCP revision", err)
 	}
 	if errors.As(err, &own) {
@@ -110,7 +110,8 @@ func (x *exchange) hopError(ctx context.Context, resp *response) (*response, err
 	case code == mcp.HEADER_MISMATCH:
 		resp.release()
 		return x.afterMismatch(ctx)
-	case resp.stray && c.era == catalog.Modern && c.settled():
+	case ofAnotherEra(resp.status) && (c.era == catalog.Legacy || resp.message.ID.Absent() || code <= -32000 && code > -32020) && c.settled():
+		// A legacy server answers a request with status 200; a modern one names the request, and uses no code of the legacy range.
 		resp.release()
 		return nil, c.surprise("the server answers like one of another MCP revision", nil)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
+	"weir/upstream/process"
 )
 
 // Defaults of Config.
@@ -28,7 +29,7 @@ const (
 	maxReplies = 64
 	// settledAfter is how old a connection must be before an odd answer is taken for a change of the server's era: a server that is odd by
 	// nature is then asked again at most that often.
-	settledAfter = 10 * time.Second
+	settledAfter = 2 * time.Second
 )
 
 // Implementation is how weir introduces itself.
@@ -40,19 +41,22 @@ type Config struct {
 	Transport string // stdio, http or sse
 	Era       string // auto, legacy or modern; empty means auto
 
+	// Start starts the child of a stdio server. It is called again when the handshake needs a fresh one.
+	Start func() (*process.Process, error)
+
 	URL     string      // http and sse
 	Headers [][2]string // sent with every HTTP request
 
 	// MaxMessage bounds one message from the server, in bytes; 0 means DefaultMaxMessage.
 	MaxMessage int64
 	// Probe is how long a server that can be reached may stay silent on server/discover before it is taken for one of the legacy era.
-	Probe  time.Duration
+	Probe time.Duration
+	// Quiet says that the server stayed silent on the last probe (Conn.Quiet): initialize is tried first.
+	Quiet  bool
 	Client Implementation
 	Log    *slog.Logger
 	// Changed is called, from any goroutine and without blocking, when a list of the server may have changed.
 	Changed func()
-
-	settled time.Duration // settledAfter, but for tests
 }
 
 // Conn is one live connection to one server of a known era. All methods are safe for concurrent use.
@@ -63,6 +67,7 @@ type Conn struct {
 	cfg  *Config
 	t    transport
 	http bool // Streamable HTTP
+	mute bool // it was silent on server/discover
 	era  catalog.Era
 	peer atomic.Pointer[peer]
 	hop  []byte // the members of _meta that are the same for all requests to a modern server
@@ -103,6 +108,19 @@ func (c *Conn) Version() string { return c.peer.Load().version }
 // ServerInfo is the server's raw Implementation object, nil when it gave none.
 func (c *Conn) ServerInfo() []byte { return c.peer.Load().info }
 
+// Quiet reports whether the server did not answer server/discover, so that the next handshake need not wait for that again.
+func (c *Conn) Quiet() bool { return c.mute }
+
+// Child is what is known about the child process of a stdio server.
+type Child struct {
+	PID    int
+	Junk   uint64   // lines on its standard output that were no messages
+	Stderr []string // the last lines, oldest first, fit to be shown
+}
+
+// Child is nil when there is no child process.
+func (c *Conn) Child() *Child { return nil }
+
 // Done is closed when the connection is lost or closed; Err says why then.
 func (c *Conn) Done() <-chan struct{} { return c.done() }
 
@@ -124,7 +142,7 @@ func (c *Conn) Close(ctx context.Context) error {
 }
 
 // settled reports whether the connection is old enough for the server to have changed since the handshake.
-func (c *Conn) settled() bool { return time.Since(c.born) >= c.cfg.settled }
+func (c *Conn) settled() bool { return time.Since(c.born) >= settledAfter }
 
 // surprise ends the connection because the server is no longer the one that shook hands: the next handshake finds out what it is now.
 func (c *Conn) surprise(what string, err error) *catalog.Error {

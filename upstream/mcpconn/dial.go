@@ -30,9 +30,6 @@ func (c *Config) defaults() {
 	if c.Probe == 0 {
 		c.Probe = DefaultProbe
 	}
-	if c.settled == 0 {
-		c.settled = settledAfter
-	}
 }
 
 // newConn returns a connection that has not shaken hands.
@@ -54,6 +51,9 @@ func (c *Conn) ready(p *peer) *Conn {
 	c.peer.Store(p)
 	c.born = time.Now()
 	c.watch()
+	if c.era == catalog.Modern {
+		c.subscribe(p)
+	}
 	return c
 }
 

@@ -115,7 +115,7 @@ func neverAgain() (io.ReadCloser, error) { return nil, errUnsent }
 // dead is sent once more on another one; nothing else is ever repeated.
 func (e *endpoint) post(ctx context.Context, header http.Header, buf *buffer, msg []byte) (*http.Response, error) {
 	for try := 0; ; try++ {
-		body := &outgoing{buf: buf, rest: msg}
+		body := &postBody{buf: buf, rest: msg}
 		buf.keep()
 		req := e.like.WithContext(ctx)
 		req.Header, req.Body, req.ContentLength = header, body, int64(len(msg))
@@ -130,14 +130,14 @@ func (e *endpoint) post(ctx context.Context, header http.Header, buf *buffer, ms
 	}
 }
 
-// outgoing is the body of one attempt to send a message.
-type outgoing struct {
+// postBody is the body of one attempt to send a message.
+type postBody struct {
 	buf     *buffer
 	rest    []byte
 	started atomic.Bool
 }
 
-func (o *outgoing) Read(p []byte) (int, error) {
+func (o *postBody) Read(p []byte) (int, error) {
 	o.started.Store(true)
 	if len(o.rest) == 0 {
 		return 0, io.EOF
@@ -148,13 +148,13 @@ func (o *outgoing) Read(p []byte) (int, error) {
 }
 
 // Close ends the use of the buffer. net/http calls it exactly once.
-func (o *outgoing) Close() error {
+func (o *postBody) Close() error {
 	o.buf.drop()
 	return nil
 }
 
 // noAnswer makes the error of a request to which no answer began.
-func (e *endpoint) noAnswer(ctx context.Context, err error, body *outgoing) error {
+func (e *endpoint) noAnswer(ctx context.Context, err error, body *postBody) error {
 	x := catalog.Unknown
 	if errors.Is(err, errUnsent) || !body.started.Load() {
 		x = catalog.NotExecuted

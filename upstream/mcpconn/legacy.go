@@ -318,8 +318,9 @@ func (t *legacyHTTP) deposit(ctx context.Context, s *session, buf *buffer) error
 
 // close ends the session at the server. Requests in flight are left to their own contexts.
 func (t *legacyHTTP) close(ctx context.Context) error {
+	lost := t.err() != nil
 	t.end(errClosed)
-	if s := t.session.Load(); s.id != "" {
+	if s := t.session.Load(); s.id != "" && !lost {
 		ctx, cancel := context.WithTimeout(ctx, closeWait)
 		if resp, err := t.bare(ctx, http.MethodDelete, s.get); err == nil { // 405 is fine, and so is every other answer
 			_ = resp.Body.Close()

@@ -2,10 +2,12 @@ package mcpconn
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"time"
 
+	"weir/catalog"
 	"weir/catalog/rawjson"
 )
 
@@ -24,10 +26,11 @@ func (t *legacyHTTP) listen() {
 			lastID []byte
 			wait   = listenWait
 		)
-		for first := true; ; first = false {
+		for had := false; ; {
 			s := t.session.Load()
 			began := time.Now()
-			es, more := t.hear(s, lastID, !first)
+			es, more := t.hear(s, lastID, had)
+			had = had || es != nil
 			if !more || t.ctx.Err() != nil {
 				return
 			}
@@ -52,7 +55,7 @@ func (t *legacyHTTP) listen() {
 	})
 }
 
-// hear opens the stream of session s and reads it to its end. es is nil when none was opened. more is false when there is no sense in trying
+// hear opens the stream of session s and reads it to its end. es is nil when none was opened, again says that there was one before. more is false when there is no sense in trying
 // again: the server has no such stream, or the connection is lost.
 func (t *legacyHTTP) hear(s *session, lastID []byte, again bool) (es *events, more bool) {
 	ctx, cancel := context.WithCancel(t.ctx)
@@ -72,6 +75,12 @@ func (t *legacyHTTP) hear(s *session, lastID []byte, again bool) (es *events, mo
 		return nil, t.renewSession(t.ctx, s) == nil
 	case resp.StatusCode/100 == 5 || resp.StatusCode == http.StatusTooManyRequests:
 		return nil, true
+	case again:
+		t.end(&catalog.Error{
+			Code: catalog.Unavailable, Msg: fmt.Sprintf("%s: the server no longer has the stream it had (HTTP %d)", t.name, resp.StatusCode),
+			Execution: catalog.NotExecuted,
+		})
+		return nil, false
 	default:
 		return nil, false
 	}

@@ -33,7 +33,7 @@ type request struct {
 type response struct {
 	message rawjson.Message
 	release func()
-	stray   bool // an HTTP error status with a JSON-RPC error that names no request
+	status  int // of HTTP, 0 on other transports
 }
 
 // transport is one way to reach a server: a child's pipes, Streamable HTTP, or HTTP+SSE. All methods are safe for concurrent use.

@@ -1,0 +1,201 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"weir/catalog"
+)
+
+// live is a connection in use. It is closed when no call is left on it.
+type live struct {
+	backend backend
+
+	mu      sync.Mutex
+	open    int
+	closing bool
+	empty   chan struct{} // closed when the last call has left, once closing
+}
+
+// enter lets a call in, unless the connection is being closed.
+func (l *live) enter() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closing {
+		return false
+	}
+	l.open++
+	return true
+}
+
+func (l *live) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open--
+	if l.closing && l.open == 0 {
+		close(l.empty)
+	}
+}
+
+// close lets no call in any more, waits for those that are in, and closes the connection, all within ctx.
+func (l *live) close(ctx context.Context) {
+	l.mu.Lock()
+	l.closing, l.empty = true, make(chan struct{})
+	if l.open == 0 {
+		close(l.empty)
+	}
+	l.mu.Unlock()
+	select {
+	case <-l.empty:
+	case <-ctx.Done():
+	}
+	_ = l.backend.Close(ctx) // what is left then is the supervisor's
+}
+
+// call carries one call, within the upstream's time limit.
+func (m *member) call(ctx context.Context, call *catalog.Call) (*catalog.Answer, error) {
+	timeout := m.spec.Load().Timeout
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, m.late.Load())
+	defer cancel()
+	m.calls.Add(1)
+	a, err := m.callOn(ctx, call)
+	if err != nil {
+		m.errors.Add(1)
+	}
+	return a, err
+}
+
+// callOn sends the call on the live connection. When that turns out to be dead, with proof that the call was not executed, the call is sent once more on the next one.
+func (m *member) callOn(ctx context.Context, call *catalog.Call) (*catalog.Answer, error) {
+	var used *live
+	for {
+		l, err := m.connection(ctx, used)
+		if err != nil {
+			return nil, err
+		}
+		if !l.enter() {
+			used = l
+			continue
+		}
+		a, err := l.backend.Call(ctx, call)
+		l.leave()
+		if err == nil || used != nil || ctx.Err() != nil || l.backend.Err() == nil || !notExecuted(err) {
+			return a, err
+		}
+		used = l
+	}
+}
+
+func notExecuted(err error) bool {
+	var e *catalog.Error
+	return errors.As(err, &e) && e.Execution == catalog.NotExecuted
+}
+
+// connection returns a live connection other than used. Without one it waits for at most one attempt to make it, and no longer than patience.
+func (m *member) connection(ctx context.Context, used *live) (*live, error) {
+	if l := m.live.Load(); l != nil && l != used && l.backend.Err() == nil {
+		return l, nil
+	}
+	arrived := time.Now()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	tries := -1
+	for {
+		m.mu.Lock()
+		moved := m.moved
+		if tries < 0 {
+			tries = m.tries
+		}
+		down := m.down(arrived, tries)
+		m.mu.Unlock()
+		if l := m.live.Load(); l != nil && l != used && l.backend.Err() == nil {
+			return l, nil
+		}
+		if down {
+			return nil, m.unavailable()
+		}
+		select {
+		case <-moved:
+		case <-timer.C:
+			return nil, m.unavailable()
+		case <-ctx.Done():
+			return nil, m.gaveUp(ctx)
+		}
+	}
+}
+
+// down reports whether a call that arrived at a time, after so many attempts, has nothing to wait for. It makes a failed upstream try again, at most once
+// per wakeEvery. m.mu is held.
+func (m *member) down(arrived time.Time, tries int) bool {
+	switch {
+	case m.state == Disabled || m.state == Stopped:
+		return true
+	case m.trying:
+		return arrived.Sub(m.tried) >= patience // this one takes long
+	case m.state == Ready: // its goroutine has yet to notice that the connection is lost
+		return false
+	case m.tries > tries && !m.nextTry.IsZero():
+		return true
+	case m.nextTry.IsZero(): // about to be tried, or to fall
+		return false
+	case time.Since(m.tried) >= wakeEvery:
+		give(m.wakes)
+		return false
+	default:
+		return m.nextTry.Sub(arrived) >= patience
+	}
+}
+
+// unavailable is the error of a call to an upstream that is not there: its state, since when, and why.
+func (m *member) unavailable() *catalog.Error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := &catalog.Error{Code: catalog.Unavailable, Hint: m.hint, Execution: catalog.NotExecuted}
+	since := short(time.Since(m.since))
+	switch m.state {
+	case SignIn:
+		e.Code = catalog.NeedsLogin
+		e.Msg = fmt.Sprintf("%s (for %s)", m.reason, since)
+	case Failed:
+		e.Msg = fmt.Sprintf("%s (down for %s)", m.reason, since)
+	case Disabled:
+		e.Msg = m.name + ": is disabled in the configuration"
+	case Stopped:
+		e.Msg = m.name + ": is stopped"
+	case Starting:
+		e.Msg = fmt.Sprintf("%s: is still starting (for %s)", m.name, since)
+	default:
+		e.Msg = m.name + ": is reconnecting"
+	}
+	if e.Hint == "" && m.state != Stopped {
+		e.Hint = "weir ls"
+	}
+	return e
+}
+
+// gaveUp is the error of a call whose time ended while it waited for a connection.
+func (m *member) gaveUp(ctx context.Context) *catalog.Error {
+	var own *catalog.Error
+	if errors.As(context.Cause(ctx), &own) {
+		e := *own
+		e.Execution = catalog.NotExecuted
+		return &e
+	}
+	return &catalog.Error{Code: catalog.Canceled, Msg: m.name + ": the call was canceled", Execution: catalog.NotExecuted, Err: context.Cause(ctx)}
+}
+
+// last is what the upstream offered last.
+func (m *member) last() *catalog.Source {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.source
+}
+
+// short writes a duration for people, to the second.
+func short(d time.Duration) string { return d.Round(time.Second).String() }

@@ -1,0 +1,162 @@
+package upstream
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"weir/catalog"
+	"weir/upstream/mcpconn"
+	"weir/upstream/process"
+)
+
+// maxEnvFile bounds an envFile, in bytes.
+const maxEnvFile = 1 << 20
+
+// backend is one live connection to an upstream of whatever kind.
+type backend interface {
+	Call(context.Context, *catalog.Call) (*catalog.Answer, error)
+	// List reads all that the upstream offers. A list that failed stands among the faults, by kind; err says that nothing could be read.
+	List(context.Context) (src *catalog.Source, faults map[catalog.Kind]error, err error)
+	// Done is closed when the connection is lost; Err is not nil from then on, or earlier.
+	Done() <-chan struct{}
+	Err() error
+	Close(context.Context) error
+}
+
+// dialer makes a connection. changed is called, without blocking, when the upstream's lists may have changed.
+type dialer func(ctx context.Context, changed func()) (backend, error)
+
+// dialerOf returns what connects to the upstream of spec.
+func (s *Set) dialerOf(name string, spec *Spec) dialer {
+	if s.o.dial != nil {
+		return s.o.dial(name, spec)
+	}
+	quiet := false // it did not answer the last probe
+	return func(ctx context.Context, changed func()) (backend, error) {
+		r, err := s.resolve(name, spec)
+		if err != nil {
+			return nil, err
+		}
+		cfg := mcpconn.Config{
+			Name: name, Transport: spec.transport(), Era: spec.Era, URL: r.URL, MaxMessage: spec.MaxMessage, Log: s.o.Log,
+			Client: mcpconn.Implementation{Name: "weir", Version: s.o.Version}, Changed: changed, Quiet: quiet,
+			Start: func() (*process.Process, error) { return s.children.Start(r.child(name)) },
+		}
+		for _, k := range slices.Sorted(maps.Keys(r.Headers)) {
+			cfg.Headers = append(cfg.Headers, [2]string{k, r.Headers[k]})
+		}
+		c, err := mcpconn.Dial(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		quiet = c.Quiet()
+		return c, nil
+	}
+}
+
+// resolved is a Spec without references, its environment complete with that of the envFile.
+type resolved struct {
+	Spec
+	secrets []string
+}
+
+// resolve expands the references in spec. Its errors name the field and the reference, never a value.
+func (s *Set) resolve(name string, spec *Spec) (*resolved, error) {
+	r := &resolved{Spec: *spec}
+	var fault error
+	expand := func(field, v string) string {
+		if !strings.Contains(v, "$") || s.o.Expand == nil {
+			return v
+		}
+		text, err := s.o.Expand(v)
+		if err != nil && fault == nil {
+			fault = &catalog.Error{Code: catalog.Config, Msg: fmt.Sprintf("%s: %s: %v", name, field, err), Execution: catalog.NotExecuted, Err: err}
+		}
+		if text != v {
+			r.secrets = append(r.secrets, text)
+		}
+		return text
+	}
+	r.Command, r.Cwd, r.URL = expand("command", spec.Command), expand("cwd", spec.Cwd), expand("url", spec.URL)
+	r.Args = slices.Clone(spec.Args)
+	for i, a := range spec.Args {
+		r.Args[i] = expand(fmt.Sprintf("args[%d]", i), a)
+	}
+	r.Headers = maps.Clone(spec.Headers)
+	for k, v := range spec.Headers {
+		r.Headers[k] = expand("headers."+k, v)
+	}
+	r.Env = map[string]string{}
+	if spec.EnvFile != "" {
+		vars, err := readEnvFile(name, expand("envFile", spec.EnvFile))
+		if err != nil {
+			return nil, err
+		}
+		r.Env = vars
+		r.secrets = slices.AppendSeq(r.secrets, maps.Values(vars))
+	}
+	for k, v := range spec.Env {
+		r.Env[k] = expand("env."+k, v)
+	}
+	if fault != nil {
+		return nil, fault
+	}
+	return r, nil
+}
+
+// child says how to start a stdio server.
+func (r *resolved) child(name string) process.Spec {
+	return process.Spec{
+		Name: name, Command: r.Command, Args: r.Args, Dir: r.Cwd, Env: process.Environ(os.Environ(), r.Env), Secrets: r.secrets,
+	}
+}
+
+// print is a keyed hash of everything that spec's references resolve to; zero when they do not resolve.
+func (s *Set) print(name string, spec *Spec) (sum [sha256.Size]byte) {
+	r, err := s.resolve(name, spec)
+	if err != nil {
+		return sum
+	}
+	return sha256.Sum256(fmt.Appendf(s.key[:], "%q %q %q %q %q %q", r.Command, r.Args, r.Env, r.Cwd, r.URL, r.Headers))
+}
+
+// readEnvFile reads KEY=value lines. Blank lines and lines that begin with # are skipped, "export " before a key and one pair of quotes around a value too.
+func readEnvFile(name, path string) (map[string]string, error) {
+	fail := func(format string, args ...any) (map[string]string, error) {
+		return nil, &catalog.Error{Code: catalog.Config, Msg: name + ": envFile: " + fmt.Sprintf(format, args...), Execution: catalog.NotExecuted}
+	}
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxEnvFile {
+		return fail("%s is not a readable file", path)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return fail("%s is not a readable file", path)
+	}
+	vars := map[string]string{}
+	lines := bufio.NewScanner(bytes.NewReader(b))
+	lines.Buffer(nil, maxEnvFile+1)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		key, value, ok := strings.Cut(strings.TrimPrefix(line, "export "), "=")
+		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+		if !ok || key == "" {
+			return fail("%s:%d: no KEY=value", path, n)
+		}
+		if len(value) >= 2 && (value[0] == '"' || value[0] == '\'') && value[len(value)-1] == value[0] {
+			value = value[1 : len(value)-1]
+		}
+		vars[key] = value
+	}
+	return vars, nil
+}

@@ -1,0 +1,20 @@
+// Package upstream owns the connections to everything behind the gateway: it starts them, keeps them alive, knows what each one offers, and
+// carries calls to them.
+//
+// It stands between the gateway's one line and the backends (mcpconn today): the catalogue gets its snapshots from here, the server hands its calls
+// to [Set.Call].
+//
+// Decisions:
+//
+//   - One goroutine per upstream, which alone connects, lists, waits and connects again. What others need of it, the live connection and the state, is
+//     read without asking it. So a dead, hung or slow upstream delays nobody else's start, list or call.
+//   - The entries of an upstream that is lost stay in the catalogue, marked stale. Tools that come and go with every hiccup confuse models and clients
+//     more than a call that says at once why it cannot run.
+//   - A call to an upstream that is down makes it try again at once, at most once a second, and waits for that a moment: a restarted upstream is back
+//     with the first call, whatever the back-off says. Without calls the back-off goes up to 30 seconds.
+//   - A failed call is sent again only when it provably was not executed and its connection was found dead; never for any other reason.
+//   - Snapshots are coalesced. At start each upstream that becomes ready would otherwise cost a build and a notification to every client; when the last one
+//     is in, the snapshot is published without waiting.
+//   - References to variables and files are resolved when a connection is made and nowhere kept. To notice at a reload that one resolves to something
+//     else now, a keyed hash of all of them is remembered.
+package upstream

@@ -1,0 +1,376 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"weir/catalog"
+)
+
+const (
+	// firstRetry and maxRetry bound the wait before an upstream that failed is tried again; it doubles.
+	firstRetry = 250 * time.Millisecond
+	maxRetry   = 30 * time.Second
+	// steadyAfter is how long a connection must have lasted for the wait to start anew.
+	steadyAfter = 20 * time.Second
+	// wakeEvery is how often calls can make a failed upstream try again.
+	wakeEvery = time.Second
+	// patience is how long a call waits for an upstream that is being connected.
+	patience = 2 * time.Second
+	// quiet is how long after a change of lists further ones are awaited before they are read again.
+	quiet = 250 * time.Millisecond
+	// closeWait bounds the closing of a lost connection, drainWait that of one whose calls may still be answered.
+	closeWait = 5 * time.Second
+	drainWait = 30 * time.Second
+)
+
+// member is one upstream of a Set. Its goroutine is the only one that changes live, source and state.
+type member struct {
+	name   string
+	set    *Set
+	spec   atomic.Pointer[Spec]
+	dial   dialer
+	live   atomic.Pointer[live]
+	late   atomic.Pointer[catalog.Error] // the error of a call that took too long
+	cancel context.CancelFunc
+	crew   sync.WaitGroup // closes connections
+
+	changes chan struct{} // one token: a list changed
+	wakes   chan struct{} // one token: somebody wants it up
+
+	calls, errors atomic.Uint64
+
+	mu       sync.Mutex
+	state    State
+	since    time.Time
+	reason   string
+	hint     string
+	trying   bool          // an attempt to connect is under way
+	tried    time.Time     // when the last attempt began
+	tries    int           // attempts that are over
+	nextTry  time.Time     // zero unless it is waited for
+	moved    chan struct{} // closed at the next change of any of these
+	source   *catalog.Source
+	problems []catalog.Problem
+	facts    Status // what the last connection said about itself
+	lost     int    // connections
+}
+
+func newMember(s *Set, name string, spec *Spec, last *catalog.Source) *member {
+	m := &member{
+		name: name, set: s, state: Starting, since: time.Now(), moved: make(chan struct{}),
+		changes: make(chan struct{}, 1), wakes: make(chan struct{}, 1), source: stale(last),
+	}
+	m.setSpec(spec)
+	m.dial = s.dialerOf(name, spec)
+	if spec.Disabled {
+		m.state, m.source = Disabled, nil
+	}
+	return m
+}
+
+// setSpec takes a spec that reaches the same server.
+func (m *member) setSpec(spec *Spec) {
+	timeout := spec.Timeout
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	m.late.Store(&catalog.Error{
+		Code: catalog.Timeout, Msg: fmt.Sprintf("%s: no answer within %s", m.name, timeout), Hint: "raise timeout of " + m.name,
+	})
+	m.spec.Store(spec)
+}
+
+// start runs the upstream until ctx ends.
+func (m *member) start(ctx context.Context) {
+	ctx, m.cancel = context.WithCancel(ctx)
+	if m.spec.Load().Disabled {
+		return
+	}
+	m.set.running.Go(func() {
+		m.run(ctx)
+		m.turn(Stopped, nil)
+		m.crew.Wait()
+	})
+}
+
+// run connects, holds the connection, and connects again, until ctx ends.
+func (m *member) run(ctx context.Context) {
+	wait := firstRetry
+	for {
+		began := time.Now()
+		l, err := m.connect(ctx)
+		if err == nil {
+			err = m.hold(ctx, l)
+			m.retire(l)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) >= steadyAfter {
+			wait = firstRetry
+		}
+		m.fall(err)
+		if !m.rest(ctx, jitter(wait)) {
+			return
+		}
+		wait = min(2*wait, maxRetry)
+	}
+}
+
+// connect makes a connection and reads the first lists. From the handshake on calls can use it.
+func (m *member) connect(ctx context.Context) (*live, error) {
+	ctx, cancel := m.startLimit(ctx)
+	defer cancel()
+	m.try(true)
+	drop(m.changes)
+	b, err := m.dial(ctx, func() { give(m.changes) })
+	if err != nil {
+		m.try(false)
+		return nil, err
+	}
+	l := &live{backend: b}
+	m.live.Store(l)
+	m.try(false)
+	if err := m.list(ctx, l); err != nil {
+		m.retire(l)
+		return nil, err
+	}
+	return l, nil
+}
+
+// startLimit bounds connecting and listing.
+func (m *member) startLimit(ctx context.Context) (context.Context, context.CancelFunc) {
+	limit := m.spec.Load().StartTimeout
+	if limit == 0 {
+		limit = DefaultStartTimeout
+	}
+	return context.WithTimeoutCause(ctx, limit, &catalog.Error{
+		Code: catalog.Timeout, Msg: fmt.Sprintf("%s: not ready within %s", m.name, limit), Hint: "raise startTimeout of " + m.name,
+	})
+}
+
+// list reads what the upstream offers and makes it ready. A list that failed keeps what was read of it before.
+func (m *member) list(ctx context.Context, l *live) error {
+	src, faults, err := l.backend.List(ctx)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.problems = nil
+	for _, kind := range []catalog.Kind{catalog.Tool, catalog.Prompt, catalog.Resource, catalog.Template} {
+		fault := faults[kind]
+		if fault == nil {
+			continue
+		}
+		m.problems = append(m.problems, catalog.Problem{Upstream: m.name, Kind: kind, Reason: reasonOf(m.name, fault)})
+		if m.source != nil {
+			*items(src, kind) = *items(m.source, kind)
+		}
+	}
+	m.source = src
+	m.mu.Unlock()
+	m.turn(Ready, nil)
+	return nil
+}
+
+func items(src *catalog.Source, kind catalog.Kind) *[][]byte {
+	switch kind {
+	case catalog.Tool:
+		return &src.Tools
+	case catalog.Prompt:
+		return &src.Prompts
+	case catalog.Resource:
+		return &src.Resources
+	default:
+		return &src.Templates
+	}
+}
+
+// hold keeps the lists fresh until the connection is lost, with the reason, or ctx ends.
+func (m *member) hold(ctx context.Context, l *live) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.backend.Done():
+			return l.backend.Err()
+		case <-m.changes:
+		}
+		if !sleep(ctx, l.backend.Done(), quiet) {
+			continue
+		}
+		drop(m.changes)
+		if err := m.refresh(ctx, l); err != nil && ctx.Err() == nil && l.backend.Err() == nil {
+			m.note(err)
+		}
+	}
+}
+
+// refresh reads the lists again.
+func (m *member) refresh(ctx context.Context, l *live) error {
+	ctx, cancel := m.startLimit(ctx)
+	defer cancel()
+	return m.list(ctx, l)
+}
+
+// note keeps that the lists could not be read again. Those of before stay.
+func (m *member) note(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.problems = []catalog.Problem{{Upstream: m.name, Reason: reasonOf(m.name, err)}}
+}
+
+// fall makes the upstream failed.
+func (m *member) fall(err error) {
+	state := Failed
+	var own *catalog.Error
+	if errors.As(err, &own) && own.Code == catalog.NeedsLogin {
+		state = SignIn
+	}
+	m.set.o.Log.Warn("upstream is down", "upstream", m.name, "error", err, "cause", errors.Unwrap(err))
+	m.mu.Lock()
+	m.source = stale(m.source)
+	m.mu.Unlock()
+	m.turn(state, err)
+}
+
+// rest waits d, or until somebody wants the upstream up. It reports whether ctx is still open.
+func (m *member) rest(ctx context.Context, d time.Duration) bool {
+	drop(m.wakes)
+	m.mu.Lock()
+	m.nextTry = time.Now().Add(d)
+	m.mu.Unlock()
+	m.signal()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-m.wakes:
+	}
+	return true
+}
+
+// try notes the begin and the end of an attempt to connect.
+func (m *member) try(begins bool) {
+	m.mu.Lock()
+	m.trying = begins
+	if begins {
+		m.tried, m.nextTry = time.Now(), time.Time{}
+	} else {
+		m.tries++
+	}
+	m.mu.Unlock()
+	m.signal()
+}
+
+// turn changes the state, for the reason of err. What is down stays down since it fell, however often it is tried.
+func (m *member) turn(state State, err error) {
+	m.mu.Lock()
+	if m.state != state {
+		m.since = time.Now()
+	}
+	if m.state == Ready && state != Ready {
+		m.lost++
+	}
+	m.state, m.reason, m.hint = state, "", ""
+	if err != nil {
+		m.reason = reasonOf(m.name, err)
+		var own *catalog.Error
+		if errors.As(err, &own) {
+			m.hint = own.Hint
+		}
+	}
+	m.mu.Unlock()
+	m.signal()
+	m.set.mark()
+}
+
+// signal tells everybody who waits for the upstream to move.
+func (m *member) signal() {
+	m.mu.Lock()
+	close(m.moved)
+	m.moved = make(chan struct{})
+	m.mu.Unlock()
+}
+
+// retire takes a connection out of use and closes it, once its calls are over or the time is up. A child is waited for: the next one may need
+// what it holds.
+func (m *member) retire(l *live) {
+	m.live.Store(nil)
+	m.mu.Lock()
+	l.describe(&m.facts)
+	m.mu.Unlock()
+	limit := drainWait
+	if l.backend.Err() != nil {
+		limit = closeWait
+	}
+	closing := func() {
+		ctx, cancel := context.WithTimeout(m.set.hard, limit)
+		defer cancel()
+		l.close(ctx)
+	}
+	if l.child() != nil {
+		closing()
+		return
+	}
+	m.crew.Go(closing)
+}
+
+// stale returns src marked as the last known one.
+func stale(src *catalog.Source) *catalog.Source {
+	if src == nil || src.Stale {
+		return src
+	}
+	last := *src
+	last.Stale = true
+	return &last
+}
+
+// reasonOf is err for people. It starts with the upstream's name.
+func reasonOf(name string, err error) string {
+	var own *catalog.Error
+	if errors.As(err, &own) {
+		return own.Msg
+	}
+	return name + ": " + err.Error()
+}
+
+func jitter(d time.Duration) time.Duration {
+	return d + time.Duration((rand.Float64()-0.5)*0.4*float64(d)) //nolint:gosec // no secret depends on it
+}
+
+// sleep waits d. It reports false when ctx or stop ended first.
+func sleep(ctx context.Context, stop <-chan struct{}, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-stop:
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+func give(token chan struct{}) {
+	select {
+	case token <- struct{}{}:
+	default:
+	}
+}
+
+func drop(token chan struct{}) {
+	select {
+	case <-token:
+	default:
+	}
+}

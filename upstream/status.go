@@ -1,0 +1,116 @@
+package upstream
+
+import (
+	"time"
+
+	"weir/catalog"
+	"weir/catalog/rawjson"
+	"weir/upstream/mcpconn"
+)
+
+// State is where an upstream stands.
+type State string
+
+// The states. An upstream that is down is Failed between attempts and Starting during one.
+const (
+	Starting State = "starting" // connecting, or reading the first lists
+	Ready    State = "ready"
+	Failed   State = "failed"  // down; it is tried again, see Status.NextTry
+	SignIn   State = "sign_in" // it wants credentials that weir does not have
+	Disabled State = "disabled"
+	Stopped  State = "stopped" // removed, or weir is stopping
+)
+
+// Status is one upstream at a moment, as weir ls shows it. It holds no value of the configuration that could be a secret.
+type Status struct {
+	Name      string
+	Transport string // stdio, http or sse
+	State     State
+	Since     time.Time // of the state
+	Reason    string    // why it is not ready, "" otherwise; starts with the name
+	Hint      string    // one thing to type or do, may be empty
+	NextTry   time.Time // when a Failed upstream is tried again, zero otherwise
+
+	Era        string // legacy or modern, "" before the first handshake
+	OtherEra   bool   // the server is known to speak the other era as well
+	Version    string // protocol revision
+	ServerName string // as the server calls itself
+	ServerVer  string
+
+	Tools, Prompts, Resources, Templates int // listed by the upstream, filters not applied
+	Stale                                bool
+	Problems                             []catalog.Problem // lists that could not be read
+
+	Calls, Errors uint64 // calls sent, and those to which no answer came
+	Restarts      int    // connections lost after the upstream was ready
+	Junk          uint64 // lines on a child's standard output that were no messages
+	Stderr        []string
+	Required      bool
+}
+
+// conversation is what a connection over MCP can say about itself.
+type conversation interface {
+	Era() catalog.Era
+	Eras() mcpconn.Eras
+	Version() string
+	ServerInfo() []byte
+}
+
+// parent is a connection that may be one to a child process.
+type parent interface{ Child() *mcpconn.Child }
+
+// child is what the connection knows about its child process, nil when there is none.
+func (l *live) child() *mcpconn.Child {
+	if p, ok := l.backend.(parent); ok {
+		return p.Child()
+	}
+	return nil
+}
+
+// Status returns all upstreams in the order of the configuration.
+func (s *Set) Status() []Status {
+	s.mu.Lock()
+	order, members := s.space.Order, *s.members.Load()
+	s.mu.Unlock()
+	all := make([]Status, 0, len(order))
+	for _, name := range order {
+		if m := members[name]; m != nil {
+			all = append(all, m.status())
+		}
+	}
+	return all
+}
+
+func (m *member) status() Status {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	st := m.facts
+	st.Name, st.Transport, st.Required = m.name, m.spec.Load().transport(), m.spec.Load().Required
+	st.State, st.Since, st.Reason, st.Hint, st.NextTry = m.state, m.since, m.reason, m.hint, m.nextTry
+	st.Calls, st.Errors, st.Restarts, st.Problems = m.calls.Load(), m.errors.Load(), m.lost, m.problems
+	if src := m.source; src != nil {
+		st.Tools, st.Prompts, st.Resources, st.Templates = len(src.Tools), len(src.Prompts), len(src.Resources), len(src.Templates)
+		st.Stale = src.Stale
+	}
+	if l := m.live.Load(); l != nil {
+		l.describe(&st)
+	}
+	return st
+}
+
+// describe fills in what the connection says about itself.
+func (l *live) describe(st *Status) {
+	if c, ok := l.backend.(conversation); ok {
+		st.Era, st.Version = c.Era().String(), c.Version()
+		eras := c.Eras()
+		st.OtherEra = eras.Legacy && eras.Modern
+		info := c.ServerInfo()
+		if found, err := rawjson.Fields(info, "name", "version"); err == nil {
+			st.ServerName, _ = rawjson.String(found[0].Of(info))
+			st.ServerVer, _ = rawjson.String(found[1].Of(info))
+		}
+	}
+	if c := l.child(); c != nil {
+		st.Junk, st.Stderr = c.Junk, c.Stderr
+	}
+}
