@@ -21,7 +21,7 @@ type Content struct {
 type engine struct {
 	cfg    Config
 	ledger *Ledger
-	ctx    context.Context // ends when the server closes
+	ctx    context.Context //nolint:containedctx // it is the life of the server, and ends when that closes
 	stop   context.CancelFunc
 	wg     sync.WaitGroup // requests that are played beside their reader
 	// crash ends the server at once, forget drops its sessions; both belong to the transport.
@@ -197,8 +197,8 @@ func entry(p *peer, m *message, era Era) Entry {
 
 // note takes a notification or a response from the client.
 func (e *engine) note(p *peer, m *message, seq int) {
-	switch {
-	case m.method == "":
+	switch m.method {
+	case "":
 		p.mu.Lock()
 		to := p.asks[string(m.id)]
 		delete(p.asks, string(m.id))
@@ -208,7 +208,7 @@ func (e *engine) note(p *peer, m *message, seq int) {
 			return
 		}
 		to <- *m
-	case m.method == "notifications/cancelled":
+	case "notifications/cancelled":
 		p.mu.Lock()
 		cancel := p.open[string(m.params["requestId"])]
 		p.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"os/exec"
 	"strings"
@@ -35,9 +36,7 @@ func post(t *testing.T, url, body string, headers map[string]string) got {
 	if m.method == "tools/call" {
 		h["Mcp-Name"] = m.target()
 	}
-	for k, v := range headers {
-		h[k] = v
-	}
+	maps.Copy(h, headers)
 	for k, v := range h {
 		if v != "" {
 			r.Header.Set(k, v)
@@ -47,7 +46,7 @@ func post(t *testing.T, url, body string, headers map[string]string) got {
 	if err != nil {
 		return got{err: true}
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
 	return got{resp.StatusCode, string(b), err != nil}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -63,7 +64,7 @@ func (c *httpChannel) startLocked() {
 	h.Set("X-Accel-Buffering", "no")
 	c.w.WriteHeader(200)
 	if c.cfg.EventStyle.IDs {
-		c.write(c.event("", nil))
+		_ = c.write(c.event("", nil)) // a client that left is no fault
 	}
 	c.flush()
 }
@@ -184,6 +185,7 @@ func (c *httpChannel) answer(a answer) {
 		return
 	case Truncate:
 		body = body[:len(body)/2]
+	default: // what concerns the bytes of the message is in the body already, the rest comes below
 	}
 	plain := a.act.Body != "" || a.act.Type != "" || a.status != 200
 	if c.events || !plain && (c.cfg.Events || a.act.Events) {
@@ -202,7 +204,7 @@ func (c *httpChannel) answer(a answer) {
 		c.flush()
 		c.cut()
 	case Twice:
-		c.json(a.status, contentType, append(body[:len(body):len(body)], body...))
+		c.json(a.status, contentType, append(slices.Clip(body), body...))
 	default:
 		c.json(a.status, contentType, body)
 	}

@@ -116,8 +116,9 @@ func (x *exchange) idFor(f Fault) []byte {
 		return []byte(`987654321`)
 	case NoID:
 		return nil
+	default:
+		return x.id
 	}
-	return x.id
 }
 
 // before lists the messages that come before the answer.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -113,7 +114,7 @@ func (x *exchange) checkLine() *rpcError {
 }
 
 // send writes one line.
-func (p *pipe) send(msg []byte) error { return p.raw(append(msg[:len(msg):len(msg)], '\n')) }
+func (p *pipe) send(msg []byte) error { return p.raw(append(slices.Clip(msg), '\n')) }
 
 func (p *pipe) raw(b []byte) error {
 	p.mu.Lock()
@@ -163,6 +164,7 @@ func (c *lineChannel) answer(a answer) {
 		body = []byte("<html><body><h1>500 Internal Server Error</h1></body></html>")
 	case Twice:
 		_ = c.send(body)
+	default: // the other faults were played before the answer, or are in the body
 	}
 	_ = c.send(body) // a reader that left is no fault
 }

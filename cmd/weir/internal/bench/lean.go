@@ -14,7 +14,8 @@ import (
 
 // lean is the cheapest server that answers what the load and a gateway ask. It searches the bytes it needs and trusts the rest.
 type lean struct {
-	lists map[bool][]byte // by era: the members of the result of tools/list, rendered once
+	lists   map[bool][]byte // whether modern → the result of tools/list, rendered once
+	buffers sync.Pool
 }
 
 // newLean offers echo, events and n more tools.
@@ -27,10 +28,12 @@ func newLean(n int) *lean {
 		tools = Tools(n)
 	}
 	list := `"tools":[` + strings.Join(tools, ",") + `]}`
-	return &lean{lists: map[bool][]byte{
+	l := &lean{lists: map[bool][]byte{
 		false: []byte(`{` + list),
 		true:  []byte(`{"resultType":"complete","ttlMs":60000,"cacheScope":"public",` + list),
 	}}
+	l.buffers.New = func() any { return new(leanBuffer) }
+	return l
 }
 
 // after returns the raw JSON scalar behind the first occurrence of key, which must not stand in a string before.
@@ -103,8 +106,7 @@ func progressEvents(token []byte) [][]byte {
 	return all
 }
 
-var leanBuffers = sync.Pool{New: func() any { return new(leanBuffer) }}
-
+// leanBuffer holds one request and its answer.
 type leanBuffer struct{ in, out []byte }
 
 // ServeHTTP answers Streamable HTTP of both eras.
@@ -115,8 +117,8 @@ func (l *lean) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	buf, _ := leanBuffers.Get().(*leanBuffer)
-	defer leanBuffers.Put(buf)
+	buf, _ := l.buffers.Get().(*leanBuffer)
+	defer l.buffers.Put(buf)
 	var err error
 	if buf.in, err = readAll(buf.in[:0], r.Body, r.ContentLength); err != nil {
 		w.WriteHeader(http.StatusBadRequest)

@@ -158,7 +158,8 @@ func newWorker(c Case, u *url.URL, tool, session string, n int) *worker {
 }
 
 func (w *worker) dial() error {
-	conn, err := net.Dial("tcp", w.addr)
+	dialer := net.Dialer{Timeout: callTimeout}
+	conn, err := dialer.Dial("tcp", w.addr)
 	if err != nil {
 		return err
 	}

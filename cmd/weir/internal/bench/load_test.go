@@ -149,7 +149,7 @@ func TestLoadCountsCutAnswers(t *testing.T) {
 		w.Header().Set("Content-Length", fmt.Sprint(rec.Body.Len()))
 		_, _ = w.Write(rec.Body.Bytes()[:rec.Body.Len()/2])
 		_ = http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler)
+		panic(http.ErrAbortHandler) //nolint:forbidigo // how net/http says: close the connection
 	}))
 	defer s.Close()
 	ld, err := newLoad(Case{Call, Lean, Modern, 64, 1}, s.URL+"/mcp", echoTool, "")

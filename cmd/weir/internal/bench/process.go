@@ -69,7 +69,8 @@ func startServer(ctx context.Context, binary string, args ...string) (*process, 
 
 // startWeir starts `weir serve` before an upstream, and returns when it lists at least n tools.
 func startWeir(ctx context.Context, binary, dir string, upstream map[string]any, n int) (*process, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}

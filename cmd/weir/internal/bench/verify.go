@@ -72,10 +72,8 @@ func (e *expectation) checkEcho(answer []byte) error {
 func (e *expectation) checkEvents(body []byte) ([]byte, error) {
 	progress := 0
 	for event := range bytes.SplitSeq(body, []byte("\n\n")) {
-		data := event
-		if i := bytes.Index(event, []byte("data:")); i >= 0 {
-			data = bytes.TrimSpace(event[i+len("data:"):])
-		}
+		_, data, _ := bytes.Cut(event, []byte("data:"))
+		data = bytes.TrimSpace(data)
 		if !bytes.HasPrefix(data, []byte("{")) {
 			continue
 		}

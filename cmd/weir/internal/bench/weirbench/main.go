@@ -20,15 +20,16 @@ import (
 )
 
 func main() {
-	played, err := bench.Role(os.Args[1:], os.Stdin, os.Stdout)
+	stdout := os.Stdout //nolint:forbidigo // the report goes there
+	played, err := bench.Role(os.Args[1:], os.Stdin, stdout)
 	if !played {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		err = run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+		err = run(ctx, os.Args[1:], stdout, os.Stderr)
 		stop()
 	}
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "weirbench:", err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // main exits
 	}
 }
 
@@ -85,7 +86,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if f.list {
 		for _, c := range o.Cases {
-			fmt.Fprintln(stdout, c)
+			if _, err := fmt.Fprintln(stdout, c); err != nil {
+				return err
+			}
 		}
 		return nil
 	}
@@ -106,7 +109,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
-	o.Progress = func(name string) { fmt.Fprintln(stderr, name) }
+	o.Progress = func(name string) { _, _ = fmt.Fprintln(stderr, name) }
 	rep, err := bench.Run(ctx, o)
 	if err != nil {
 		return err
