@@ -62,7 +62,7 @@ type Entry struct {
 	// Headers are the tool's x-mcp-header bindings (spec 2026-07-28, streamable-http); empty for most tools.
 	Headers []HeaderParam
 	// HeadersFault is why the tool's x-mcp-header annotations are invalid, "" when they are not. A modern client over HTTP must drop such a
-	// tool, so weir leaves it out of modern lists.
+	// tool, so modern lists leave it out; Headers is empty then.
 	HeadersFault string
 	// raw is the listed item per era; legacy differs only where its revisions cannot express the item.
 	raw [eras][]byte
@@ -70,14 +70,9 @@ type Entry struct {
 	index int
 }
 
-// Raw returns the item as lists of era show it. Callers must not change it.
+// Raw returns the item as lists of era show it, nil for an unlisted entry. Callers must not change it.
 func (e *Entry) Raw(era Era) []byte { return e.raw[era] }
 
-// Index is the dense position of the entry in its snapshot: 0 ≤ Index < Snapshot.Len().
+// Index is the dense position of the entry in its snapshot: 0 ≤ Index < Snapshot.Len(). It is -1 for an entry that ResolveURI made for
+// a URI that nobody lists; a bitset over entries must ask its rule for those (see [View.Visible]).
 func (e *Entry) Index() int { return e.index }
-
-// HeaderParam binds one argument of a tool to an Mcp-Param-* header.
-type HeaderParam struct {
-	Header string   // the full header name in canonical form, "Mcp-Param-Region"
-	Path   []string // the argument's path through nested properties
-}

@@ -8,15 +8,10 @@ type Source struct {
 	// Capabilities is the upstream's raw ServerCapabilities object; Instructions its free text.
 	Capabilities []byte
 	Instructions string
+	// Legacy says that the upstream speaks no modern revision: it asks clients in the middle of a call.
+	Legacy bool
 	// Stale says that the upstream is down and these are its last known entries.
 	Stale bool
-}
-
-// Rules say how the entries of one upstream appear in the namespace.
-type Rules struct {
-	Alias   map[string]string // upstream's tool or prompt name → public name
-	Include []string          // globs on the upstream's names; empty means all
-	Exclude []string          // globs, win over Include
 }
 
 // Naming is how public names are made.
@@ -43,8 +38,9 @@ const DefaultPageSize = 1000
 // Problem is an item that is withheld, or another thing to know about an upstream's catalogue.
 type Problem struct {
 	Upstream string
-	Kind     Kind
+	Kind     Kind   // of the item; means nothing when Name is empty and Withheld is not set
 	Name     string // the upstream's name of the item, may be empty
+	Withheld bool   // whether the item is left out entirely; everything else is a warning
 	Reason   string // for people: starts with the subject
 	Fix      string // one thing to type, may be empty
 }
