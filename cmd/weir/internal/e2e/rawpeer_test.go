@@ -39,7 +39,7 @@ func dialHTTPWire(t testing.TB, url string, e era) *httpWire {
 	w := &httpWire{url: url, era: e, client: &http.Client{Transport: transport, Timeout: callTimeout}}
 	if e == legacy {
 		w.exchange(t, "0", "initialize", legacyHello)
-		w.send(t, "", `{"jsonrpc":"2.0","method":"notifications/initialized"}`, "").Body.Close()
+		must(t, w.send(t, "", `{"jsonrpc":"2.0","method":"notifications/initialized"}`, "").Body.Close())
 		w.exchange(t, "1", "logging/setLevel", `{"level":"debug"}`)
 	}
 	return w
@@ -88,7 +88,7 @@ func (w *httpWire) exchange(t testing.TB, id, method, params string) []string {
 	var about struct{ Name, URI string }
 	must(t, json.Unmarshal([]byte(params), &about))
 	resp := w.send(t, method, envelope(id, method, params), about.Name+about.URI)
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
 	must(t, err)
 	if !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
