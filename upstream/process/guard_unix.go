@@ -192,7 +192,7 @@ func MaybeGuard() {
 	rename(guardName)
 	f := strings.Split(order, ",")
 	if len(f) != 3 {
-		os.Exit(2) //nolint:forbidigo // this process is nothing but the guard
+		syscall.Exit(2)
 	}
 	since, _ := strconv.ParseUint(f[1], 10, 64)
 	grace, _ := time.ParseDuration(f[2])
@@ -200,7 +200,7 @@ func MaybeGuard() {
 	_ = os.Stdout.Close()                    //nolint:forbidigo // as above
 	debug.FreeOSMemory()
 	stand(os.Stdin, survey{leaders: map[int]uint64{}, mark: childVar + "=" + f[0] + ".", since: since}, grace)
-	os.Exit(0) //nolint:forbidigo // as above
+	syscall.Exit(0) // at once: hooks that run at a program's exit are weir's, not the guard's
 }
 
 // stand reads what weir says until weir is gone, and then ends what is left of its children.

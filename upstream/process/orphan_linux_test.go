@@ -9,17 +9,12 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"os/signal"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
-
-// markVar is inherited by all processes of one round.
-const markVar = "WEIR_TEST_MARK"
 
 // tough are servers that do not go by themselves; each has a grandchild that ignores the end of stdin.
 func tough() map[string]string {
@@ -166,41 +161,6 @@ func theGuard(t *testing.T, pid int) (guard int) {
 		return err == nil && strings.TrimSpace(string(name)) == guardName
 	})
 	return guard
-}
-
-// weir is the main of the program that is ended in every way. Its arguments are the environment: see startWeir.
-func weir() int {
-	s := New(Options{StdinGrace: 50 * time.Millisecond, TermGrace: 100 * time.Millisecond})
-	signals := make(chan os.Signal, 1)
-	if os.Getenv("WEIR_TEST_POLITE") != "" {
-		signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	}
-	env := Environ(os.Environ(), map[string]string{markVar: os.Getenv(markVar)})
-	var up sync.WaitGroup
-	for range 2 {
-		p, err := s.Start(Spec{Name: "server", Command: "sh", Args: []string{"-c", os.Getenv("WEIR_TEST_SCRIPT")}, Env: env})
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		up.Go(func() { _, _ = bufio.NewReader(p.Stdout).ReadString('\n') })
-	}
-	up.Wait()
-	fmt.Println("up")
-	eof := make(chan struct{})
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		close(eof)
-	}()
-	select {
-	case <-signals:
-	case <-eof:
-	}
-	if err := s.Close(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
 }
 
 func startWeir(t *testing.T, mark, script string, polite bool) (cmd *exec.Cmd, stdin io.Closer, stdout io.Reader) {
