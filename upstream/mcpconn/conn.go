@@ -119,7 +119,13 @@ type Child struct {
 }
 
 // Child is nil when there is no child process.
-func (c *Conn) Child() *Child { return nil }
+func (c *Conn) Child() *Child {
+	t, ok := c.t.(*stdio)
+	if !ok {
+		return nil
+	}
+	return &Child{PID: t.p.PID(), Junk: uint64(t.Stats().Junk), Stderr: t.p.Stderr()}
+}
 
 // Done is closed when the connection is lost or closed; Err says why then.
 func (c *Conn) Done() <-chan struct{} { return c.done() }
@@ -136,9 +142,11 @@ func (c *Conn) Err() error {
 func (c *Conn) Close(ctx context.Context) error {
 	c.end(errClosed)
 	c.cancel()
-	err := c.t.close(ctx)
 	c.crew.wait()
-	return err
+	if t, ok := c.t.(*stdio); ok {
+		t.flush() // what the crew said last: a server that knows that nobody waits can end at once
+	}
+	return c.t.close(ctx)
 }
 
 // settled reports whether the connection is old enough for the server to have changed since the handshake.

@@ -18,6 +18,8 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	switch cfg.Transport {
 	case "http":
 		return dialHTTP(ctx, &cfg)
+	case "stdio":
+		return dialChild(ctx, &cfg)
 	default:
 		return nil, catalog.Errorf(catalog.Config, "%s: no transport is called %q", cfg.Name, cfg.Transport)
 	}
