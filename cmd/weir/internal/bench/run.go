@@ -105,7 +105,15 @@ func (o Options) runSite(ctx context.Context, rep *Report, cases []Case) error {
 	for _, c := range cases {
 		cells, err := o.runCase(ctx, c, parts)
 		if err != nil {
-			return fmt.Errorf("%s: %w", c, err)
+			err = fmt.Errorf("%s: %w", c, err)
+			for target, p := range parts {
+				p.stop()
+				if p.stderr.Len() > 0 {
+					err = fmt.Errorf("%w\n%s said:\n%s", err, target, &p.stderr)
+				}
+			}
+			clear(parts)
+			return err
 		}
 		rep.Cells = append(rep.Cells, cells...)
 	}
