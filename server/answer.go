@@ -158,6 +158,14 @@ func (g *Gateway) fail(r *Request, e *Event, err error) *Reply {
 	if e.Method == "tools/call" && tellModel(own.Code) && e.Ref != (catalog.Ref{}) {
 		return g.toolError(r, own)
 	}
+	if own.Code == catalog.NotFound && !r.Message.URI.Absent() {
+		code := CodeInvalidParams
+		if r.Client.Era == catalog.Legacy {
+			code = CodeResourceNotFound
+		}
+		uri := r.Message.URI.Of(r.Message.Data)
+		return ErrorReply(statusOK, id, code, text(own), append(append([]byte(`{"uri":`), uri...), '}'))
+	}
 	return ErrorReply(statusOK, id, rpcCode(own.Code), text(own), nil)
 }
 

@@ -17,15 +17,24 @@ type Upstream interface {
 	Call(context.Context, *catalog.Call) (*catalog.Answer, error)
 }
 
-// Options are what a Gateway is made of. All fields but ListTTL and PerCall are required.
+// Subscriber subscribes to resources of upstreams.
+type Subscriber interface {
+	// Subscribe asks an upstream for updates of a resource, and keeps asking whenever its connection is made anew, until Unsubscribe. Updates
+	// go to Gateway.Updated.
+	Subscribe(ctx context.Context, upstream, uri string) error
+	Unsubscribe(ctx context.Context, upstream, uri string)
+}
+
+// Options are what a Gateway is made of. The first four are required.
 type Options struct {
-	Catalog  *catalog.Catalog
-	Policy   *policy.Engine
-	Upstream Upstream
-	Log      *slog.Logger
-	Version  string        // of weir, for serverInfo
-	ListTTL  time.Duration // ttlMs of lists for modern clients
-	Record   func(*Event)  // called once per request when it is over; nil for none
+	Catalog    *catalog.Catalog
+	Policy     *policy.Engine
+	Upstream   Upstream
+	Log        *slog.Logger
+	Subscriber Subscriber    // nil when no resource can be subscribed to
+	Version    string        // of weir, for serverInfo
+	ListTTL    time.Duration // ttlMs of lists for modern clients
+	Record     func(*Event)  // called once per request when it is over; nil for none
 }
 
 // Gateway decides and routes requests. It is safe for concurrent use.
@@ -33,21 +42,24 @@ type Gateway struct {
 	catalog  *catalog.Catalog
 	policy   *policy.Engine
 	upstream Upstream
+	watching Subscriber
 	log      *slog.Logger
 	record   func(*Event)
 	wire     wire
 	changes  changes
 	parking  *parking
+	watches  watches
 }
 
 // New returns a gateway.
 func New(o Options) *Gateway {
-	g := &Gateway{catalog: o.Catalog, policy: o.Policy, upstream: o.Upstream, log: o.Log, record: o.Record}
+	g := &Gateway{catalog: o.Catalog, policy: o.Policy, upstream: o.Upstream, watching: o.Subscriber, log: o.Log, record: o.Record}
 	if g.record == nil {
 		g.record = func(*Event) {}
 	}
 	g.wire = newWire(o.Version, o.ListTTL)
 	g.parking = newParking()
+	g.watches.byID = make(map[watchID]*watch)
 	g.changes.listeners = make(map[*listener]struct{})
 	o.Catalog.OnPublish(g.published)
 	return g
@@ -126,6 +138,8 @@ func (g *Gateway) dispatch(ctx context.Context, r *Request, e *Event) (*Reply, e
 		return g.reply(r, emptyObject), nil
 	case "logging/setLevel":
 		return g.setLevel(r)
+	case "resources/subscribe", "resources/unsubscribe":
+		return g.subscribe(ctx, r, e)
 	}
 	return nil, errNoMethod
 }

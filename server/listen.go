@@ -1,12 +1,21 @@
 package server
 
 import (
+	"context"
+	"slices"
+
 	"weir/catalog"
 	"weir/catalog/rawjson"
+	"weir/policy"
 )
 
 // Listening is what a subscriptions/listen request asks for, of what weir serves (spec 2026-07-28, basic/patterns/subscriptions).
-type Listening struct{ Tools, Prompts, Resources bool }
+type Listening struct {
+	Tools, Prompts, Resources bool
+	URIs                      []string // resources whose updates are wanted
+
+	asked bool // resourceSubscriptions was there
+}
 
 // ReadListen reads params.notifications.
 func ReadListen(m *rawjson.Message) (l Listening, err error) {
@@ -16,12 +25,56 @@ func ReadListen(m *rawjson.Message) (l Listening, err error) {
 		return l, catalog.Errorf(catalog.Invalid, "subscriptions/listen: params.notifications is missing")
 	}
 	want := f[0].Of(params)
-	f, err = rawjson.Fields(want, "toolsListChanged", "promptsListChanged", "resourcesListChanged")
+	f, err = rawjson.Fields(want, "toolsListChanged", "promptsListChanged", "resourcesListChanged", "resourceSubscriptions")
 	if err != nil {
 		return l, catalog.Errorf(catalog.Invalid, "subscriptions/listen: params.notifications is not an object")
 	}
 	is := func(s rawjson.Span) bool { return string(s.Of(want)) == "true" }
-	return Listening{is(f[0]), is(f[1]), is(f[2])}, nil
+	l = Listening{Tools: is(f[0]), Prompts: is(f[1]), Resources: is(f[2])}
+	if f[3].Absent() {
+		return l, nil
+	}
+	l.asked = true
+	list := f[3].Of(want)
+	texts := true
+	err = rawjson.Elements(list, func(v rawjson.Span) bool {
+		uri, ok := rawjson.String(v.Of(list))
+		l.URIs = append(l.URIs, uri)
+		texts = texts && ok
+		return texts && len(l.URIs) <= watchesPerSession
+	})
+	if err != nil || !texts || len(l.URIs) > watchesPerSession {
+		return l, catalog.Errorf(catalog.Invalid, "subscriptions/listen: resourceSubscriptions must be at most %d URIs", watchesPerSession)
+	}
+	return l, nil
+}
+
+// Open begins what l asks for on behalf of p: the acknowledgement is the first thing on outlet, changes follow, each tagged with id. Resources that p may
+// not watch, or whose upstream does not take subscriptions, are left out of what is acknowledged.
+func (g *Gateway) Open(ctx context.Context, p policy.Principal, l Listening, id []byte, outlet *Outlet) (stop func()) {
+	id = slices.Clone(id)
+	var stops []func()
+	watched := make([]string, 0, len(l.URIs))
+	early := NewOutlet() // nothing goes before the acknowledgement
+	for _, uri := range l.URIs {
+		end, err := g.Watch(ctx, p, uri, func(uri string, params []byte) { early.Put(ResourceUpdated(uri, params, id)) })
+		if err == nil {
+			stops, watched = append(stops, end), append(watched, uri)
+		}
+	}
+	l.URIs = watched
+	outlet.Put(l.Acknowledged(id))
+	early.Forward(outlet)
+	stops = append(stops, g.Listen(p, func(k catalog.Kind) {
+		if l.Takes(k) {
+			outlet.Put(Tagged(k, id))
+		}
+	}))
+	return func() {
+		for _, end := range stops {
+			end()
+		}
+	}
 }
 
 // Takes reports whether changes of kind's list were asked for.
@@ -51,6 +104,19 @@ func (l Listening) Acknowledged(id []byte) []byte {
 			b = append(b, ',')
 		}
 		b = append(b, f.key...)
+	}
+	if l.asked {
+		if b[len(b)-1] != '{' {
+			b = append(b, ',')
+		}
+		b = append(b, `"resourceSubscriptions":[`...)
+		for i, uri := range l.URIs {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = rawjson.AppendString(b, uri)
+		}
+		b = append(b, ']')
 	}
 	return append(b, `}}}`...)
 }

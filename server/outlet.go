@@ -12,6 +12,7 @@ type Outlet struct {
 	mu      sync.Mutex
 	pending [][]byte
 	queued  map[string]struct{}
+	next    *Outlet // where everything goes from now on, nil for here
 }
 
 // NewOutlet returns an empty outlet.
@@ -23,6 +24,9 @@ func NewOutlet() *Outlet {
 func (o *Outlet) Put(message []byte) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if next := o.next; next != nil {
+		return next.Put(message)
+	}
 	if _, ok := o.queued[string(message)]; ok {
 		return true
 	}
@@ -49,4 +53,15 @@ func (o *Outlet) Take() [][]byte {
 	o.pending = nil
 	clear(o.queued)
 	return out
+}
+
+// Forward passes what waits, and everything that will be put here, to next.
+func (o *Outlet) Forward(next *Outlet) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, m := range o.pending {
+		next.Put(m)
+	}
+	o.pending, o.next = nil, next
+	clear(o.queued)
 }

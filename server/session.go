@@ -31,6 +31,7 @@ type Session struct {
 	inflight map[string]context.CancelCauseFunc // by raw request id
 	asking   map[string]chan answered           // requests to the client that wait for its answer, by id
 	asked    uint64                             // numbers them
+	watched  map[string]func()                  // ends the subscription to a resource, by URI
 	outlets  []*Outlet                          // where unrelated notifications go: to the newest
 	ended    bool
 	done     chan struct{} // closed when the session ends
@@ -39,7 +40,7 @@ type Session struct {
 // NewSession returns the session of a client; its ID is 128 random bits.
 func NewSession(p policy.Principal, c catalog.Client) *Session {
 	s := &Session{ID: rand.Text(), Principal: p, done: make(chan struct{})}
-	s.inflight, s.asking = make(map[string]context.CancelCauseFunc), make(map[string]chan answered)
+	s.inflight, s.asking, s.watched = make(map[string]context.CancelCauseFunc), make(map[string]chan answered), make(map[string]func())
 	c.Session = s.ID
 	s.client.Store(&c)
 	s.touch()
@@ -142,12 +143,20 @@ func (s *Session) End() {
 		s.ended = true
 		close(s.done)
 	}
-	open := s.inflight
-	s.inflight = make(map[string]context.CancelCauseFunc)
+	open, watched := s.inflight, s.watched
+	s.inflight, s.watched = make(map[string]context.CancelCauseFunc), make(map[string]func())
 	s.mu.Unlock()
 	for _, cancel := range open {
 		cancel(ErrCanceled)
 	}
+	if len(watched) == 0 {
+		return
+	}
+	go func() { // upstreams are told, and may take their time
+		for _, stop := range watched {
+			stop()
+		}
+	}()
 }
 
 // Sessions are the legacy sessions of an HTTP endpoint, by id. Ids are looked up only together with the principal they belong to.

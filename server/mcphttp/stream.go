@@ -102,17 +102,12 @@ func (x *exchange) listen(m *rawjson.Message) {
 		return
 	}
 	outlet := server.NewOutlet()
-	outlet.Put(want.Acknowledged(id))
-	defer x.endpoint.gateway.Listen(x.principal, func(k catalog.Kind) {
-		if want.Takes(k) {
-			outlet.Put(server.Tagged(k, id))
-		}
-	})()
+	ctx, cancel := x.endpoint.requestContext(x.r)
+	defer cancel()
+	defer x.endpoint.gateway.Open(ctx, x.principal, want, id, outlet)()
 	streamHeader(x.w.Header())
 	x.w.WriteHeader(http.StatusOK)
 	x.started = true
-	ctx, cancel := x.endpoint.requestContext(x.r)
-	defer cancel()
 	if x.pump(ctx, nil, outlet) {
 		x.finish(server.ListenEnded(id))
 	}

@@ -3,7 +3,6 @@ package mcpstdio
 import (
 	"context"
 
-	"weir/catalog"
 	"weir/catalog/rawjson"
 	"weir/server"
 )
@@ -17,12 +16,7 @@ func (c *conn) serveListen(ctx context.Context, m *rawjson.Message) {
 		return
 	}
 	outlet := server.NewOutlet()
-	outlet.Put(want.Acknowledged(id))
-	defer c.o.Gateway.Listen(c.o.Principal, func(k catalog.Kind) {
-		if want.Takes(k) {
-			outlet.Put(server.Tagged(k, id))
-		}
-	})()
+	defer c.o.Gateway.Open(ctx, c.o.Principal, want, id, outlet)()
 	for {
 		select {
 		case <-ctx.Done():
