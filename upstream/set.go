@@ -96,13 +96,22 @@ func (s *Set) Start(ctx context.Context) {
 
 // Call carries a call to its upstream. Errors are *catalog.Error.
 func (s *Set) Call(ctx context.Context, call *catalog.Call) (*catalog.Answer, error) {
-	m := (*s.members.Load())[call.Entry.Ref.Upstream]
-	if m == nil {
-		return nil, &catalog.Error{
-			Code: catalog.Unavailable, Msg: call.Entry.Ref.Upstream + ": is no longer configured", Execution: catalog.NotExecuted,
+	name := call.Entry.Ref.Upstream
+	m := (*s.members.Load())[name]
+	for {
+		if m == nil {
+			return nil, &catalog.Error{Code: catalog.Unavailable, Msg: name + ": is no longer configured", Execution: catalog.NotExecuted}
 		}
+		a, err := m.call(ctx, call)
+		if err == nil || !notExecuted(err) {
+			return a, err
+		}
+		next := (*s.members.Load())[name]
+		if next == m {
+			return a, err
+		}
+		m = next // a reload came between, and the call was not executed
 	}
-	return m.call(ctx, call)
 }
 
 // Settled waits until every upstream is up or has failed and the catalogue shows that. It fails when ctx or the Set ends first.

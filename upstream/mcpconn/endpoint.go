@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"weir/catalog"
+	"weir/upstream/h1"
 )
 
 const (
@@ -30,7 +31,7 @@ const (
 type endpoint struct {
 	name   string // of the upstream, for errors
 	like   *http.Request
-	client *http.Transport
+	client client
 	fixed  http.Header // sent with every request
 	limit  int64
 	pool   *buffers
@@ -70,7 +71,7 @@ func newEndpoint(cfg *Config) (*endpoint, error) {
 		e.like.Host = host[0]
 		delete(e.fixed, "Host")
 	}
-	e.client = newClient()
+	e.client = newClient(u)
 	return e, nil
 }
 
@@ -85,10 +86,20 @@ func ReservedHeader(name string) bool {
 	return strings.HasPrefix(name, "Mcp-") || strings.HasPrefix(name, "Proxy-")
 }
 
-func newClient() *http.Transport {
+// client sends requests on connections that it keeps.
+type client interface {
+	http.RoundTripper
+	CloseIdleConnections()
+}
+
+// newClient returns what sends requests to u: weir's own client where plain HTTP/1.1 is all there is to do, net/http for TLS and proxies.
+func newClient(u *url.URL) client {
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u}); u.Scheme == "http" && proxy == nil && err == nil {
+		return &h1.Transport{Dial: dialer.DialContext, MaxIdle: idleConns, IdleTimeout: idleTimeout, MaxHeader: maxHeaderBytes}
+	}
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            dialer.DialContext,
@@ -106,8 +117,8 @@ func newClient() *http.Transport {
 // errUnsent says that net/http wrote no byte of a request.
 var errUnsent = errors.New("nothing was sent")
 
-// neverAgain is the GetBody of every request. net/http asks for a second body when a kept connection turns out to be dead before the first byte
-// of a request was written, and for requests that it takes for repeatable, which a POST without an idempotency key never is. Refusing tells
+// neverAgain is the GetBody of every request. Clients ask for a second body when a kept connection turns out to be dead before the first byte
+// of a request was written; net/http also for requests that it takes for repeatable, which a POST without an idempotency key never is. Refusing tells
 // the two sides of "at most once" apart: this error means that nothing was sent, any other that the request may have been.
 func neverAgain() (io.ReadCloser, error) { return nil, errUnsent }
 
