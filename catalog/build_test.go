@@ -64,7 +64,8 @@ func TestBuild(t *testing.T) {
 					`{"uri":"file:///e","name":"a"}`, `{"uri":"file:///f","name":""}`),
 				Templates: raws(
 					`{"uriTemplate":"file:///{+path}","name":"a"}`, `{"uriTemplate":"file:///{","name":"b"}`,
-					`{"uriTemplate":"x:{a:9999}","name":"c"}`, `{"uriTemplate":"file:///{x}"}`),
+					`{"uriTemplate":"x:{a:9999}","name":"c"}`, `{"uriTemplate":"file:///{x}"}`,
+					`{"uriTemplate":"y:`+strings.Repeat("{a}", 33)+`","name":"d"}`),
 			}},
 			Options{},
 			`prompt docs__ask = docs/ask
@@ -78,7 +79,8 @@ func TestBuild(t *testing.T) {
 			withheld docs: resource at position 4 withheld: uri is missing
 			withheld docs: resource template "file:///{" withheld: uriTemplate is not a URI template (RFC 6570)
 			withheld docs: resource template "x:{a:9999}" withheld: uriTemplate has more than 32 variables or prefixes of more than 256 characters
-			withheld docs: resource template "file:///{x}" withheld: name is missing or not a string`,
+			withheld docs: resource template "file:///{x}" withheld: name is missing or not a string
+			withheld docs: resource template "y:` + strings.Repeat("{a}", 32) + `{a…" withheld: uriTemplate has more than 32 variables or prefixes of more than 256 characters`,
 		},
 		{
 			"order of the configuration, strangers last",
@@ -233,7 +235,7 @@ func TestTrap5_3_OddItemsKeepTheirBytesAndTheirList(t *testing.T) {
 }
 
 func TestUnchangedBytesAreShared(t *testing.T) {
-	raw := []byte(`{"name":"\u0061bc","inputSchema":{},"x":1}`)
+	raw := append(make([]byte, 0, 200), `{"name":"\u0061bc","inputSchema":{},"x":1}`...)
 	e := Build([]*Source{{Upstream: "up", Tools: [][]byte{raw}}}, Options{Naming: Bare}).Entries()[0]
 	if e.Name != "abc" {
 		t.Fatalf("name %q", e.Name)

@@ -3,6 +3,7 @@ package catalog
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -56,6 +57,7 @@ func TestPublishesAreReportedInOrder(t *testing.T) {
 		if old != last {
 			t.Error("a listener missed a snapshot")
 		}
+		runtime.Gosched()
 		last = new
 		n++
 	})

@@ -87,7 +87,13 @@ func TestHeaderParams(t *testing.T) {
 		},
 		{
 			"escapes too deep to look into, no annotation",
-			strings.Repeat(`{"not":`, 100) + `{"type":"\u0041"}` + strings.Repeat("}", 100), nil, "",
+			`{"properties":{"a":{"type":"string","x-mcp-header":"A"}},"not":` +
+				strings.Repeat(`{"not":`, 100) + `{"type":"\u0041"}` + strings.Repeat("}", 101),
+			[]HeaderParam{{"Mcp-Param-A", []string{"a"}}}, "",
+		},
+		{
+			"too deep and escaped", strings.Repeat(`{"not":`, 100) + `{"\u0078-m\u0063p-header":"A"}` + strings.Repeat("}", 100),
+			nil, `property "not": x-mcp-header stands too deep in the schema`,
 		},
 	}
 	for _, tt := range tests {

@@ -32,6 +32,8 @@ func TestHeaderValue(t *testing.T) {
 		{"a", `{"a":1e-1}`, "", false},
 		{"a", `{"a":1e400}`, "", false},
 		{"a", `{"a":1e99999999999999999999}`, "", false},
+		{"a", `{"a":1e9223372036854775807}`, "", false},
+		{"a", `{"a":0.1e-9223372036854775808}`, "", false},
 		{"a", `{"a":1e-99999999999999999999}`, "", false},
 		{"a", `{"a":` + strings.Repeat("9", 64) + `}`, strings.Repeat("9", 64), true},
 		{"a", `{"a":` + strings.Repeat("9", 65) + `}`, "", false},

@@ -65,6 +65,7 @@ func TestUserInterfaceOfTools(t *testing.T) {
 			Upstream: "a",
 			Tools: [][]byte{
 				tool("both", `{"ui/resourceUri":"ui://old","x":1,"ui":{"visibility":[],"resourceUri":"ui://shared"}}`),
+				tool("same", `{"ui/resourceUri":"ui://old"}`),
 				tool("escaped", `{"\u0075i":{"resource\u0055ri":"ui:\/\/mine"}}`),
 				tool("listed", `{"ui":{"resourceUri":"ui://listed"}}`),
 				tool("secret", `{"ui":{"resourceUri":"ui://secret"}}`),
@@ -78,6 +79,7 @@ func TestUserInterfaceOfTools(t *testing.T) {
 		tool both = a/both
 		tool escaped = a/escaped
 		tool listed = a/listed
+		tool same = a/same
 		tool secret = a/secret
 		tool twice = a/twice
 		tool x = b/x
@@ -96,6 +98,19 @@ func TestUserInterfaceOfTools(t *testing.T) {
 	}
 	if want := `{"uri":"ui://b/shared","name":"r"},{"uri":"ui://listed","name":"r"}`; string(page.Items) != want {
 		t.Errorf("got %s, want %s", page.Items, want)
+	}
+}
+
+// Name and links are spliced in whatever order they stand.
+func TestEverySurfaceOfAToolFollowsAMove(t *testing.T) {
+	const raw = `{"_meta":{"ui":{"resourceUri":"%[1]s"},"ui/resourceUri":"%[1]s"},"inputSchema":{},"name":"%[2]s","x":"%[1]s"}`
+	s := Build([]*Source{
+		{Upstream: "a", Tools: raws(fmt.Sprintf(raw, "ui://app", "t"))},
+		{Upstream: "b", Resources: resources("ui://app")},
+	}, Options{})
+	want := strings.Replace(fmt.Sprintf(raw, "ui://a/app", "a__t"), `"x":"ui://a/app"`, `"x":"ui://app"`, 1)
+	if got := string(s.Entries()[0].Raw(Modern)); got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
@@ -174,6 +189,31 @@ func TestResolveURI(t *testing.T) {
 	}
 }
 
+func TestMostLiteralTemplateWins(t *testing.T) {
+	s := Build([]*Source{
+		{Upstream: "a", Templates: templates("x:{+p}", "y:{+p}", "{s}:narrow/{id}", "weir://{+any}")},
+		{Upstream: "b", Templates: templates("x:long/{+p}", "n://{id}")},
+		{Upstream: "c", Templates: templates("{+p}", "n://{id}", "c://{+p}")},
+	}, Options{})
+	tests := []struct{ uri, want string }{
+		{"x:1", "a/x:{+p} → x:1"},
+		{"x:long/1", "b/x:long/{+p} → x:long/1"},
+		{"y:narrow/1", "a/{s}:narrow/{id} → y:narrow/1"},
+		{"z:1", "c/{+p} → z:1"},
+		{"weir://b/n://5", "b/n://{id} → n://5"}, // the upstream that was put in counts
+		{"weir://b/x:1", "a/weir://{+any} → weir://b/x:1"},
+		{"c://" + strings.Repeat("a", maxMatchedURI-4), "c/c://{+p} → c://" + strings.Repeat("a", maxMatchedURI-4)},
+	}
+	for _, tt := range tests {
+		e, target, err := s.ResolveURI(tt.uri, nil)
+		if err != nil {
+			t.Errorf("%s: %v", tt.uri, err)
+		} else if got := e.Ref.String() + " → " + target; got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.uri, got, tt.want)
+		}
+	}
+}
+
 func TestUnlistedURIIsDecidedByTheView(t *testing.T) {
 	s := Build([]*Source{
 		{Upstream: "fs", Capabilities: []byte(`{"resources":{"subscribe":true}}`)},
@@ -194,6 +234,12 @@ func TestUnlistedURIIsDecidedByTheView(t *testing.T) {
 	}
 	if _, _, err := s.ResolveURI("file:///secret", open.Visible); err == nil {
 		t.Error("a view opened what its rule hides")
+	}
+	limited := Build(s.Sources(), Options{Rules: map[string]Rules{"fs": {Include: []string{"file:///docs/*"}, Exclude: []string{"*/old"}}}})
+	for uri, want := range map[string]bool{"file:///docs/new": true, "file:///docs/old": false, "file:///other": false} {
+		if _, _, err := limited.ResolveURI(uri, nil); (err == nil) != want {
+			t.Errorf("%s: %v", uri, err)
+		}
 	}
 	if open.Has(Resource) {
 		t.Error("an entry that was made for a URI is listed")

@@ -324,13 +324,25 @@ func TestListIsSafeForConcurrentUse(t *testing.T) {
 	for range 20 {
 		v := s.View(nil)
 		var wg sync.WaitGroup
+		var first [8]*byte
 		for i := range 8 {
 			wg.Go(func() {
+				page, err := v.List(Tool, Era(i%2), "")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				first[i] = &page.Items[0]
 				if got := listed(t, v, Tool, Era(i%2)); !slices.Equal(got, want) {
 					t.Errorf("got %v", got)
 				}
 			})
 		}
 		wg.Wait()
+		for i := range first {
+			if first[i] != first[i%2] {
+				t.Error("a list was rendered twice")
+			}
+		}
 	}
 }
