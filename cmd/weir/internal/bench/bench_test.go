@@ -2,14 +2,21 @@ package bench
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"weir/cmd/weir/internal/app"
+	"weir/cmd/weir/internal/config"
 )
 
 func TestMain(m *testing.M) {
@@ -44,8 +51,45 @@ func BenchmarkCall(b *testing.B) {
 				defer s.Close()
 				measure(b, c, Proxy, s.URL+"/mcp")
 			})
+			b.Run(Weir, func(b *testing.B) { measure(b, c, Weir, serveWeir(b, up.url, c.site().tools)) })
 		})
 	}
+}
+
+// serveWeir runs the gateway in this process, wired as weir serve does it, and returns its endpoint.
+func serveWeir(b *testing.B, upstream string, tools int) string {
+	b.Helper()
+	path := filepath.Join(b.TempDir(), "weir.yaml")
+	text := fmt.Sprintf("listen: 127.0.0.1:0\npageSize: %d\nmcpServers: {up: {url: %s}}\n", max(1000, tools), upstream)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	env := config.Env{Lookup: os.LookupEnv, Dir: b.TempDir(), Home: b.TempDir()}
+	file, err := config.Read(path, env)
+	if err != nil {
+		b.Fatal(err)
+	}
+	a, err := app.New(file, app.Env{Config: env, Log: slog.New(slog.DiscardHandler), Version: "bench"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ln, err := a.Listen(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(b.Context())
+	served := make(chan error, 1)
+	go func() { served <- a.Serve(ctx, ln) }()
+	b.Cleanup(func() {
+		stop()
+		if err := errors.Join(<-served, a.Close()); err != nil {
+			b.Error(err)
+		}
+	})
+	if err := a.Settled(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	return "http://" + ln.Addr().String() + "/mcp"
 }
 
 // measure makes b.N calls of c from another process.
