@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -21,8 +22,9 @@ type Transport struct {
 	// MaxHeader bounds the header of an answer in bytes, 0 means 256 KiB.
 	MaxHeader int
 
-	mu   sync.Mutex
-	idle map[string][]*conn // by address, the latest used last
+	mu    sync.Mutex
+	idle  map[string][]*conn // by address, the latest used last
+	prune *time.Timer        // runs while something rests
 }
 
 const (
@@ -112,10 +114,7 @@ func (t *Transport) take(ctx context.Context, address string) (*conn, error) {
 
 // rested takes the latest used connection that did not rest too long; older ones are closed.
 func (t *Transport) rested(address string) *conn {
-	limit := t.IdleTimeout
-	if limit == 0 {
-		limit = defaultIdleTimeout
-	}
+	limit := t.idleTimeout()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	list := t.idle[address]
@@ -153,6 +152,40 @@ func (t *Transport) rest(c *conn) {
 		t.idle = make(map[string][]*conn)
 	}
 	t.idle[c.address] = append(t.idle[c.address], c)
+	if t.prune == nil {
+		t.prune = time.AfterFunc(t.idleTimeout(), t.pruneIdle)
+	}
+}
+
+func (t *Transport) idleTimeout() time.Duration {
+	if t.IdleTimeout > 0 {
+		return t.IdleTimeout
+	}
+	return defaultIdleTimeout
+}
+
+// pruneIdle closes what rested too long, and comes back while anything rests.
+func (t *Transport) pruneIdle() {
+	limit := t.idleTimeout()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	left := 0
+	for address, list := range t.idle {
+		kept := slices.DeleteFunc(list, func(c *conn) bool {
+			old := time.Since(c.since) >= limit
+			if old {
+				c.close()
+			}
+			return old
+		})
+		left += len(kept)
+		if t.idle[address] = kept; len(kept) == 0 {
+			delete(t.idle, address)
+		}
+	}
+	if t.prune = nil; left > 0 {
+		t.prune = time.AfterFunc(limit, t.pruneIdle)
+	}
 }
 
 // CloseIdleConnections closes the connections that rest now.
@@ -165,6 +198,10 @@ func (t *Transport) CloseIdleConnections() {
 		}
 	}
 	t.idle = nil
+	if t.prune != nil {
+		t.prune.Stop()
+		t.prune = nil
+	}
 }
 
 // send writes r.

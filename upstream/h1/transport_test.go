@@ -260,6 +260,20 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// TestIdleConnectionsEnd without anybody asking for them.
+func TestIdleConnectionsEnd(t *testing.T) {
+	s := serve(t, func(c net.Conn, _ int) bool { return write(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") })
+	tr := &Transport{IdleTimeout: 20 * time.Millisecond}
+	send(t, tr, s.url(), "x")
+	deadline := time.Now().Add(10 * time.Second)
+	for tr.resting() > 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("the connection still rests")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // TestConcurrent: answers do not mix, and no more connections are opened than requests run at once.
 func TestConcurrent(t *testing.T) {
 	var conns atomic.Int32
