@@ -76,6 +76,8 @@ type exchange struct {
 	message
 	era Era
 	seq int
+	// settle ends the request with an outcome; the first one counts.
+	settle func(outcome string)
 }
 
 // listen is one open subscriptions/listen.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -14,9 +15,16 @@ func (x *exchange) request(ctx context.Context, act *Act) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(x.ctx, cancel)()
-	defer x.begin(cancel)()
-	outcome := x.play(ctx, act)
-	x.ledger.set(x.seq, func(e *Entry) { e.Outcome = outcome })
+	end := x.begin(cancel)
+	var once sync.Once
+	// The ledger tells how it ended, and id and token are free, before the client can have the answer.
+	x.settle = func(outcome string) {
+		once.Do(func() {
+			end()
+			x.ledger.set(x.seq, func(e *Entry) { e.Outcome = outcome })
+		})
+	}
+	x.settle(x.play(ctx, act))
 }
 
 // begin notes that the request is open, and what of it is not unique; the returned func ends that.
@@ -71,20 +79,23 @@ func (x *exchange) play(ctx context.Context, act *Act) string {
 		<-ctx.Done()
 		return "canceled"
 	case act.Fault == Crash:
-		x.ledger.set(x.seq, func(e *Entry) { e.Outcome = "broken" })
+		x.settle("broken")
 		x.crash()
 		return "broken"
 	case act.Fault == Forget:
 		x.forget()
+		x.settle("broken")
 		x.channel.answer(answer{status: 404, body: response(x.id, "error", rpcErrorf(-32001, "session not found").object()), act: &Act{}})
 		return "broken"
 	}
+	outcome := "answered"
+	if act.Fault != "" {
+		outcome = "broken"
+	}
+	x.settle(outcome)
 	x.channel.answer(x.finish(act, result, fail))
 	x.late(act)
-	if act.Fault != "" {
-		return "broken"
-	}
-	return "answered"
+	return outcome
 }
 
 // finish makes the answer of a result or an error.
