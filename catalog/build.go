@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"weir/catalog/rawjson"
 )
@@ -159,16 +161,12 @@ func (b *build) readKind(o *origin, kind Kind, raws [][]byte) (items []*item, na
 
 // enumerate returns "3 and 7", "1, 2 and 5".
 func enumerate(positions []int) string {
-	s := fmt.Sprint(positions[0])
-	for i, p := range positions[1:] {
-		if i == len(positions)-2 {
-			s += " and "
-		} else {
-			s += ", "
-		}
-		s += fmt.Sprint(p)
+	words := make([]string, len(positions))
+	for i, p := range positions {
+		words[i] = strconv.Itoa(p)
 	}
-	return s
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
 // render writes the items as lists show them.
@@ -213,7 +211,7 @@ func (it *item) render(moved map[Ref]string) {
 	e.raw = [eras][]byte{raw, raw}
 	if it.untyped {
 		legacy := rawjson.AppendObject(nil, raw, func(key []byte) bool { return string(key) == "outputSchema" })
-		e.raw[Legacy] = legacy[:len(legacy):len(legacy)]
+		e.raw[Legacy] = slices.Clip(legacy)
 	}
 }
 
@@ -248,13 +246,13 @@ func (s *Snapshot) add(it *item) {
 	}
 	o := it.origin
 	o.moves = o.moves || it.moved
-	switch e.Kind {
-	case Resource:
+	if e.Kind == Resource {
 		if o.uris == nil {
 			o.uris = make(map[string]*Entry)
 		}
 		o.uris[e.Ref.Name] = e
-	case Template:
+	}
+	if e.Kind == Template {
 		o.templates = append(o.templates, templateEntry{it.template, e, it.moved})
 	}
 }

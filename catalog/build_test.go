@@ -85,8 +85,11 @@ func TestBuild(t *testing.T) {
 		{
 			"order of the configuration, strangers last",
 			[]*Source{
-				{Upstream: "c", Tools: raws(`1`)}, {Upstream: "zz", Tools: raws(`1`)}, nil,
-				{Upstream: "b", Tools: raws(`1`)}, {Upstream: "a", Tools: raws(`1`)},
+				{Upstream: "c", Tools: raws(`1`)},
+				{Upstream: "zz", Tools: raws(`1`)},
+				nil,
+				{Upstream: "b", Tools: raws(`1`)},
+				{Upstream: "a", Tools: raws(`1`)},
 			},
 			Options{Order: []string{"b", "gone", "c"}},
 			`withheld b: tool at position 1 withheld: it is not an object

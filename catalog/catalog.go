@@ -12,7 +12,7 @@ type Catalog struct {
 
 	publishing sync.Mutex // one Publish at a time, listeners included
 	mu         sync.Mutex // guards listeners
-	listeners  []*func(old, new *Snapshot)
+	listeners  []*func(old, next *Snapshot)
 }
 
 // New returns a catalogue with an empty snapshot.
@@ -41,7 +41,7 @@ func (c *Catalog) Publish(s *Snapshot) {
 
 // OnPublish registers f, which runs after each Publish with the old and the new snapshot. The returned func unregisters it; a Publish
 // that is under way may still run f.
-func (c *Catalog) OnPublish(f func(old, new *Snapshot)) (stop func()) {
+func (c *Catalog) OnPublish(f func(old, next *Snapshot)) (stop func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	listener := &f
@@ -49,6 +49,6 @@ func (c *Catalog) OnPublish(f func(old, new *Snapshot)) (stop func()) {
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.listeners = slices.DeleteFunc(c.listeners, func(l *func(old, new *Snapshot)) bool { return l == listener })
+		c.listeners = slices.DeleteFunc(c.listeners, func(l *func(old, next *Snapshot)) bool { return l == listener })
 	}
 }

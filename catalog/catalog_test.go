@@ -20,12 +20,12 @@ func TestCatalog(t *testing.T) {
 		t.Errorf("%+v, %v", page, err)
 	}
 	var got []string
-	listener := func(name string) func(old, new *Snapshot) {
-		return func(old, new *Snapshot) {
-			if c.Snapshot() != new {
+	listener := func(name string) func(old, next *Snapshot) {
+		return func(old, next *Snapshot) {
+			if c.Snapshot() != next {
 				t.Error("a listener was told before the snapshot was current")
 			}
-			got = append(got, fmt.Sprintf("%s %d→%d", name, old.Len(), new.Len()))
+			got = append(got, fmt.Sprintf("%s %d→%d", name, old.Len(), next.Len()))
 		}
 	}
 	publish := func(names ...string) {
@@ -34,8 +34,8 @@ func TestCatalog(t *testing.T) {
 	publish("x")
 	stop := c.OnPublish(listener("first"))
 	var stopThird func()
-	c.OnPublish(func(old, new *Snapshot) {
-		listener("second")(old, new)
+	c.OnPublish(func(old, next *Snapshot) {
+		listener("second")(old, next)
 		stopThird() // a listener may unregister another
 	})
 	stopThird = c.OnPublish(listener("third"))
@@ -53,12 +53,12 @@ func TestCatalog(t *testing.T) {
 func TestPublishesAreReportedInOrder(t *testing.T) {
 	c := New()
 	last, n := c.Snapshot(), 0
-	c.OnPublish(func(old, new *Snapshot) {
+	c.OnPublish(func(old, next *Snapshot) {
 		if old != last {
 			t.Error("a listener missed a snapshot")
 		}
 		runtime.Gosched()
-		last = new
+		last = next
 		n++
 	})
 	var wg sync.WaitGroup

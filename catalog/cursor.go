@@ -12,37 +12,31 @@ import (
 const (
 	cursorVersion = 1
 	cursorHeader  = 6
-	cursorDomain  = "weir cursor"
+	cursorSeed    = 0x77656972 // so that no plain CRC-32 passes
 )
 
-func appendCursorBytes(dst []byte, kind Kind, last string) []byte {
-	start := len(dst)
-	dst = append(dst, cursorVersion, byte(kind), 0, 0, 0, 0)
-	dst = append(dst, last...)
-	binary.BigEndian.PutUint32(dst[start+2:], cursorSum(kind, dst[start+cursorHeader:]))
-	return dst
-}
-
-func cursorSum(kind Kind, last []byte) uint32 {
-	var room [len(cursorDomain) + 2]byte
-	domain := append(append(room[:0], cursorDomain...), cursorVersion, byte(kind))
-	return crc32.Update(crc32.ChecksumIEEE(domain), crc32.IEEETable, last)
+// cursorSum is the checksum of a cursor: of all its bytes but the checksum's own.
+func cursorSum(data []byte) uint32 {
+	return crc32.Update(crc32.Update(cursorSeed, crc32.IEEETable, data[:2]), crc32.IEEETable, data[cursorHeader:])
 }
 
 // newCursor returns the cursor of the page that follows the entry named last.
 func newCursor(kind Kind, last string) string {
-	var room [256]byte
-	return base64.RawURLEncoding.EncodeToString(appendCursorBytes(room[:0], kind, last))
+	data := make([]byte, cursorHeader, cursorHeader+len(last))
+	data[0], data[1] = cursorVersion, byte(kind)
+	data = append(data, last...)
+	binary.BigEndian.PutUint32(data[2:], cursorSum(data))
+	var room [128]byte
+	return string(base64.RawURLEncoding.AppendEncode(room[:0], data))
 }
 
 // parseCursor returns the name in cursor. The error is a *Error with code Invalid.
 func parseCursor(kind Kind, cursor string) (last []byte, err error) {
-	var room [256]byte
-	data, decodeErr := base64.RawURLEncoding.AppendDecode(room[:0], []byte(cursor))
+	data, decodeErr := base64.RawURLEncoding.DecodeString(cursor)
 	switch {
 	case decodeErr != nil, len(data) < cursorHeader, data[0] != cursorVersion, data[1] >= byte(kinds):
 		return nil, badCursor("cursor %s is not one that this gateway gave out", cursor)
-	case binary.BigEndian.Uint32(data[2:]) != cursorSum(Kind(data[1]), data[cursorHeader:]):
+	case binary.BigEndian.Uint32(data[2:]) != cursorSum(data):
 		return nil, badCursor("cursor %s is damaged or from elsewhere", cursor)
 	case data[1] != byte(kind):
 		return nil, badCursor("cursor %s belongs to the list of "+Kind(data[1]).String()+"s", cursor)

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -117,4 +118,13 @@ func fuzzTemplates(texts ...string) [][]byte {
 		raws = append(raws, append(raw, `,"name":"t"}`...))
 	}
 	return raws
+}
+
+// codeOf returns the code of an error of ours, "" for any other.
+func codeOf(err error) Code {
+	var e *Error
+	if !errors.As(err, &e) {
+		return ""
+	}
+	return e.Code
 }

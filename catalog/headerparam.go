@@ -71,7 +71,8 @@ func mentionsHeader(schema []byte) bool {
 	}
 }
 
-// headerWalk collects annotations. The walk ends at the first fault.
+// headerWalk collects annotations. The walk ends at the first fault. It reads bytes that [rawjson.Fields] accepted, so it leaves the errors
+// of its inner walks alone: there are none.
 type headerWalk struct {
 	params []HeaderParam
 	fault  string
@@ -160,8 +161,8 @@ func (w *headerWalk) schemas(object []byte, path []string, reachable bool, depth
 		w.fail(path, "an object of schemas with %s has a key twice", headerKeyword)
 		return
 	}
-	rawjson.Members(object, func(key []byte, _, value rawjson.Span) bool {
-		w.schema(value.Of(object), append(path[:len(path):len(path)], string(key)), reachable, depth+1)
+	_ = rawjson.Members(object, func(key []byte, _, value rawjson.Span) bool {
+		w.schema(value.Of(object), append(slices.Clip(path), string(key)), reachable, depth+1)
 		return w.fault == ""
 	})
 }
@@ -169,14 +170,14 @@ func (w *headerWalk) schemas(object []byte, path []string, reachable bool, depth
 // subschemas reads the schemas in schema that are not its properties; no annotation may stand there. Members that hold data (default,
 // const, enum, examples) or that JSON Schema 2020-12 does not know are not schemas.
 func (w *headerWalk) subschemas(schema []byte, path []string, depth int) {
-	rawjson.Members(schema, func(key []byte, _, span rawjson.Span) bool {
+	_ = rawjson.Members(schema, func(key []byte, _, span rawjson.Span) bool {
 		value := span.Of(schema)
-		inner := append(path[:len(path):len(path)], string(key))
+		inner := append(slices.Clip(path), string(key))
 		switch string(key) {
 		case "items", "contains", "additionalItems", "additionalProperties", "unevaluatedItems", "unevaluatedProperties",
 			"propertyNames", "not", "if", "then", "else", "contentSchema", "allOf", "anyOf", "oneOf", "prefixItems":
 			if value[0] == '[' {
-				rawjson.Elements(value, func(element rawjson.Span) bool {
+				_ = rawjson.Elements(value, func(element rawjson.Span) bool {
 					w.schema(element.Of(value), inner, false, depth+1)
 					return w.fault == ""
 				})

@@ -24,11 +24,13 @@ func TestHeaderParams(t *testing.T) {
 				{"Mcp-Param-Region", []string{"region"}},
 				{"Mcp-Param-X-N", []string{"o", "p", "n"}},
 				{"Mcp-Param-Dry_run", []string{"dry"}},
-			}, "",
+			},
+			"",
 		},
 		{
 			"escaped", `{"propert\u0069es":{"\u00e9":{"\u0078-mcp-header":"\u0041","type":"\u0073tring"}}}`,
-			[]HeaderParam{{"Mcp-Param-A", []string{"é"}}}, "",
+			[]HeaderParam{{"Mcp-Param-A", []string{"é"}}},
+			"",
 		},
 		{
 			"data that looks like it",
@@ -89,7 +91,8 @@ func TestHeaderParams(t *testing.T) {
 			"escapes too deep to look into, no annotation",
 			`{"properties":{"a":{"type":"string","x-mcp-header":"A"}},"not":` +
 				strings.Repeat(`{"not":`, 100) + `{"type":"\u0041"}` + strings.Repeat("}", 101),
-			[]HeaderParam{{"Mcp-Param-A", []string{"a"}}}, "",
+			[]HeaderParam{{"Mcp-Param-A", []string{"a"}}},
+			"",
 		},
 		{
 			"too deep and escaped", strings.Repeat(`{"not":`, 100) + `{"\u0078-m\u0063p-header":"A"}` + strings.Repeat("}", 100),

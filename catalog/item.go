@@ -3,6 +3,7 @@ package catalog
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -54,16 +55,16 @@ func read(o *origin, kind Kind, position int, raw []byte) (it *item, name, fault
 		entry:    &Entry{Kind: kind, Ref: Ref{o.name, name}, Name: name},
 		origin:   o,
 		position: position,
-		raw:      raw[:len(raw):len(raw)],
+		raw:      slices.Clip(raw),
 		name:     fields[0],
 	}
-	switch kind {
-	case Tool:
+	if kind == Tool {
 		fault = it.readTool(fields)
-	case Template:
+	}
+	if kind == Template {
 		it.template, fault = parseTemplate(name)
-		fallthrough
-	case Resource:
+	}
+	if kind == Template || kind == Resource {
 		if _, ok := rawjson.String(fields[1].Of(raw)); !ok && fault == "" {
 			fault = "name is missing or not a string"
 		}

@@ -91,19 +91,15 @@ func (b *build) nameOf(it *item, shared map[string]bool) string {
 	if alias := it.origin.alias[ref.Name]; alias != "" {
 		return fit("", alias, ref)
 	}
-	switch b.options.Naming {
-	case Bare:
-		return publicName(false, ref)
-	case Conflict:
-		name := publicName(false, ref)
-		if !shared[name] {
-			return name
-		}
+	prefixed := true
+	if naming := b.options.Naming; naming == Bare || naming == Conflict {
+		prefixed = shared[publicName(false, ref)]
 	}
-	return publicName(true, ref)
+	return publicName(prefixed, ref)
 }
 
-// sharedNames returns, in conflict mode, the names that entries of several upstreams would have without a prefix.
+// sharedNames returns, in conflict mode, the names that entries of several upstreams would have without a prefix. In bare mode none is
+// shared: nobody gets a prefix.
 func (b *build) sharedNames(items []*item) map[string]bool {
 	if b.options.Naming != Conflict {
 		return nil

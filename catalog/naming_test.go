@@ -67,7 +67,9 @@ func TestNaming(t *testing.T) {
 		want    string
 	}{
 		{
-			"prefix is the default", []*Source{github, docs}, Options{},
+			"prefix is the default",
+			[]*Source{github, docs},
+			Options{},
 			`tool docs__fetch = docs/fetch
 			tool docs__search = docs/search
 			tool github__create_issue = github/create_issue
@@ -75,7 +77,9 @@ func TestNaming(t *testing.T) {
 			prompt github__search = github/search`,
 		},
 		{
-			"conflict prefixes what two share, tools and prompts apart", []*Source{github, docs}, Options{Naming: Conflict},
+			"conflict prefixes what two share, tools and prompts apart",
+			[]*Source{github, docs},
+			Options{Naming: Conflict},
 			`tool create_issue = github/create_issue
 			tool docs__search = docs/search
 			tool fetch = docs/fetch
@@ -84,13 +88,15 @@ func TestNaming(t *testing.T) {
 		},
 		{
 			"conflict: names are shared as they would be public",
-			[]*Source{{Upstream: "a", Tools: tools("x.y")}, {Upstream: "b", Tools: tools("x_y")}}, Options{Naming: Conflict},
+			[]*Source{{Upstream: "a", Tools: tools("x.y")}, {Upstream: "b", Tools: tools("x_y")}},
+			Options{Naming: Conflict},
 			`tool a__x_y = a/x.y
 			tool b__x_y = b/x_y`,
 		},
 		{
 			"conflict: a prefix does not help within one upstream",
-			[]*Source{{Upstream: "a", Tools: tools("x.y", "x_y", "z")}}, Options{Naming: Conflict},
+			[]*Source{{Upstream: "a", Tools: tools("x.y", "x_y", "z")}},
+			Options{Naming: Conflict},
 			`tool z = a/z
 			withheld catalog: two tools want the name "x_y": a/x.y and a/x_y
 			  fix add   alias: { "x.y": a_x_y }   under mcpServers.a
@@ -108,7 +114,9 @@ func TestNaming(t *testing.T) {
 			prompt search = github/search`,
 		},
 		{
-			"bare withholds what two share", []*Source{github, docs}, Options{Naming: Bare},
+			"bare withholds what two share",
+			[]*Source{github, docs},
+			Options{Naming: Bare},
 			`tool create_issue = github/create_issue
 			tool fetch = docs/fetch
 			prompt search = github/search
@@ -118,7 +126,8 @@ func TestNaming(t *testing.T) {
 			  fix add   alias: { search: github_search }   under mcpServers.github`,
 		},
 		{
-			"an alias helps", []*Source{github, docs},
+			"an alias helps",
+			[]*Source{github, docs},
 			Options{Naming: Bare, Rules: map[string]Rules{"docs": {Alias: map[string]string{"search": "docs_search"}}}},
 			`tool create_issue = github/create_issue
 			tool docs_search = docs/search
@@ -127,7 +136,8 @@ func TestNaming(t *testing.T) {
 			prompt search = github/search`,
 		},
 		{
-			"an alias does not take over what another has", []*Source{github, docs},
+			"an alias does not take over what another has",
+			[]*Source{github, docs},
 			Options{Rules: map[string]Rules{"docs": {Alias: map[string]string{"fetch": "github__search"}}}},
 			`tool docs__search = docs/search
 			tool github__create_issue = github/create_issue
@@ -138,7 +148,8 @@ func TestNaming(t *testing.T) {
 			  fix add   alias: { search: github_search }   under mcpServers.github`,
 		},
 		{
-			"the separator is no guard", []*Source{{Upstream: "docs.v1", Tools: tools("search")}, {Upstream: "docs_v1", Tools: tools("search")}},
+			"the separator is no guard",
+			[]*Source{{Upstream: "docs.v1", Tools: tools("search")}, {Upstream: "docs_v1", Tools: tools("search")}},
 			Options{},
 			`withheld catalog: two tools want the name "docs_v1__search": docs.v1/search and docs_v1/search
 			  fix add   alias: { search: docs_v1_search }   under mcpServers."docs.v1"
@@ -222,7 +233,7 @@ func TestResolve(t *testing.T) {
 		got := fmt.Sprint(err)
 		if err == nil {
 			got = e.Ref.String()
-		} else if code := err.(*Error).Code; code != NotFound {
+		} else if code := codeOf(err); code != NotFound {
 			t.Errorf("%s %q: code %s", tt.kind, tt.name, code)
 		}
 		if got != tt.want {

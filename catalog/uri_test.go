@@ -180,7 +180,7 @@ func TestResolveURI(t *testing.T) {
 		got := fmt.Sprint(err)
 		if err == nil {
 			got = e.Ref.String() + " → " + target
-		} else if code := err.(*Error).Code; code != NotFound {
+		} else if code := codeOf(err); code != NotFound {
 			t.Errorf("%s: code %s", tt.uri, code)
 		}
 		if got != tt.want {
