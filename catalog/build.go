@@ -40,8 +40,8 @@ type templateEntry struct {
 	moved bool
 }
 
-// Build makes the snapshot of sources. It never fails: what cannot be served is withheld and stands in Problems. It does not keep or
-// change o, and it keeps the bytes of sources without copying those that need no change.
+// Build makes the snapshot of sources. It never fails: what cannot be served is withheld and stands in Problems. It changes neither
+// argument, and the snapshot shares the bytes of sources wherever they need no change.
 func Build(sources []*Source, o Options) *Snapshot {
 	b := &build{options: o}
 	b.open(sources)
