@@ -9,9 +9,6 @@ import (
 	"time"
 )
 
-// bodyTimeout bounds how long a client may take to send its body.
-const bodyTimeout = 30 * time.Second
-
 // keptBody is the largest buffer that goes back to the pool: one large request must not pin its memory for ever.
 const keptBody = 256 << 10
 
@@ -37,15 +34,14 @@ func (e *Endpoint) read(w http.ResponseWriter, r *http.Request) (_ *buffer, stat
 	if r.ContentLength > limit {
 		return nil, http.StatusRequestEntityTooLarge, tooLarge(limit)
 	}
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout)) // not every ResponseWriter has one (tests)
 	home := bodies.Get().(*[]byte)
 	data := (*home)[:0]
 	if n := int(r.ContentLength); n > cap(data) {
 		data = make([]byte, 0, n)
 	}
 	data, err := readAll(r.Body, data, limit)
-	_ = rc.SetReadDeadline(time.Time{})
+	// The server's time limit is for sending the request. Left alone, it would end the wait for a slow answer as if the client had gone.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not every ResponseWriter has one (tests)
 	*home = data[:0]
 	b := &buffer{bytes: data, home: home}
 	switch {

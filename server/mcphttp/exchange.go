@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
@@ -99,7 +98,7 @@ func (x *exchange) event(b []byte) {
 		streamHeader(x.w.Header())
 		x.w.WriteHeader(http.StatusOK)
 	}
-	x.gone = !write(x.w, x.buf, x.endpoint.spec.WriteTimeout)
+	x.gone = !x.write(x.buf)
 }
 
 // streamHeader sets the header of an event stream that no proxy may hold back.
@@ -110,13 +109,12 @@ func streamHeader(h http.Header) {
 }
 
 // write writes and flushes b within the time a reader is given; false when the client is gone.
-func write(w http.ResponseWriter, b []byte, limit time.Duration) bool {
-	rc := http.NewResponseController(w)
-	_ = rc.SetWriteDeadline(time.Now().Add(limit)) // not every ResponseWriter has one (tests)
-	if _, err := w.Write(b); err != nil {
+func (x *exchange) write(b []byte) bool {
+	allow(x.w, x.r, x.endpoint.spec.WriteTimeout)
+	if _, err := x.w.Write(b); err != nil {
 		return false
 	}
-	return rc.Flush() == nil
+	return http.NewResponseController(x.w).Flush() == nil
 }
 
 // finish writes the reply: the last event of a stream that has begun, else a JSON body. It releases the reply.
@@ -132,7 +130,7 @@ func (x *exchange) finish(reply *server.Reply) {
 	h := x.w.Header()
 	h["Content-Type"] = jsonType
 	h["Content-Length"] = []string{strconv.Itoa(reply.Len())}
-	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(x.endpoint.spec.WriteTimeout))
+	allow(x.w, x.r, x.endpoint.spec.WriteTimeout)
 	x.w.WriteHeader(reply.Status)
 	_, _ = reply.WriteTo(x.w) // the client may be gone
 }

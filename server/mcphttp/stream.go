@@ -60,7 +60,7 @@ func (e *Endpoint) delete(w http.ResponseWriter, r *http.Request, p policy.Princ
 
 // pump writes what the outlet gets until the client leaves, ended is closed, or the server drains. It returns true when the end was weir's.
 func (x *exchange) pump(ctx context.Context, ended <-chan struct{}, outlet *server.Outlet) bool {
-	if !write(x.w, []byte(": open\n\n"), x.endpoint.spec.WriteTimeout) {
+	if !x.write([]byte(": open\n\n")) {
 		return false
 	}
 	quiet := time.NewTicker(keepAlive)
@@ -74,7 +74,7 @@ func (x *exchange) pump(ctx context.Context, ended <-chan struct{}, outlet *serv
 		case <-x.endpoint.drain:
 			return true
 		case <-quiet.C:
-			if !write(x.w, keepAliveComment, x.endpoint.spec.WriteTimeout) {
+			if !x.write(keepAliveComment) {
 				return false
 			}
 		case <-outlet.Wake():
