@@ -114,7 +114,7 @@ func TestParseFillsEverySection(t *testing.T) {
 	spec := server.Default()
 	spec.Listen, spec.MaxBody, spec.SessionIdle = "127.0.0.1:8080", 4<<20, 90*time.Second
 	want := &File{
-		Path: "/work/weir.yaml", Naming: catalog.Conflict, PageSize: 50, Server: spec, Log: Log{Level: "debug", Format: "json"},
+		Path: "/work/weir.yaml", Name: "weir.yaml", Naming: catalog.Conflict, PageSize: 50, Server: spec, Log: Log{Level: "debug", Format: "json"},
 		MCPServers: Upstreams{
 			{"time", upstream.Spec{
 				Command: "uvx", Args: []string{"mcp-server-time", "--tz=${TZ:-UTC}"}, Env: map[string]string{"A": "1"}, Timeout: 2 * time.Minute,
@@ -150,7 +150,7 @@ func TestJSONAndYAMLReadAlike(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.Path, a.Expander, b.Path, b.Expander = "", nil, "", nil
+	a.Path, a.Name, a.Expander, b.Path, b.Name, b.Expander = "", "", nil, "", "", nil
 	if diff := cmp.Diff(a, b); diff != "" {
 		t.Errorf("yaml and json differ (-yaml +json)\n%s", diff)
 	}

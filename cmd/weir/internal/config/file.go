@@ -3,7 +3,6 @@ package config
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -36,6 +35,7 @@ type File struct {
 
 	// Path is the file that was read. Client says that it is a client's own and not weir's.
 	Path   string `yaml:"-"`
+	Name   string `yaml:"-"` // Path as messages show it
 	Client bool   `yaml:"-"`
 	// Warnings do not stop anything.
 	Warnings Problems `yaml:"-"`
@@ -58,16 +58,6 @@ type Upstreams []Upstream
 type Upstream struct {
 	Name string
 	Spec upstream.Spec
-}
-
-// Specs returns the entries by name, and the names in order.
-func (us Upstreams) Specs() (specs map[string]upstream.Spec, order []string) {
-	specs = make(map[string]upstream.Spec, len(us))
-	for _, u := range us {
-		specs[u.Name] = u.Spec
-		order = append(order, u.Name)
-	}
-	return specs, order
 }
 
 // enum lists the values a text field may have; nil means any.
@@ -99,12 +89,12 @@ func enum(f field) []string {
 func Read(path string, env Env) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("config: %w", err)
+		return nil, faultf("config: %w", err)
 	}
 	defer func() { _ = f.Close() }()
 	var b bytes.Buffer
 	if _, err := b.ReadFrom(&limited{f, maxFile}); err != nil {
-		return nil, fmt.Errorf("config: %s: %w", path, err)
+		return nil, faultf("config: %s: %w", path, bare(err))
 	}
 	return Parse(path, b.Bytes(), env)
 }
@@ -131,7 +121,7 @@ func Parse(path string, data []byte, env Env) (*File, error) {
 		return nil, Problems{*p}
 	}
 	s.maskValues(root)
-	file := &File{Path: path, Client: isClient(path, root), Server: server.Default(), Naming: catalog.Prefix, PageSize: catalog.DefaultPageSize}
+	file := &File{Path: path, Name: s.name, Client: isClient(path, root), Server: server.Default(), Naming: catalog.Prefix, PageSize: catalog.DefaultPageSize}
 	file.Log = Log{Level: "info", Format: "auto"}
 	e, err := newExpander(path, file.Client, env)
 	if err != nil {
@@ -193,6 +183,3 @@ func show(path string, env Env) string {
 	}
 	return path
 }
-
-// ErrNone says that there is no configuration.
-var ErrNone = errors.New("config: no configuration found")

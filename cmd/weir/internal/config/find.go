@@ -1,10 +1,17 @@
 package config
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
+
+	"weir/catalog"
 )
+
+// ErrNone says that there is no configuration.
+var ErrNone error = &catalog.Error{
+	Code: catalog.Config, Msg: "config: no weir.yaml or weir.json here, nor in the user's configuration directory",
+	Hint: "name a file: weir serve FILE (a client's mcp.json works too), or see: weir help config",
+}
 
 // Env is what the surroundings say. Nothing in this package asks the process itself.
 type Env struct {
@@ -24,9 +31,9 @@ func Find(given string, env Env) (string, error) {
 			given = filepath.Join(env.Dir, given)
 		}
 		if info, err := os.Stat(given); err != nil {
-			return "", fmt.Errorf("config: %w", err)
+			return "", faultf("config: %s: %w", show(given, env), bare(err))
 		} else if info.IsDir() {
-			return "", fmt.Errorf("config: %s is a directory; name the file in it", given)
+			return "", faultf("config: %s is a directory; name the file in it", show(given, env))
 		}
 		return given, nil
 	}

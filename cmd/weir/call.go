@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/tidwall/gjson"
+
+	"weir/catalog"
+	"weir/cmd/weir/internal/app"
+	"weir/cmd/weir/internal/config"
+	"weir/cmd/weir/internal/term"
+	"weir/upstream"
+)
+
+// maxArguments bounds a JSON object read from standard input, in bytes.
+const maxArguments = 16 << 20
+
+// call is weir call TOOL [key=value…].
+func (c *cli) call() *cobra.Command {
+	var jsonArgs string
+	cmd := &cobra.Command{
+		Use: "call TOOL [key=value... | -]", Short: "call one tool",
+		Long: "Call one tool, as the local user, through the same gateway as any client. TOOL is a Ref (github/create_issue), a public name\n" +
+			"(github__create_issue), or a bare name that only one upstream has. Values are read by the tool's input schema: numbers, true and false,\n" +
+			"JSON for lists and objects, anything else as it is. A single - reads a JSON object from standard input.",
+		Example: "  weir call time/get_current_time timezone=Europe/Paris\n  weir call github/create_issue --json-args '{\"title\":\"x\"}'\n" +
+			"  weir call github/create_issue - < issue.json",
+		Args: between(1, -1, "the name of a tool"), ValidArgsFunction: c.completeCall,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file, err := c.read(nil)
+			if err != nil {
+				return err
+			}
+			given, err := c.given(args[1:], jsonArgs, cmd.Flags().Changed("json-args"))
+			if err != nil {
+				return err
+			}
+			return c.callTool(cmd.Context(), file, args[0], given)
+		},
+	}
+	cmd.Flags().StringVar(&jsonArgs, "json-args", "", "the arguments as one JSON `OBJECT`")
+	must(cmd.RegisterFlagCompletionFunc("json-args", cobra.NoFileCompletions))
+	return cmd
+}
+
+// arguments are those of the command line: either a whole object, or pairs to be read by a schema.
+type arguments struct {
+	object []byte
+	pairs  []string
+}
+
+// given takes the arguments from where they are.
+func (c *cli) given(pairs []string, object string, whole bool) (arguments, error) {
+	stdin := len(pairs) == 1 && pairs[0] == "-"
+	switch {
+	case whole && len(pairs) > 0:
+		return arguments{}, &term.Usage{Msg: "weir call: both --json-args and arguments; give one"}
+	case whole:
+		return checkObject([]byte(object), "--json-args")
+	case stdin:
+		b, err := io.ReadAll(io.LimitReader(c.In, maxArguments+1))
+		if err != nil {
+			return arguments{}, err
+		}
+		return checkObject(b, "standard input")
+	}
+	return arguments{pairs: pairs}, nil
+}
+
+func checkObject(b []byte, from string) (arguments, error) {
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(b, &object); err != nil || object == nil || len(b) > maxArguments {
+		return arguments{}, &term.Usage{Msg: "weir call: " + from + " is not a JSON object"}
+	}
+	return arguments{object: b}, nil
+}
+
+func (c *cli) callTool(ctx context.Context, file *config.File, name string, given arguments) error {
+	return c.with(ctx, file, func(a *app.App) error {
+		e, err := find(a, name)
+		if err != nil {
+			return err
+		}
+		object := given.object
+		if object == nil {
+			schema := gjson.GetBytes(e.Raw(catalog.Modern), "inputSchema")
+			if object, err = parseArguments(schema, given.pairs); err != nil {
+				return &term.Usage{Msg: e.Ref.String() + ": " + err.Error(), Hint: "weir tools -v " + e.Ref.String()}
+			}
+		}
+		out, err := a.Call(ctx, e.Name, object)
+		if err != nil {
+			return err
+		}
+		return c.printResult(out)
+	})
+}
+
+// find resolves what a person typed: a Ref, a public name or a bare one. An unknown name gets the nearest, and the upstreams that are
+// not there and could have it.
+func find(a *app.App, name string) (*catalog.Entry, error) {
+	view := a.View()
+	var names []string
+	for _, e := range view.Snapshot().Entries() {
+		if e.Kind != catalog.Tool || !view.Visible(e) {
+			continue
+		}
+		if e.Ref.String() == name {
+			return e, nil
+		}
+		names = append(names, e.Ref.String(), e.Name, e.Ref.Name)
+	}
+	e, err := view.Snapshot().Resolve(catalog.Tool, name, view.Visible)
+	if err == nil {
+		return e, nil
+	}
+	var own *catalog.Error
+	if !errors.As(err, &own) {
+		return nil, err
+	}
+	unknown := &catalog.Error{Code: own.Code, Msg: own.Msg, Hint: "weir tools"}
+	if near := config.Nearest(name, names); near != "" {
+		unknown.Msg += fmt.Sprintf("; did you mean %q?", near)
+	}
+	owner, _, _ := strings.Cut(strings.ReplaceAll(name, "__", "/"), "/")
+	for _, s := range a.Status() {
+		if s.Name == owner && s.State != upstream.Ready && s.Reason != "" {
+			return nil, &catalog.Error{Code: catalog.Unavailable, Msg: s.Reason, Hint: s.Hint}
+		}
+	}
+	return nil, unknown
+}
+
+// printResult prints text plainly and everything else as JSON.
+func (c *cli) printResult(out app.Outcome) error {
+	result := gjson.ParseBytes(out.Result)
+	failed := result.Get("isError").Bool()
+	switch {
+	case out.Code != "": // weir's own failure; its text is for people
+		return &catalog.Error{Code: out.Code, Msg: result.Get("content.0.text").String()}
+	case result.Get("resultType").String() == "input_required":
+		return catalog.Errorf(catalog.Invalid, "call: the tool asks its user for more; call it from an MCP client that can answer")
+	case c.JSON:
+		c.Printf("%s\n", out.Result)
+	default:
+		c.printContent(result)
+	}
+	if failed {
+		return term.ErrTool
+	}
+	return nil
+}
+
+func (c *cli) printContent(result gjson.Result) {
+	blocks := result.Get("content").Array()
+	for _, b := range blocks {
+		if b.Get("type").String() == "text" && b.Get("text").Exists() {
+			text := b.Get("text").String()
+			if term.IsTerminal(c.Out) {
+				text = term.Text(text)
+			}
+			c.Printf("%s\n", strings.TrimSuffix(text, "\n"))
+			continue
+		}
+		c.Printf("%s\n", b.Raw)
+	}
+	if structured := result.Get("structuredContent"); len(blocks) == 0 && structured.Exists() {
+		c.Printf("%s\n", structured.Raw)
+	}
+}

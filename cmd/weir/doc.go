@@ -1,0 +1,14 @@
+// Command weir is an MCP gateway: it joins many MCP servers behind one endpoint, for any MCP client.
+//
+// The program stands around the line: it reads the command line and the configuration, wires the packages together
+// (internal/app), and prints. There is one file for each command; main is short, and nothing outside of this folder is imported by name
+// of a command.
+//
+// Decisions:
+//
+//   - Bare weir looks around and says what to type next. The top level of commands is precious: there is no start, stop or status,
+//     because service managers do that.
+//   - Standard output is what was asked for, standard error is everything else. main takes standard output away from the rest of the program before
+//     anything runs, so that no stray print can break the protocol of weir stdio.
+//   - ls, tools and call start what they need in their own process for the one command. They go through the same gateway as any client.
+package main

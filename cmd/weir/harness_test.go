@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/tidwall/gjson"
+)
+
+// within bounds every wait of a script.
+const within = 20 * time.Second
+
+// commands are what scripts have besides testscript's own.
+func commands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		// freeport VAR: sets VAR to an address of this machine that nobody listened on a moment ago.
+		"freeport": func(ts *testscript.TestScript, _ bool, args []string) {
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			ts.Check(err)
+			ts.Setenv(args[0], ln.Addr().String())
+			ts.Check(ln.Close())
+		},
+		// await FILE VAR: waits until a background program has written FILE, and sets VAR to its text.
+		"await": func(ts *testscript.TestScript, _ bool, args []string) {
+			for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+				b, err := os.ReadFile(ts.MkAbs(args[0]))
+				if text := strings.TrimSpace(string(b)); err == nil && text != "" {
+					ts.Setenv(args[1], text)
+					return
+				}
+			}
+			ts.Fatalf("%s was not written", args[0])
+		},
+		// signal NAME FILE: sends a signal to the process whose number is in FILE.
+		"signal": func(ts *testscript.TestScript, _ bool, args []string) {
+			pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[1])))
+			ts.Check(err)
+			p, err := os.FindProcess(pid)
+			ts.Check(err)
+			ts.Check(p.Signal(map[string]os.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}[args[0]]))
+		},
+		// mode MODE FILE: changes a file's mode.
+		"mode": func(ts *testscript.TestScript, _ bool, args []string) {
+			var mode os.FileMode
+			_, err := fmt.Sscanf(args[0], "%o", &mode)
+			ts.Check(err)
+			ts.Check(os.Chmod(ts.MkAbs(args[1]), mode))
+		},
+	}
+}
+
+// rpc is a program for scripts: it sends one request to an MCP endpoint, until the answer is as wanted, and prints the result or the error.
+//
+//	rpc [-until TEXT] [-gone TEXT] URL METHOD [PARAMS]
+func rpc() {
+	until := flag.String("until", "", "ask again until the answer contains `TEXT`")
+	gone := flag.String("gone", "", "ask again until the answer does not contain `TEXT`")
+	flag.Parse()
+	deadline := time.Now().Add(within)
+	for {
+		answer, err := ask(flag.Arg(0), flag.Arg(1), flag.Arg(2))
+		text := string(answer)
+		if err == nil && strings.Contains(text, *until) && (*gone == "" || !strings.Contains(text, *gone)) {
+			fmt.Println(text)
+			os.Exit(0)
+		}
+		var refused *url.Error // nobody listens yet
+		if err != nil && !errors.As(err, &refused) || time.Now().After(deadline) {
+			fmt.Fprintln(os.Stderr, "rpc:", err, text)
+			os.Exit(1)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// ask sends one request without a session, as curl would.
+func ask(endpoint, method, params string) ([]byte, error) {
+	if params == "" {
+		params = "{}"
+	}
+	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, method, params)
+	resp, err := http.Post(endpoint, "application/json", strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range []string{"result", "error"} {
+		if v := gjson.GetBytes(b, part); v.Exists() {
+			return []byte(v.Raw), nil
+		}
+	}
+	return bytes.TrimSpace(b), errors.New(resp.Status)
+}

@@ -1,0 +1,164 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"weir/catalog"
+	"weir/cmd/weir/internal/config"
+	"weir/policy"
+	"weir/server"
+	"weir/upstream"
+)
+
+const (
+	// closeWait bounds how long closing waits for the upstreams.
+	closeWait = 10 * time.Second
+	// look is how often upstreams that are starting are looked at.
+	look = 20 * time.Millisecond
+)
+
+// Env is what the wiring takes from outside.
+type Env struct {
+	Config  config.Env
+	Log     *slog.Logger
+	Version string
+	// Override says over each file that is read what the command line says; nil changes nothing.
+	Override func(*config.File)
+}
+
+// App is a gateway, wired.
+type App struct {
+	env      Env
+	log      *slog.Logger
+	expander atomic.Pointer[config.Expander] // of the file in force
+	catalog  *catalog.Catalog
+	set      *upstream.Set
+	policy   *policy.Engine
+	gateway  *server.Gateway
+
+	mu   sync.Mutex // one reload at a time
+	file *config.File
+}
+
+// New wires the gateway of a file and starts connecting to its upstreams; it does not wait for them. Close must be called in the end.
+func New(file *config.File, env Env) (*App, error) {
+	if env.Override != nil {
+		env.Override(file)
+	}
+	a := &App{env: env, log: env.Log, file: file}
+	a.expander.Store(file.Expander)
+	a.catalog = catalog.New()
+	a.set = upstream.New(upstream.Options{
+		Namespace: namespaceOf(file), Catalog: a.catalog, Log: env.Log, Version: env.Version,
+		Expand: func(s string) (string, error) { return a.expander.Load().Expand(s) },
+	})
+	engine, err := policy.New()
+	if err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	a.policy = engine
+	a.gateway = a.newGateway(a.record)
+	a.set.Start(context.Background()) // Close ends it
+	return a, nil
+}
+
+// namespaceOf is the part of a file that upstreams are about. Relative names of env files start at the configuration's folder, because
+// clients start weir in folders of their own choice.
+func namespaceOf(file *config.File) upstream.Namespace {
+	n := upstream.Namespace{Specs: map[string]upstream.Spec{}, Naming: file.Naming, PageSize: file.PageSize}
+	for _, u := range file.MCPServers {
+		if f := u.Spec.EnvFile; f != "" && !filepath.IsAbs(f) && !strings.HasPrefix(f, "$") {
+			u.Spec.EnvFile = filepath.Join(filepath.Dir(file.Path), f)
+		}
+		n.Specs[u.Name] = u.Spec
+		n.Order = append(n.Order, u.Name)
+	}
+	return n
+}
+
+func (a *App) newGateway(record func(*server.Event)) *server.Gateway {
+	return server.New(server.Options{
+		Catalog: a.catalog, Policy: a.policy, Upstream: a.set, Log: a.log, Version: a.env.Version,
+		ListTTL: a.file.Server.ListTTL, Record: record,
+	})
+}
+
+// record writes one line of log for each request that is over.
+func (a *App) record(e *server.Event) {
+	if !a.log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	a.log.Debug("request", "method", e.Method, "ref", e.Ref.String(), "principal", e.Principal.String(), "era", e.Era.String(),
+		"outcome", e.Outcome, "rule", e.Rule, "duration", e.Duration, "in", e.In, "out", e.Out)
+}
+
+// Reload makes file the one in force. Upstreams whose entry did not change keep their connections.
+func (a *App) Reload(file *config.File) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !reflect.DeepEqual(a.file.Server, file.Server) {
+		a.log.Warn("listen, path and the limits of requests change with a restart only")
+	}
+	if a.file.Log != file.Log {
+		a.log.Warn("log changes with a restart only")
+	}
+	a.expander.Store(file.Expander)
+	a.set.Reload(namespaceOf(file))
+	a.file = file
+	a.log.Info("configuration reloaded", "file", file.Name, "upstreams", len(file.MCPServers))
+}
+
+// Settled waits until every upstream is ready or has failed once, or until ctx ends.
+func (a *App) Settled(ctx context.Context) error { return a.set.Settled(ctx) }
+
+// Status is where each upstream stands, in the order of the file.
+func (a *App) Status() []upstream.Status { return a.set.Status() }
+
+// View is the part of the current snapshot that the local user may see.
+func (a *App) View() *catalog.View {
+	return a.policy.Profile(policy.LocalUser(), a.catalog.Snapshot()).View
+}
+
+// Required waits until every upstream that the file calls required is ready, and fails when one of them is not.
+func (a *App) Required(ctx context.Context) error {
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for {
+		waiting := false
+		for _, s := range a.set.Status() {
+			switch {
+			case !s.Required || s.State == upstream.Ready || s.State == upstream.Disabled:
+			case s.State == upstream.Starting:
+				waiting = true
+			default:
+				return &catalog.Error{Code: catalog.Unavailable, Msg: s.Reason + " (and it is required)", Hint: s.Hint}
+			}
+		}
+		if !waiting {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// Close ends the upstreams. Serve and Stdio must have returned.
+func (a *App) Close() error {
+	if a.gateway != nil {
+		a.gateway.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
+	defer cancel()
+	return a.set.Close(ctx)
+}

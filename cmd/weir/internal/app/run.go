@@ -1,0 +1,97 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+
+	"weir/policy"
+	"weir/server"
+	"weir/server/mcphttp"
+	"weir/server/mcpstdio"
+)
+
+// Spec is how the gateway listens, references resolved.
+func (a *App) Spec() (server.Spec, error) {
+	s := a.file.Server
+	texts := []*string{&s.Listen}
+	s.AllowedHosts, s.AllowedOrigins = slices.Clone(s.AllowedHosts), slices.Clone(s.AllowedOrigins)
+	for _, list := range [][]string{s.AllowedHosts, s.AllowedOrigins} {
+		for i := range list {
+			texts = append(texts, &list[i])
+		}
+	}
+	for _, t := range texts {
+		v, err := a.expander.Load().Expand(*t)
+		if err != nil {
+			return s, err
+		}
+		*t = v
+	}
+	return s, nil
+}
+
+// Listen opens the socket. It refuses an address that other machines can reach while nobody has to sign in.
+func (a *App) Listen(ctx context.Context) (net.Listener, error) {
+	spec, err := a.Spec()
+	if err != nil {
+		return nil, err
+	}
+	return mcphttp.Listen(ctx, spec)
+}
+
+// Serve answers MCP over HTTP on ln until ctx ends and the requests in flight are answered. It follows the file meanwhile.
+func (a *App) Serve(ctx context.Context, ln net.Listener) error {
+	spec, err := a.Spec()
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	e := mcphttp.New(mcphttp.Options{Gateway: a.gateway, Spec: spec, Log: a.log, Authenticate: authenticate(spec)})
+	defer e.Close()
+	stop := a.follow()
+	defer stop()
+	notify(a.env.Config.Lookup, "READY=1")
+	defer notify(a.env.Config.Lookup, "STOPPING=1")
+	return e.Serve(ctx, ln, only(spec.Path, e))
+}
+
+// Stdio answers MCP of one client on in and out until the input or ctx ends and the requests in flight are answered. Nothing else is ever
+// written to out.
+func (a *App) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
+	stop := a.follow()
+	defer stop()
+	return mcpstdio.Serve(ctx, mcpstdio.Options{
+		Gateway: a.gateway, Principal: policy.LocalUser(), Log: a.log,
+		MaxMessage: a.file.Server.MaxBody, DrainTimeout: a.file.Server.DrainTimeout,
+	}, in, out)
+}
+
+var errNobody = errors.New("nobody has signed in")
+
+// authenticate says who is calling while there is no sign-in: whoever uses this machine's loopback address is the local user, and so is
+// everybody when the operator said that.
+func authenticate(spec server.Spec) func(*http.Request) (policy.Principal, error) {
+	return func(r *http.Request) (policy.Principal, error) {
+		from, err := netip.ParseAddrPort(r.RemoteAddr)
+		if spec.InsecureNoAuth || err == nil && from.Addr().Unmap().IsLoopback() {
+			return policy.LocalUser(), nil
+		}
+		return policy.Principal{}, errNobody
+	}
+}
+
+// only serves one path; whoever comes elsewhere is told where it is.
+func only(path string, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == path {
+			h.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		http.Error(w, "weir speaks MCP at "+path, http.StatusNotFound)
+	})
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"weir/catalog"
+	"weir/cmd/weir/internal/app"
+	"weir/cmd/weir/internal/config"
+	"weir/cmd/weir/internal/term"
+	"weir/upstream"
+)
+
+// upstreamRow is one upstream in weir ls --json.
+type upstreamRow struct {
+	Name      string    `json:"name"`
+	Transport string    `json:"transport"`
+	Era       string    `json:"era,omitempty"` // not known before the first handshake
+	State     string    `json:"state"`
+	Since     time.Time `json:"since"` // of the state
+	Version   string    `json:"version,omitempty"`
+	Server    string    `json:"server,omitempty"` // name and version as the server gives them
+	Tools     int       `json:"tools"`
+	Prompts   int       `json:"prompts"`
+	Resources int       `json:"resources"`
+	Templates int       `json:"templates"`
+	Tokens    int       `json:"tokens"` // estimated, of its visible tools
+	Stale     bool      `json:"stale"`
+	Required  bool      `json:"required"`
+	Reason    string    `json:"reason,omitempty"`
+	Hint      string    `json:"hint,omitempty"`
+	Stderr    []string  `json:"stderr,omitempty"` // last lines, of one that is not ready
+	Junk      uint64    `json:"junk,omitempty"`   // lines on standard output that were no messages
+	Warnings  []string  `json:"warnings"`
+}
+
+// ls is weir ls [FILE].
+func (c *cli) ls() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "ls [FILE]", Short: "the upstreams: transport, era, state, since when, tools, and why not",
+		Example: "  weir ls\n  weir ls .mcp.json\n  weir ls --json",
+		Args:    between(0, 1, ""), ValidArgsFunction: completeFile,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file, err := c.read(args)
+			if err != nil {
+				return err
+			}
+			return c.list(cmd.Context(), file)
+		},
+	}
+	return cmd
+}
+
+func (c *cli) list(ctx context.Context, file *config.File) error {
+	return c.with(ctx, file, func(a *app.App) error {
+		rows := rowsOf(a)
+		if c.JSON {
+			return c.PrintJSON(rows)
+		}
+		c.warn(file)
+		c.Printf("%s", tableOf(rows, time.Now()).String(c.ColorOut))
+		c.facts(rows)
+		return nil
+	})
+}
+
+// rowsOf describes the upstreams of a.
+func rowsOf(a *app.App) []upstreamRow {
+	rows := []upstreamRow{}
+	view := a.View()
+	for _, s := range a.Status() {
+		r := upstreamRow{
+			Name: s.Name, Transport: s.Transport, Era: s.Era, State: strings.ReplaceAll(string(s.State), "_", "-"), Since: s.Since.UTC(), Version: s.Version,
+			Server: strings.TrimSpace(s.ServerName + " " + s.ServerVer), Tools: s.Tools, Prompts: s.Prompts, Resources: s.Resources,
+			Templates: s.Templates, Stale: s.Stale, Required: s.Required, Reason: s.Reason, Hint: s.Hint, Junk: s.Junk, Warnings: []string{},
+		}
+		if s.State != upstream.Ready {
+			r.Stderr = s.Stderr
+		}
+		for _, p := range s.Problems {
+			r.Warnings = append(r.Warnings, p.Reason)
+		}
+		for _, p := range view.Snapshot().Problems() {
+			if p.Upstream == s.Name {
+				r.Warnings = append(r.Warnings, p.Reason)
+			}
+		}
+		for _, e := range view.Snapshot().Entries() {
+			if e.Ref.Upstream == s.Name && e.Kind == catalog.Tool && view.Visible(e) {
+				r.Tokens += tokens(e)
+			}
+		}
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+// tableOf lays the upstreams out.
+func tableOf(rows []upstreamRow, now time.Time) *term.Table {
+	t := &term.Table{}
+	t.Head("NAME", "TRANSPORT", "ERA", "STATE", "SINCE", "TOOLS", "WHY NOT")
+	for _, r := range rows {
+		style := term.Green
+		switch upstream.State(r.State) {
+		case upstream.Ready:
+		case upstream.Disabled, upstream.Stopped:
+			style = term.Dim
+		default:
+			style = term.Red
+		}
+		t.Row(term.Cell{Text: r.Name, Style: term.Bold}, term.Cell{Text: r.Transport}, term.Cell{Text: orDash(r.Era)}, term.Cell{Text: r.State, Style: style},
+			term.Cell{Text: ago(now.Sub(r.Since))}, term.Cell{Text: strconv.Itoa(r.Tools), Right: true}, term.Cell{Text: strings.TrimPrefix(r.Reason, r.Name+": ")})
+	}
+	return t
+}
+
+// facts writes what else there is to know to standard error: warnings, and what could be done.
+func (c *cli) facts(rows []upstreamRow) {
+	for _, r := range rows {
+		for _, w := range r.Warnings {
+			c.Note("%s", term.Paint(term.Line(w), term.Yellow, c.ColorErr))
+		}
+		if r.Reason == "" {
+			continue
+		}
+		for i, line := range r.Stderr[max(0, len(r.Stderr)-3):] {
+			if i == 0 {
+				c.Note("%s", term.Line(r.Name+": stderr"))
+			}
+			c.Note("  %s", term.Line(line))
+		}
+		if r.Hint != "" {
+			c.Note("%s", term.Line(r.Name+": fix  "+r.Hint))
+		}
+	}
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// ago is a duration in its one or two largest units.
+func ago(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	default:
+		return fmt.Sprintf("%dd", int(d.Hours()/24))
+	}
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"weir/upstream/process"
+	"weir/upstream/upstreamtest"
+)
+
+var update = flag.Bool("update", os.Getenv("UPDATE") != "", "rewrite the expected output in scripts")
+
+func TestMain(m *testing.M) {
+	process.MaybeGuard()
+	testscript.Main(m, map[string]func(){
+		"weir":    main,
+		"fakemcp": upstreamtest.Main,
+		"rpc":     rpc,
+	})
+}
+
+// TestScripts runs every script in testdata/script against the real program. One subtest per folder keeps names short.
+func TestScripts(t *testing.T) {
+	root := filepath.Join("..", "..", "testdata", "script")
+	var dirs []string
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && filepath.Ext(path) == ".txtar" && !slices.Contains(dirs, filepath.Dir(path)) {
+			dirs = append(dirs, filepath.Dir(path))
+		}
+		return err
+	})
+	if err != nil || len(dirs) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, dir := range dirs {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			testscript.Run(t, testscript.Params{
+				Dir: dir, UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true, Setup: setup, Cmds: commands(),
+			})
+		})
+	}
+}
+
+// setup gives a script a home of its own and nothing of the developer's configuration.
+func setup(e *testscript.Env) error {
+	home := filepath.Join(e.WorkDir, "home")
+	e.Setenv("HOME", home)
+	e.Setenv("USERPROFILE", home)
+	e.Setenv("NO_COLOR", "1")
+	e.Setenv("XDG_CONFIG_HOME", "")
+	e.Setenv("WEIR_CONFIG", "")
+	e.Setenv("GOOS", runtime.GOOS)
+	return os.MkdirAll(home, 0o700)
+}

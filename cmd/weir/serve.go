@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"weir/cmd/weir/internal/app"
+	"weir/cmd/weir/internal/config"
+)
+
+// serve is weir serve [FILE].
+func (c *cli) serve() *cobra.Command {
+	var listen string
+	var insecure bool
+	cmd := &cobra.Command{
+		Use: "serve [FILE]", Short: "run the gateway on HTTP",
+		Long: "Run the gateway on HTTP (Streamable HTTP, both eras). FILE is a configuration of weir's or an MCP client's own.\n" +
+			"It is read again when it changes and on SIGHUP. SIGTERM lets the calls in flight finish; a second one does not.",
+		Example: "  weir serve\n  weir serve ~/.cursor/mcp.json\n  weir serve --listen 127.0.0.1:8080",
+		Args:    between(0, 1, ""), ValidArgsFunction: completeFile,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c.outcome = "; nothing was started"
+			file, err := c.read(args)
+			if err != nil {
+				return err
+			}
+			if v, ok := c.env.Lookup("WEIR_LISTEN"); ok && v != "" && listen == "" {
+				listen = v
+			}
+			return c.runServe(cmd.Context(), file, func(f *config.File) {
+				if listen != "" {
+					f.Server.Listen = listen
+				}
+				f.Server.InsecureNoAuth = f.Server.InsecureNoAuth || insecure
+			})
+		},
+	}
+	cmd.Flags().StringVar(&listen, "listen", "", "listen on `ADDR` (host:port) in place of the file's; $WEIR_LISTEN does the same")
+	cmd.Flags().BoolVar(&insecure, "insecure-no-auth", false, "serve addresses that other machines can reach: everybody who can connect may call everything")
+	must(cmd.RegisterFlagCompletionFunc("listen", cobra.NoFileCompletions))
+	return cmd
+}
+
+func (c *cli) runServe(ctx context.Context, file *config.File, override func(*config.File)) (err error) {
+	log := c.Logger(file.Log.Level, file.Log.Format)
+	c.warn(file)
+	a, err := app.New(file, app.Env{Config: c.env, Log: log, Version: thisBuild().Version, Override: override})
+	if err != nil {
+		return err
+	}
+	defer closing(a, &err)
+	ln, err := a.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.Required(ctx); err != nil {
+		_ = ln.Close() // nobody has connected yet
+		return err
+	}
+	url := "http://" + ln.Addr().String() + file.Server.Path
+	if file.Log.Format == "json" {
+		log.Info("serving", "url", url)
+	} else {
+		c.announce(ln.Addr(), url)
+	}
+	return a.Serve(ctx, ln)
+}
+
+// announce says on standard error where the gateway is and how to talk to it.
+func (c *cli) announce(addr net.Addr, url string) {
+	c.Note("gateway  %s", url)
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return // there is no one address to try
+	}
+	c.Note(`try      curl -s %s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'`, url)
+}
+
+// closing takes an App down and keeps the first error.
+func closing(a *app.App, err *error) {
+	if e := a.Close(); *err == nil {
+		*err = e
+	}
+}
