@@ -25,8 +25,9 @@ export async function drive(client, call, seen) {
   seen.image = (await call(client, { name: 'everything__get-tiny-image', arguments: {} })).content.map((block) => block.type);
 
   seen.progress = [];
+  listen(client, (progress, total) => seen.progress.push([progress, total]));
   const steps = { name: 'everything__trigger-long-running-operation', arguments: { duration: 0.25, steps: 5 } };
-  seen.operation = text(await call(client, steps, { onprogress: ({ progress, total }) => seen.progress.push([progress, total]) }));
+  seen.operation = text(await call(client, steps, { onprogress: () => {} }));
 
   const uri = 'demo://resource/static/document/features.md';
   const { contents } = await client.readResource({ uri });
@@ -42,6 +43,17 @@ export async function drive(client, call, seen) {
     context: { arguments: { department: 'Engineering' } },
   });
   seen.completion = completion.completion.values;
+}
+
+// listen hears of progress where it arrives. The SDKs' own callback misses what comes in one read with the result (v1: 25 of 40 calls
+// of server-everything without a gateway), because they forget it as soon as they see the result.
+function listen(client, onProgress) {
+  const { transport } = client;
+  const deliver = transport.onmessage;
+  transport.onmessage = (message, ...rest) => {
+    if (message.method === 'notifications/progress') onProgress(message.params.progress, message.params.total);
+    deliver(message, ...rest);
+  };
 }
 
 // run connects, drives and reports; a failure is reported with what was seen before it.

@@ -92,6 +92,9 @@ func parseChecks(text string) (checks, error) {
 	return all, nil
 }
 
+// didNotRun stands for the status of a check that has none: it is missing, or only told as INFO.
+const didNotRun = "did not run"
+
 // lost lists the checks that pass direct and do not pass through weir, and those that fail through weir and did not run direct:
 // scenario:check-id → what was seen through weir.
 func lost(direct, through checks) map[string]string {
@@ -99,7 +102,7 @@ func lost(direct, through checks) map[string]string {
 	for key, status := range direct {
 		got, ran := through[key]
 		if !ran {
-			got = "did not run"
+			got = didNotRun
 		}
 		if status == "SUCCESS" && got != "SUCCESS" {
 			bad[key] = got
@@ -119,6 +122,16 @@ func expectedFailures(t testing.TB) map[string]map[string]string {
 	b, err := os.ReadFile(filepath.Join(conformanceDir, "expected-failures.yml"))
 	must(t, err)
 	var all map[string]map[string]string
+	must(t, yaml.Unmarshal(b, &all))
+	return all
+}
+
+// notApplicable reads which checks the suite leaves out where weir does not use an optional feature: scenario:check-id → reason.
+func notApplicable(t testing.TB) map[string]string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(conformanceDir, "not-applicable.yml"))
+	must(t, err)
+	var all map[string]string
 	must(t, yaml.Unmarshal(b, &all))
 	return all
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"flag"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -115,7 +116,8 @@ func (c cell) upstream(t *testing.T) object {
 // Every check that passes without weir passes through it, but for those in expected-failures.yml.
 func TestConformance(t *testing.T) {
 	n := needNode(t)
-	expected := expectedFailures(t)
+	expected, optional := expectedFailures(t), notApplicable(t)
+	applied := map[string]bool{}
 	cells := []cell{
 		{wire2025, "legacy http"},
 		{wire2025, "stdio"},
@@ -128,8 +130,13 @@ func TestConformance(t *testing.T) {
 		t.Run(c.String(), func(t *testing.T) {
 			g := serve(t, object{"naming": "bare", "mcpServers": object{"fixture": c.upstream(t)}})
 			g.offers(t, 20)
-			got := suite(t, n, g.url, c.revision)
-			for _, line := range unexpected(lost(baseline(t, c.revision), got), expected[c.String()]) {
+			bad := lost(baseline(t, c.revision), suite(t, n, g.url, c.revision))
+			maps.DeleteFunc(bad, func(key, got string) bool {
+				left := optional[key] != "" && got == didNotRun
+				applied[key] = applied[key] || left
+				return left
+			})
+			for _, line := range unexpected(bad, expected[c.String()]) {
 				t.Error(line)
 			}
 		})
@@ -137,6 +144,11 @@ func TestConformance(t *testing.T) {
 	}
 	for name := range expected {
 		t.Errorf("expected-failures.yml: there is no cell %q", name)
+	}
+	for key := range optional {
+		if !applied[key] && !t.Failed() {
+			t.Errorf("not-applicable.yml: %s applies", key)
+		}
 	}
 }
 
@@ -156,6 +168,7 @@ func TestConformanceNotificationsTenTimes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.cell.String()+", "+tt.scenario, func(t *testing.T) {
+			t.Parallel()
 			g := serve(t, object{"naming": "bare", "mcpServers": object{"fixture": tt.cell.upstream(t)}})
 			g.offers(t, 20)
 			for run := range 10 {

@@ -86,7 +86,7 @@ func start(t testing.TB, cmd *exec.Cmd) *child {
 			t.Errorf("%s has a data race", filepath.Base(cmd.Path))
 		}
 		if t.Failed() {
-			t.Logf("standard error of %s:\n%s", filepath.Base(cmd.Path), tail(c.stderr.String(), 8<<10))
+			t.Logf("%s (%v), standard error:\n%s", filepath.Base(cmd.Path), cmd.ProcessState, tail(c.stderr.String(), 8<<10))
 		}
 	})
 	return c

@@ -30,6 +30,7 @@ type goSight struct {
 func twoFakes(t *testing.T) (config object, want goSight) {
 	t.Helper()
 	near := upstreamtest.New(t, upstreamtest.Config{
+		Tools:     []upstreamtest.Raw{`{"name":"echo","inputSchema":{"type":"object"}}`},
 		Prompts:   []upstreamtest.Raw{`{"name":"ask","arguments":[{"name":"topic"}]}`},
 		Resources: []upstreamtest.Raw{`{"uri":"near://one","name":"one"}`},
 	})

@@ -41,6 +41,8 @@ func federate(t *testing.T, n node) *federation {
 		if !ok {
 			t.Fatalf("%s: %v", name, spec)
 		}
+		// A client that asks once at start gets the whole list only when weir waits for its upstreams.
+		spec["required"] = true
 		f.ask(t, n, name, spec)
 	}
 	for _, list := range [][]string{f.tools, f.prompts, f.resources, f.templates} {
