@@ -47,6 +47,11 @@ func (s *Set) dialerOf(name string, spec *Spec) dialer {
 		cfg := mcpconn.Config{
 			Name: name, Transport: spec.transport(), Era: spec.Era, URL: r.URL, MaxMessage: spec.MaxMessage, Log: s.o.Log,
 			Client: mcpconn.Implementation{Name: "weir", Version: s.o.Version}, Changed: changed, Quiet: quiet,
+			Updated: func(uri string, params []byte) {
+				if s.o.Updated != nil {
+					s.o.Updated(name, uri, params)
+				}
+			},
 			Start: func() (*process.Process, error) { return s.children.Start(r.child(name)) },
 		}
 		for _, k := range slices.Sorted(maps.Keys(r.Headers)) {

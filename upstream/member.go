@@ -44,6 +44,7 @@ type member struct {
 	wakes   chan struct{} // one token: somebody wants it up
 
 	calls, errors atomic.Uint64
+	subs          subscriptions
 
 	mu       sync.Mutex
 	state    State
@@ -141,6 +142,7 @@ func (m *member) connect(ctx context.Context) (*live, error) {
 		m.retire(l)
 		return nil, err
 	}
+	m.subs.renew(m, l)
 	return l, nil
 }
 

@@ -27,7 +27,9 @@ type Options struct {
 	Namespace
 	Catalog *catalog.Catalog // gets the snapshots
 	// Expand resolves the references in a text of a Spec. Its errors must not hold values. Nil leaves texts as they are.
-	Expand  func(string) (string, error)
+	Expand func(string) (string, error)
+	// Updated is called, from any goroutine, for each update of a resource that was subscribed to. It must not block, and params are valid during the call only.
+	Updated func(upstream, uri string, params []byte)
 	Version string // of weir, as servers are told
 	Log     *slog.Logger
 

@@ -57,23 +57,26 @@ type Config struct {
 	Log    *slog.Logger
 	// Changed is called, from any goroutine and without blocking, when a list of the server may have changed.
 	Changed func()
+	// Updated is called, from any goroutine and without blocking, when a watched resource changed; params are valid during the call only.
+	Updated func(uri string, params []byte)
 }
 
 // Conn is one live connection to one server of a known era. All methods are safe for concurrent use.
 type Conn struct {
 	*life // of the connection; it ends with that of t, and when the server turns out to be another one than the handshake said
 
-	name string
-	cfg  *Config
-	t    transport
-	http bool // Streamable HTTP
-	mute bool // it was silent on server/discover
-	era  catalog.Era
-	peer atomic.Pointer[peer]
-	hop  []byte // the members of _meta that are the same for all requests to a modern server
-	pool *buffers
-	ids  atomic.Int64
-	born time.Time
+	name    string
+	cfg     *Config
+	t       transport
+	http    bool // Streamable HTTP
+	mute    bool // it was silent on server/discover
+	era     catalog.Era
+	peer    atomic.Pointer[peer]
+	hop     []byte // the members of _meta that are the same for all requests to a modern server
+	pool    *buffers
+	watched watched
+	ids     atomic.Int64
+	born    time.Time
 
 	level   atomic.Int32 // rank of the log level the server was told, 0 none
 	setting sync.Mutex   // held while the server is told
@@ -184,6 +187,8 @@ func (c *Conn) unsolicited(m *rawjson.Message) {
 	switch {
 	case m.Kind == rawjson.Notification && changeOf(method):
 		c.changed()
+	case m.Kind == rawjson.Notification && method == "notifications/resources/updated":
+		c.resourceUpdated(m)
 	case m.Kind == rawjson.Request && method == "ping":
 		c.answer(m, []byte(`"result":{}`))
 	case m.Kind == rawjson.Request:

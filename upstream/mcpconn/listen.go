@@ -131,6 +131,7 @@ func (c *Conn) renew(ctx context.Context) error {
 	c.peer.Store(p)
 	c.level.Store(0)
 	c.changed()
+	c.crew.run(func() { c.resubscribe(c.ctx) })
 	return nil
 }
 

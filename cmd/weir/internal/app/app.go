@@ -58,7 +58,8 @@ func New(file *config.File, env Env) (*App, error) {
 	a.catalog = catalog.New()
 	a.set = upstream.New(upstream.Options{
 		Namespace: namespaceOf(file), Catalog: a.catalog, Log: env.Log, Version: env.Version,
-		Expand: func(s string) (string, error) { return a.expander.Load().Expand(s) },
+		Expand:  func(s string) (string, error) { return a.expander.Load().Expand(s) },
+		Updated: func(upstream, uri string, params []byte) { a.gateway.Updated(upstream, uri, params) },
 	})
 	engine, err := policy.New()
 	if err != nil {
@@ -86,7 +87,7 @@ func namespaceOf(file *config.File) upstream.Namespace {
 
 func (a *App) newGateway(record func(*server.Event)) *server.Gateway {
 	return server.New(server.Options{
-		Catalog: a.catalog, Policy: a.policy, Upstream: a.set, Log: a.log, Version: a.env.Version,
+		Catalog: a.catalog, Policy: a.policy, Upstream: a.set, Subscriber: a.set, Log: a.log, Version: a.env.Version,
 		ListTTL: a.file.Server.ListTTL, Record: record,
 	})
 }
