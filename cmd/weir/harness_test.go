@@ -10,9 +10,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -27,10 +29,9 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		// freeport VAR: sets VAR to an address of this machine that nobody listened on a moment ago.
 		"freeport": func(ts *testscript.TestScript, _ bool, args []string) {
-			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			addr, err := unused()
 			ts.Check(err)
-			ts.Setenv(args[0], ln.Addr().String())
-			ts.Check(ln.Close())
+			ts.Setenv(args[0], addr)
 		},
 		// await FILE VAR: waits until a background program has written FILE, and sets VAR to its text.
 		"await": func(ts *testscript.TestScript, _ bool, args []string) {
@@ -42,6 +43,15 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 				}
 			}
 			ts.Fatalf("%s was not written", args[0])
+		},
+		// awaittext TEXT FILE: waits until a background program has written TEXT into FILE.
+		"awaittext": func(ts *testscript.TestScript, _ bool, args []string) {
+			for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+				if b, err := os.ReadFile(ts.MkAbs(args[1])); err == nil && strings.Contains(string(b), args[0]) {
+					return
+				}
+			}
+			ts.Fatalf("%s does not say %q:\n%s", args[1], args[0], ts.ReadFile(args[1]))
 		},
 		// signal NAME FILE: sends a signal to the process whose number is in FILE.
 		"signal": func(ts *testscript.TestScript, _ bool, args []string) {
@@ -61,18 +71,37 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	}
 }
 
+// unused is an address of this machine that nobody listened on a moment ago.
+func unused() (string, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return ln.Addr().String(), ln.Close()
+}
+
+// freeAddr is unused for tests.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	addr, err := unused()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addr
+}
+
 // rpc is a program for scripts: it sends one request to an MCP endpoint, until the answer is as wanted, and prints the result or the error.
 //
-//	rpc [-until TEXT] [-gone TEXT] URL METHOD [PARAMS]
+//	rpc [-until TEXT,…] [-gone TEXT] URL METHOD [PARAMS]
 func rpc() {
-	until := flag.String("until", "", "ask again until the answer contains `TEXT`")
+	until := flag.String("until", "", "ask again until the answer contains each of the comma-separated `TEXT`s")
 	gone := flag.String("gone", "", "ask again until the answer does not contain `TEXT`")
 	flag.Parse()
 	deadline := time.Now().Add(within)
 	for {
 		answer, err := ask(flag.Arg(0), flag.Arg(1), flag.Arg(2))
 		text := string(answer)
-		if err == nil && strings.Contains(text, *until) && (*gone == "" || !strings.Contains(text, *gone)) {
+		if err == nil && containsAll(text, strings.Split(*until, ",")) && (*gone == "" || !strings.Contains(text, *gone)) {
 			fmt.Println(text)
 			os.Exit(0)
 		}
@@ -83,6 +112,11 @@ func rpc() {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+// containsAll reports whether text contains every one of parts.
+func containsAll(text string, parts []string) bool {
+	return !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(text, p) })
 }
 
 // ask sends one request without a session, as curl would.

@@ -48,6 +48,32 @@ func TestScripts(t *testing.T) {
 	}
 }
 
+// TestExamples runs the script of each example.
+func TestExamples(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the examples")
+	}
+	need(t, "go")
+	scripts, err := filepath.Glob(filepath.Join(repo, "examples", "*", "run.txtar"))
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	root, err := filepath.Abs(repo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Files: scripts, UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true, Cmds: commands(),
+		Setup: func(e *testscript.Env) error {
+			home, err := os.UserHomeDir() // go finds its caches there
+			e.Setenv("HOME", home)
+			e.Setenv("NO_COLOR", "1")
+			e.Setenv("REPO", root)
+			return err
+		},
+	})
+}
+
 // setup gives a script a home of its own and nothing of the developer's configuration.
 func setup(e *testscript.Env) error {
 	home := filepath.Join(e.WorkDir, "home")
