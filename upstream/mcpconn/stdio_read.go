@@ -144,6 +144,9 @@ const (
 // answerHead looks for the id in the beginning of a message that is cut off or broken. A message with a method is no response, and a
 // response is one only when the member that could not be read to its end is its result or error, or comes after them.
 func answerHead(head []byte) (id int64, state headState) {
+	if text := bytes.TrimLeft(head, " \t"); len(text) == 0 || text[0] != '{' {
+		return 0, headOther
+	}
 	seen := 0
 	found := false
 	_ = rawjson.Members(head, func(key []byte, member, value rawjson.Span) bool {
@@ -155,7 +158,7 @@ func answerHead(head []byte) (id int64, state headState) {
 			return false
 		case "id":
 			n, ok := parseID(value.Of(head))
-			id, found = n, ok
+			id, found = n, ok && value.End < len(head) // else there may be more digits
 		case "result", "error":
 			state = headOpen
 		}
