@@ -278,3 +278,36 @@ func declared(v *Value) types {
 	}
 	return t
 }
+
+// Types returns the names of the JSON types that v lets through, as far as that can be told; perhaps more, never fewer.
+func (d *Defs) Types(v *Value) []string { return d.typesOf(v, 0).names() }
+
+// Allows reports whether v may let a value of the JSON type name through.
+func (d *Defs) Allows(v *Value, name string) bool { return d.typesOf(v, 0).has(typeNamed(name)) }
+
+// Facets returns the schema objects that all apply where v does: v itself, what it refers to, and the parts of its allOf.
+func (d *Defs) Facets(v *Value) []*Value { return d.facets(nil, v, 0) }
+
+func (d *Defs) facets(found []*Value, v *Value, depth int) []*Value {
+	if !v.Is(Object) || depth > maxTypeDepth {
+		return found
+	}
+	found = append(found, v)
+	if _, target := d.Target(v); target != nil {
+		found = d.facets(found, target, depth+1)
+	}
+	for _, e := range v.Array("allOf") {
+		found = d.facets(found, e.Value, depth+1)
+	}
+	return found
+}
+
+// First returns the value of a keyword in the first facet of v that has it.
+func (d *Defs) First(v *Value, keyword string) *Value {
+	for _, f := range d.Facets(v) {
+		if k := f.Get(keyword); k != nil {
+			return k
+		}
+	}
+	return nil
+}

@@ -129,7 +129,9 @@ func (p *publisher) place(facets []*Value, depth int) {
 		p.values(values, &l)
 		p.rules(&l)
 	}
-	if !cutHere {
+	if cutHere {
+		p.elements(&l)
+	} else {
 		p.structure(&l, depth)
 	}
 	p.raw("}")
@@ -277,7 +279,7 @@ func (p *publisher) structure(l *look, depth int) {
 	if l.types.has(typeArray) {
 		p.items(l, depth)
 	}
-	if len(l.variants) == 0 || p.relaxed {
+	if len(l.variants) == 0 || p.relaxed || plainBranches(l.variants[0]) {
 		return
 	}
 	if len(l.variants) > 1 || len(l.variants[0]) > p.cut.variants {
@@ -295,6 +297,51 @@ func (p *publisher) structure(l *look, depth int) {
 		p.place([]*Value{branch}, depth)
 	}
 	p.raw("]")
+}
+
+// elements writes the types of the elements of an array of which nothing else is told: providers refuse arrays without.
+func (p *publisher) elements(l *look) {
+	if !l.types.has(typeArray) {
+		return
+	}
+	t := anyType
+	for _, f := range l.facets {
+		if items := f.Get("items"); items.Is(Object) {
+			t &= p.defs.typesOf(items, 0)
+		}
+	}
+	p.key("items")
+	p.raw("{")
+	if t != 0 && t != anyType {
+		if p.relaxed {
+			t |= typeNull
+		}
+		p.key("type")
+		names := t.names()
+		if len(names) == 1 {
+			p.out = rawjson.AppendString(p.out, names[0])
+		} else {
+			p.out = Texts(names...).Append(p.out)
+		}
+	}
+	p.raw("}")
+}
+
+// plainBranches reports whether alternatives differ in nothing but what the types say that stand beside them.
+func plainBranches(branches []*Value) bool {
+	for _, b := range branches {
+		for _, m := range b.Members {
+			switch m.Key {
+			case "type", "description", "examples", "default", "maxLength", "format":
+			default:
+				return false
+			}
+		}
+		if b.GetText("type") == "object" || b.GetText("type") == "array" {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *publisher) items(l *look, depth int) {

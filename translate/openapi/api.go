@@ -1,0 +1,235 @@
+package openapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"weir/catalog"
+	"weir/translate"
+)
+
+// Options are what an [API] needs from outside.
+type Options struct {
+	Upstream string // the name of the upstream
+	// Transport reaches the network, for descriptions behind URLs and for calls.
+	Transport http.RoundTripper
+	// Credentials may be nil: requests go without then.
+	Credentials translate.Credentials
+	// Visible says whether the caller of c may see and call the operation of that name in dynamic mode; nil lets every caller of the three
+	// tools do both.
+	Visible func(c *catalog.Call, name string) bool
+	// CacheDir keeps descriptions that were translated, "" for none.
+	CacheDir string
+	Log      *slog.Logger
+}
+
+// API is one described API as a backend.
+type API struct {
+	spec    Spec
+	options Options
+	current atomic.Pointer[state]
+	changed chan struct{}
+	calls   sync.WaitGroup
+	stop    context.CancelFunc
+	ended   chan struct{} // closed when watching has ended
+}
+
+var _ translate.Backend = (*API)(nil)
+
+// state is what one reading of the description came to. It is immutable.
+type state struct {
+	source   *catalog.Source
+	tools    map[string]*tool
+	ordered  []*tool
+	dynamic  *translate.Dynamic // nil when the tools are listed
+	warnings []translate.Warning
+	report   Report
+	version  string // hash of everything that was read
+	etag     string
+}
+
+// Report sums up what a description came to.
+type Report struct {
+	Operations int // kept by include and exclude, or lost
+	Tools      int
+	Lost       int
+	Dynamic    bool
+	Bytes      int // of the list with every operation as a tool
+	Tokens     int // about, of the same list: four bytes each
+	Largest    int // bytes of the largest tool
+	Median     int // bytes of the median tool
+	Warnings   []translate.Warning
+}
+
+// New reads the description and starts watching it. The error says why nothing can be offered at all.
+func New(ctx context.Context, spec Spec, o Options) (*API, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := spec.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", o.Upstream, err)
+	}
+	a := &API{spec: spec, options: o, changed: make(chan struct{}, 1), ended: make(chan struct{})}
+	s, err := a.read(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.Upstream, err)
+	}
+	a.current.Store(s)
+	watching, stop := context.WithCancel(context.Background())
+	a.stop = stop
+	go a.watch(watching)
+	return a, nil
+}
+
+// check finds settings that are none.
+func (s *Spec) check() error {
+	switch s.Mode {
+	case "", modeAuto, modeTools, modeDynamic, modeExplicit:
+	default:
+		return fmt.Errorf("mode %q is none of auto, tools, dynamic, explicit", s.Mode)
+	}
+	switch s.Arrays {
+	case "", "index", "brackets", "repeat":
+	default:
+		return fmt.Errorf("arrays %q is none of index, brackets, repeat", s.Arrays)
+	}
+	if s.OpenAPI == "" {
+		return errors.New("openapi names no description")
+	}
+	return nil
+}
+
+// Source implements [translate.Backend].
+func (a *API) Source() *catalog.Source { return a.current.Load().source }
+
+// Changed implements [translate.Backend].
+func (a *API) Changed() <-chan struct{} { return a.changed }
+
+// Report says what the description came to and what is wrong with it.
+func (a *API) Report() Report { return a.current.Load().report }
+
+// Close implements [translate.Backend].
+func (a *API) Close(ctx context.Context) error {
+	a.stop()
+	done := make(chan struct{})
+	go func() {
+		a.calls.Wait()
+		<-a.ended
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%s: calls are still under way: %w", a.options.Upstream, ctx.Err())
+	}
+}
+
+// Call implements [translate.Backend].
+func (a *API) Call(ctx context.Context, c *catalog.Call) (*catalog.Answer, error) {
+	a.calls.Add(1)
+	defer a.calls.Done()
+	if c.Method != "tools/call" {
+		return nil, catalog.Errorf(catalog.NotFound, "%s: has tools only", a.options.Upstream)
+	}
+	s := a.current.Load()
+	raw := c.Message.Arguments.Of(c.Message.Data)
+	if s.dynamic != nil && s.dynamic.Has(c.Target) {
+		r, err := s.dynamic.Call(ctx, c, c.Target, raw)
+		if err != nil {
+			return nil, err
+		}
+		return r.Answer()
+	}
+	t, ok := s.tools[c.Target]
+	if !ok || s.dynamic != nil && !s.dynamic.Pinned(c.Target) {
+		return nil, catalog.Errorf(catalog.NotFound, "%s: has no tool %q", a.options.Upstream, c.Target)
+	}
+	r, err := a.run(ctx, c, t, raw)
+	if err != nil {
+		return nil, err
+	}
+	return r.Answer()
+}
+
+// defaultTimeout bounds one call.
+const defaultTimeout = time.Minute
+
+// run calls one operation.
+func (a *API) run(ctx context.Context, c *catalog.Call, t *tool, raw []byte) (*translate.Result, error) {
+	args, refused := t.accept(raw)
+	if refused != nil {
+		return refused, nil
+	}
+	out, err := t.plan.outgoing(args, a.spec.Arrays)
+	if err != nil {
+		return translate.Failure("The call was not sent: " + err.Error() + "."), nil
+	}
+	timeout := a.spec.Timeout
+	if t.timeout > 0 {
+		timeout = time.Duration(t.timeout)
+	}
+	if timeout <= 0 {
+		timeout = defaultTimeout
+	}
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	x := exchange{api: a, tool: t, call: c, args: args, timeout: timeout}
+	r := x.run(limited, out)
+	if ctx.Err() != nil {
+		return nil, &catalog.Error{Code: catalog.Canceled, Msg: a.options.Upstream + ": the call was canceled", Err: ctx.Err()}
+	}
+	return r, nil
+}
+
+// location is where the description is.
+func (s *Spec) location() (remote *url.URL, file string) {
+	if strings.HasPrefix(s.OpenAPI, "http://") || strings.HasPrefix(s.OpenAPI, "https://") {
+		if u, err := url.Parse(s.OpenAPI); err == nil {
+			return u, ""
+		}
+	}
+	return nil, strings.TrimPrefix(s.OpenAPI, "file://")
+}
+
+// inFolder finds the description in a folder: openapi or swagger, in YAML or JSON.
+func inFolder(name string) (string, error) {
+	st, err := os.Stat(name)
+	if err != nil || !st.IsDir() {
+		return name, err
+	}
+	for _, base := range [...]string{"openapi", "swagger", "api"} {
+		for _, ext := range [...]string{".yaml", ".yml", ".json"} {
+			if candidate := filepath.Join(name, base+ext); isFile(candidate) {
+				return candidate, nil
+			}
+		}
+	}
+	var found []string
+	for _, ext := range [...]string{"*.yaml", "*.yml", "*.json"} {
+		matches, err := filepath.Glob(filepath.Join(name, ext))
+		if err != nil {
+			return "", err
+		}
+		found = append(found, matches...)
+	}
+	if len(found) == 1 {
+		return found[0], nil
+	}
+	return "", fmt.Errorf("%s has no openapi.yaml or openapi.json", name)
+}
+
+func isFile(name string) bool {
+	st, err := os.Stat(name)
+	return err == nil && st.Mode().IsRegular()
+}

@@ -1,0 +1,365 @@
+package openapi
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"weir/catalog/rawjson"
+	"weir/translate"
+	"weir/translate/schema"
+)
+
+// builder makes tools of one description.
+type builder struct {
+	description *description
+	converter   *converter
+	spec        *Spec
+	base        *url.URL // where the description was read, nil for a file
+	upstream    string
+	configured  func(scheme string) bool // whether a credential is
+	overrides   map[*operation]Tool
+}
+
+// tool is one operation as a tool.
+type tool struct {
+	name     string
+	key      string // operationId, or method and path
+	words    string // description
+	raw      []byte // as listed
+	plan     *plan
+	full     schema.Full
+	check    *lazyValidator
+	reply    replyForm
+	shape    Shape
+	hints    hints
+	page     paging
+	selects  bool  // whether fieldsArgument is one of its arguments
+	timeout  int64 // nanoseconds, 0 for that of the API
+	document translate.Document
+	cost     int // bytes of raw
+}
+
+// replyForm is what is known of a successful response.
+type replyForm struct {
+	output  *schema.Value // published output schema, nil for none
+	wrapped bool          // results are put under "result"
+	source  schema.Full   // what output is made of, until it is published
+}
+
+const defaultSchemaBytes = 4096
+
+// outputBytes bounds a published output schema. A model needs the names at the top of a result more than what is deep inside, and every list
+// carries it.
+const outputBytes = 400
+
+// build makes all tools that configuration keeps.
+func (b *builder) build() []*tool {
+	all := b.description.operations()
+	names := nameAll(all, nameLimit(b.upstream), func(*operation) string { return "" })
+	b.readOverrides(all, names)
+	kept := make([]*operation, 0, len(all))
+	for i, o := range all {
+		if b.keeps(o, names[i]) {
+			kept = append(kept, o)
+		}
+	}
+	names = nameAll(kept, nameLimit(b.upstream), func(o *operation) string { return b.overrides[o].Name })
+	b.reportRepeated(all)
+	tools := make([]*tool, 0, len(kept))
+	for i, o := range kept {
+		if t := b.tool(o, names[i]); t != nil {
+			tools = append(tools, t)
+		}
+	}
+	for _, dir := range [...]direction{request, reply} {
+		for _, name := range b.converter.defs[dir].OpenCycles() {
+			b.description.warn(site{doc: b.description.main}, "schema %q refers to itself without a step in between; it takes any value there", name)
+		}
+	}
+	for _, t := range tools {
+		b.publish(t)
+	}
+	return tools
+}
+
+// readOverrides finds what configuration changes about which operation.
+func (b *builder) readOverrides(all []*operation, names []string) {
+	b.overrides = make(map[*operation]Tool, len(b.spec.Tools))
+	used := make(map[string]bool)
+	for i, o := range all {
+		for _, key := range [...]string{o.id, o.identity, names[i]} {
+			if t, ok := b.spec.Tools[key]; ok && key != "" {
+				b.overrides[o] = t
+				used[key] = true
+				break
+			}
+		}
+	}
+	for key := range b.spec.Tools {
+		if !used[key] {
+			b.description.warn(site{doc: b.description.main}, "tools: %q names no operation of the description", key)
+		}
+	}
+}
+
+func (b *builder) override(o *operation) Tool { return b.overrides[o] }
+
+// keeps applies include, exclude and explicit mode.
+func (b *builder) keeps(o *operation, name string) bool {
+	matches := func(f Filter) bool { return f.matches(o, name) }
+	if slices.ContainsFunc(b.spec.Exclude, matches) {
+		return false
+	}
+	if b.spec.Mode == modeExplicit {
+		_, named := b.overrides[o]
+		return named
+	}
+	return len(b.spec.Include) == 0 || slices.ContainsFunc(b.spec.Include, matches)
+}
+
+func (f Filter) matches(o *operation, name string) bool {
+	if f == (Filter{}) {
+		return false
+	}
+	if f.Operation != "" && !f.Operation.Match(o.id) && !f.Operation.Match(name) {
+		return false
+	}
+	if f.Tag != "" && !slices.ContainsFunc(o.tags, f.Tag.Match) {
+		return false
+	}
+	if f.Path != "" && !f.Path.Match(strings.TrimPrefix(o.identity, o.method+" ")) {
+		return false
+	}
+	return f.Method == "" || f.Method.Match(o.method) || f.Method.Match(strings.ToLower(o.method))
+}
+
+// reportRepeated warns about operationIds that stand there twice.
+func (b *builder) reportRepeated(all []*operation) {
+	first := make(map[string]*operation, len(all))
+	for _, o := range all {
+		if o.id == "" {
+			continue
+		}
+		if f, twice := first[o.id]; twice {
+			b.description.warn(o.at.member("operationId"), "operationId %q is that of %s too; both names get a hash", o.id, f.identity)
+			continue
+		}
+		first[o.id] = o
+	}
+}
+
+// tool makes the tool of one operation, nil when it cannot be one.
+func (b *builder) tool(o *operation, name string) (t *tool) {
+	b.description.current = o.identity
+	defer func() {
+		b.description.current = ""
+		if fault := recover(); fault != nil {
+			b.description.record(o.at, true, "the operation is left out: %v", fault)
+			t = nil
+		}
+	}()
+	p := &plan{method: o.method, template: parseTemplate(o.path)}
+	p.arguments = b.arguments(o, p)
+	p.arguments = b.usable(o, p.arguments)
+	b.curate(o, p.arguments)
+	p.security = b.alternatives(o)
+	s, err := b.serverOf(o)
+	if err != nil {
+		b.description.warn(o.at, "calls will fail: %v", err)
+	}
+	p.server = s
+	override := b.override(o)
+	t = &tool{name: name, key: o.id, plan: p, shape: override.Result, timeout: int64(override.Timeout)}
+	if t.key == "" {
+		t.key = o.identity
+	}
+	t.full = b.input(p.arguments)
+	t.check = &lazyValidator{}
+	t.hints = hintsOf(o, override.Hints)
+	t.page = pagingOf(p.arguments)
+	b.reply(o, t)
+	b.selectable(t)
+	t.document = b.document(o, t)
+	t.words = b.text(o, p)
+	return t
+}
+
+// usable drops arguments that could do harm: headers that belong to the connection, and places that a configured credential fills.
+func (b *builder) usable(o *operation, all []argument) []argument {
+	return slices.DeleteFunc(all, func(a argument) bool {
+		switch {
+		case a.place == inHeader && reservedHeader(a.wire):
+			b.description.warn(o.at, "header %q cannot be an argument", a.wire)
+			return true
+		case a.place == inHeader && !token(a.wire):
+			b.description.warn(o.at, "header %q is no header name", a.wire)
+			return true
+		}
+		return b.isCredential(a)
+	})
+}
+
+// token reports whether s is an HTTP token (RFC 9110 section 5.6.2).
+func token(s string) bool {
+	if s == "" {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if !isUnreserved(c) && strings.IndexByte("!#$%&'*+^`|", c) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// reservedHeader reports whether a header belongs to the connection or to this hop.
+func reservedHeader(name string) bool {
+	switch strings.ToLower(name) {
+	case "host", "content-length", "connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "cookie", "accept-encoding",
+		"content-encoding", "expect", "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip":
+		return true
+	}
+	return strings.HasPrefix(strings.ToLower(name), "proxy-")
+}
+
+// curate applies what configuration says about arguments.
+func (b *builder) curate(o *operation, all []argument) {
+	changes := b.override(o).Args
+	for name, change := range changes {
+		i := slices.IndexFunc(all, func(a argument) bool { return a.name == name })
+		if i < 0 {
+			b.description.warn(o.at, "tools: %s has no argument %q", o.identity, name)
+			continue
+		}
+		a := &all[i]
+		a.fixed = change.Fixed.Value
+		if change.Default.Value != nil {
+			a.fallback = change.Default.Value
+		}
+		a.hidden = change.Hide || a.fixed != nil
+		if a.hidden && a.fixed == nil {
+			a.fixed, a.fallback = a.fallback, nil
+		}
+		if a.hidden && a.fixed == nil && a.required {
+			b.description.warn(o.at, "tools: %q is required and cannot be hidden without a value", name)
+			a.hidden = false
+		}
+		a.schema = described(a.schema, change.Description)
+	}
+	for name, change := range changes {
+		if change.Rename == "" {
+			continue
+		}
+		to := portableArgument(change.Rename)
+		taken := slices.ContainsFunc(all, func(a argument) bool { return a.name == to })
+		if i := slices.IndexFunc(all, func(a argument) bool { return a.name == name }); i >= 0 && !taken {
+			all[i].name = to
+		} else if taken {
+			b.description.warn(o.at, "tools: %q cannot be renamed to %q, which is another argument", name, to)
+		}
+	}
+}
+
+// publish writes the item as it is listed.
+func (b *builder) publish(t *tool) {
+	budget := b.spec.SchemaBytes
+	if budget <= 0 {
+		budget = defaultSchemaBytes
+	}
+	input, _ := schema.Publish(t.full, budget)
+	text := t.words
+	item := make([]byte, 0, len(input)+len(text)+512)
+	item = append(item, `{"name":`...)
+	item = rawjson.AppendString(item, t.name)
+	if text != "" {
+		item = append(item, `,"description":`...)
+		item = rawjson.AppendString(item, text)
+	}
+	item = append(item, `,"inputSchema":`...)
+	item = append(item, input...)
+	if t.reply.source.Root != nil {
+		output, err := schema.Parse(schema.PublishResult(t.reply.source, outputBytes))
+		if err == nil && len(output.Object("properties")) > 0 {
+			item = append(item, `,"outputSchema":`...)
+			item = output.Append(item)
+			t.reply.output = output
+		}
+	}
+	item = append(item, `,"annotations":`...)
+	item = t.hints.append(item)
+	t.raw = append(item, '}')
+	t.cost = len(t.raw)
+	t.reply.source = schema.Full{}
+}
+
+// selectable gives a tool that reads JSON the argument that picks parts of it, unless one of that name is there.
+func (b *builder) selectable(t *tool) {
+	properties := t.full.Root.Get("properties")
+	if !t.hints.readOnly || t.reply.source.Root == nil || properties.Get(fieldsArgument) != nil {
+		return
+	}
+	t.selects = true
+	properties.Put(fieldsArgument, schema.Map(
+		schema.Member{Key: "type", Value: schema.Text("array")},
+		schema.Member{Key: "items", Value: schema.Map(schema.Member{Key: "type", Value: schema.Text("string")})},
+		schema.Member{Key: "description", Value: schema.Text("keep only these paths of the result, e.g. items.name")},
+	))
+}
+
+// reply finds the schema of a successful JSON response and whether it has to be wrapped: structuredContent is an object.
+func (b *builder) reply(o *operation, t *tool) {
+	var accept, schemas []*schema.Value
+	for _, r := range o.responses {
+		if !strings.HasPrefix(r.status, "2") {
+			continue
+		}
+		for _, m := range r.media {
+			if name := schema.Text(m.name); !slices.ContainsFunc(accept, name.Equal) {
+				accept = append(accept, name)
+			}
+			if kindOf(m.name) != mediaJSON || m.schema.value == nil {
+				continue
+			}
+			if v := b.converter.convert(m.schema, reply); !slices.ContainsFunc(schemas, v.Equal) {
+				schemas = append(schemas, v)
+			}
+			break
+		}
+	}
+	t.plan.accept = acceptHeader(accept)
+	if len(schemas) == 0 {
+		return
+	}
+	root := schemas[0]
+	if len(schemas) > 1 {
+		root = schema.Map(schema.Member{Key: "anyOf", Value: schema.List(schemas...)})
+	}
+	types := b.converter.defs[reply].Types(root)
+	t.reply.wrapped = len(types) != 1 || types[0] != "object"
+	if t.reply.wrapped {
+		root = schema.Map(
+			schema.Member{Key: "type", Value: schema.Text("object")},
+			schema.Member{Key: "properties", Value: schema.Map(schema.Member{Key: "result", Value: root})},
+		)
+	}
+	if len(t.shape.Fields) == 0 && t.shape.Path == "" {
+		t.reply.source = b.converter.full(root, reply)
+	}
+}
+
+// acceptHeader lists the media types that the description has, JSON first.
+func acceptHeader(list []*schema.Value) string {
+	if len(list) == 0 {
+		return "application/json, */*;q=0.5"
+	}
+	names := make([]string, 0, len(list))
+	for _, v := range list {
+		if !strings.ContainsFunc(v.Text, isControl) {
+			names = append(names, v.Text)
+		}
+	}
+	slices.SortStableFunc(names, func(x, y string) int { return int(kindOf(x)) - int(kindOf(y)) })
+	return fmt.Sprintf("%s, */*;q=0.1", strings.Join(names, ", "))
+}

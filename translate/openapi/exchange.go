@@ -1,0 +1,205 @@
+package openapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"weir/catalog"
+	"weir/translate"
+	"weir/translate/schema"
+)
+
+// exchange is one call on its way to the API and back.
+type exchange struct {
+	api     *API
+	tool    *tool
+	call    *catalog.Call
+	args    *schema.Value
+	timeout time.Duration
+	secrets []string // what credentials put on the request; it never comes back to a model
+}
+
+const (
+	defaultMaxBody = 16 << 20
+	defaultMaxText = 64 << 10
+	// maxRedirects bounds how often a read follows its own origin.
+	maxRedirects = 3
+)
+
+func (x *exchange) maxBody() int64 {
+	if x.api.spec.MaxBody > 0 {
+		return x.api.spec.MaxBody
+	}
+	return defaultMaxBody
+}
+
+func (x *exchange) maxText() int {
+	switch {
+	case x.tool.shape.MaxBytes > 0:
+		return x.tool.shape.MaxBytes
+	case x.api.spec.MaxText > 0:
+		return x.api.spec.MaxText
+	}
+	return defaultMaxText
+}
+
+// run sends the request and makes a result of whatever comes.
+func (x *exchange) run(ctx context.Context, out *outgoing) *translate.Result {
+	schemes := usableAlternative(x.tool.plan.security, x.api.configured)
+	response, failure := x.send(ctx, out, schemes)
+	if failure != nil {
+		return failure
+	}
+	if response.StatusCode == http.StatusUnauthorized && x.renew(ctx, schemes) {
+		response.Body.Close() // the API did not run the call
+		if response, failure = x.send(ctx, out, schemes); failure != nil {
+			return failure
+		}
+	}
+	for range maxRedirects {
+		next := x.redirect(response, out)
+		if next == nil {
+			break
+		}
+		response.Body.Close()
+		out = next
+		if response, failure = x.send(ctx, out, schemes); failure != nil {
+			return failure
+		}
+	}
+	defer response.Body.Close()
+	return x.result(ctx, response)
+}
+
+func (x *exchange) renew(ctx context.Context, schemes alternative) bool {
+	renewed := false
+	for _, s := range schemes {
+		renewed = x.api.options.Credentials.Renew(ctx, s, x.call.Owner) || renewed
+	}
+	return renewed
+}
+
+// send puts the credentials on a copy of the request and sends it.
+func (x *exchange) send(ctx context.Context, out *outgoing, schemes alternative) (*http.Response, *translate.Result) {
+	u := *out.url
+	bare := &outgoing{method: out.method, url: &u, header: out.header.Clone(), body: out.body}
+	r := bare.request().WithContext(ctx)
+	for _, s := range schemes {
+		if err := x.api.options.Credentials.Authorize(ctx, r, s, x.call.Owner); err != nil {
+			return nil, translate.Failure(fmt.Sprintf("The call was not sent: no credential could be had for %s: %v.", s.Name, err))
+		}
+	}
+	if r.URL.Scheme != out.url.Scheme || r.URL.Host != out.url.Host || r.URL.EscapedPath() != out.url.EscapedPath() {
+		return nil, translate.Failure("The call was not sent: a credential changed where it goes.")
+	}
+	x.remember(out, r)
+	response, err := x.api.options.Transport.RoundTrip(r)
+	if err != nil {
+		return nil, x.unreached(ctx, err)
+	}
+	return response, nil
+}
+
+// remember notes what the credentials added.
+func (x *exchange) remember(out *outgoing, r *http.Request) {
+	x.secrets = x.secrets[:0]
+	add := func(s string) {
+		if len(s) >= 6 {
+			x.secrets = append(x.secrets, s)
+		}
+	}
+	for name, values := range r.Header {
+		for _, v := range values {
+			if out.header.Get(name) != v {
+				add(v)
+				_, after, _ := strings.Cut(v, " ")
+				add(after)
+			}
+		}
+	}
+	if r.URL.RawQuery != out.url.RawQuery {
+		before := out.url.Query()
+		for name, values := range r.URL.Query() {
+			if !before.Has(name) {
+				for _, v := range values {
+					add(v)
+					add(url.QueryEscape(v))
+				}
+			}
+		}
+	}
+}
+
+// scrub takes credentials out of a text that an API echoed.
+func (x *exchange) scrub(s string) string {
+	for _, secret := range x.secrets {
+		s = strings.ReplaceAll(s, secret, "[removed]")
+	}
+	return s
+}
+
+// unreached describes a request that got no answer.
+func (x *exchange) unreached(ctx context.Context, err error) *translate.Result {
+	var op *net.OpError
+	outcome := "It is not known whether the API carried it out."
+	if x.tool.hints.readOnly {
+		outcome = "It only reads, so it may be tried again."
+	}
+	switch {
+	case errors.As(err, &op) && op.Op == "dial":
+		return translate.Failure("The API could not be reached; nothing was sent. " + tryLater)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
+		return translate.Failure(fmt.Sprintf("The API did not answer within %s. %s", x.timeout, outcome))
+	}
+	x.api.options.Log.Warn("a call got no answer", "upstream", x.api.options.Upstream, "tool", x.tool.name, "error", x.scrub(err.Error()))
+	return translate.Failure("The connection to the API failed before an answer came. " + outcome)
+}
+
+const tryLater = "Trying again later may help."
+
+// redirect returns the request that follows a redirect, nil when there is none to follow: only reads follow, and only their own origin,
+// so that neither arguments nor credentials go elsewhere.
+func (x *exchange) redirect(response *http.Response, out *outgoing) *outgoing {
+	switch response.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	default:
+		return nil
+	}
+	location, err := out.url.Parse(response.Header.Get("Location"))
+	if err != nil || out.method != http.MethodGet || response.Header.Get("Location") == "" ||
+		location.Scheme != out.url.Scheme || location.Host != out.url.Host || location.User != nil {
+		return nil
+	}
+	location.Fragment = ""
+	return &outgoing{method: out.method, url: location, header: out.header}
+}
+
+// body reads the answer. cut says that it ended too early or was longer than is taken.
+func (x *exchange) body(response *http.Response) (data []byte, cut string) {
+	limit := x.maxBody()
+	data, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
+	switch {
+	case int64(len(data)) > limit:
+		return data[:limit], fmt.Sprintf("it is longer than %s", bytesText(int(limit)))
+	case err != nil:
+		return data, fmt.Sprintf("it ended after %s, before it was complete", bytesText(len(data)))
+	}
+	return data, ""
+}
+
+func bytesText(n int) string {
+	switch {
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
