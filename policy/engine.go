@@ -1,163 +1,178 @@
 package policy
 
 import (
-	"fmt"
+	"slices"
+	"sync"
 	"sync/atomic"
 
-	"github.com/casbin/casbin/v2"
-	"github.com/casbin/casbin/v2/model"
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"weir/catalog"
 )
 
-// rbac is the built-in Casbin model: typed subjects, Ref globs, deny overrides, deny by default.
-const rbac = `
-[request_definition]
-r = sub, obj, act
-[policy_definition]
-p = sub, obj, act, eft
-[role_definition]
-g = _, _
-[policy_effect]
-e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
-[matchers]
-m = g(r.sub, p.sub) && glob(r.obj, p.obj) && glob(r.act, p.act)
-`
+const (
+	// callersKept bounds, for each snapshot, the callers whose profile is known at once; rolesKept the profiles, one per set of roles.
+	callersKept = 8192
+	rolesKept   = 1024
+	// snapshotsKept is how many snapshots have profiles before those that nobody asks about any more are let go.
+	snapshotsKept = 4
+	snapshotsMost = 64
+)
 
-// profilesPerSnapshot bounds the compiled profiles kept: one per set of subjects, not per person.
-const profilesPerSnapshot = 1024
-
-// Engine answers for one policy. It is safe for concurrent use.
+// Engine answers for the current policy. It is safe for concurrent use.
 type Engine struct {
-	enforcer *casbin.Enforcer
-	compiled atomic.Pointer[compiled]
+	state     atomic.Pointer[state]
+	mu        sync.Mutex // serialises changes of state and guards listeners
+	listeners []*func()
 }
 
-// compiled holds the profiles of one snapshot and dies with it.
-type compiled struct {
-	snapshot *catalog.Snapshot
-	profiles *lru.Cache[Principal, *Profile]
+// state is one policy with the profiles compiled for it. It is replaced whole: nothing in it outlives its policy.
+type state struct {
+	policy    *Policy
+	candidate *Policy // the policy in the shadow, or nil
+	report    func(Difference)
+	tally     *tally
+	seats     []*seats
 }
 
-// New returns the engine of the policy that stands when none is configured: the local user may do everything, nobody else anything.
+// seats are the profiles of one snapshot.
+type seats struct {
+	index    *index
+	callers  *lru.Cache[Principal, *Profile]
+	profiles *lru.Cache[string, *pending]
+	used     atomic.Bool
+}
+
+// pending is a profile that is compiled once, by whoever asks first.
+type pending struct {
+	once    sync.Once
+	profile *Profile
+}
+
+// New returns an engine with the policy that stands when none is configured: the local user may do everything, nobody else anything.
 func New() (*Engine, error) {
-	m, err := model.NewModelFromString(rbac)
+	p, err := Compile(Spec{}, Options{})
 	if err != nil {
-		return nil, fmt.Errorf("policy: model: %w", err)
+		return nil, err
 	}
-	e, err := casbin.NewEnforcer(m)
-	if err != nil {
-		return nil, fmt.Errorf("policy: %w", err)
-	}
-	e.AddFunction("glob", func(args ...any) (any, error) {
-		text, ok1 := args[0].(string)
-		pattern, ok2 := args[1].(string)
-		return ok1 && ok2 && catalog.Glob(pattern).Match(text), nil
-	})
-	if _, err := e.AddPolicy(LocalUser().String(), "*", "*", "allow"); err != nil {
-		return nil, fmt.Errorf("policy: %w", err)
-	}
-	return &Engine{enforcer: e}, nil
+	e := &Engine{}
+	e.state.Store(&state{policy: p})
+	return e, nil
 }
 
-// Profile returns the part of s that p may use. The same snapshot and principal give the same Profile, so lists rendered for it are kept.
+// Policy returns the policy in force.
+func (e *Engine) Policy() *Policy { return e.state.Load().policy }
+
+// Swap puts p in force, at once and whole, and then tells the listeners. A call that has its profile already keeps the policy it began with.
+func (e *Engine) Swap(p *Policy) {
+	e.change(func(s *state) { s.policy = p })
+}
+
+// change replaces the state, without any profile, and tells the listeners.
+func (e *Engine) change(edit func(*state)) {
+	e.mu.Lock()
+	old := e.state.Load()
+	next := &state{policy: old.policy, candidate: old.candidate, report: old.report, tally: old.tally}
+	edit(next)
+	e.state.Store(next)
+	listeners := slices.Clone(e.listeners)
+	e.mu.Unlock()
+	for _, f := range listeners {
+		(*f)()
+	}
+}
+
+// OnSwap registers f, which runs after each change of the policy in force: lists may differ, open streams may have lost their rights. The
+// returned func unregisters it.
+func (e *Engine) OnSwap(f func()) (stop func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	listener := &f
+	e.listeners = append(e.listeners, listener)
+	return func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.listeners = slices.DeleteFunc(e.listeners, func(l *func()) bool { return l == listener })
+	}
+}
+
+// Profile returns the part of s that p may use. The same policy, snapshot and roles give the same Profile, so lists rendered for it are
+// kept. Ask once per request: everything about one request is then decided by one policy.
 func (e *Engine) Profile(p Principal, s *catalog.Snapshot) *Profile {
-	c := e.compiled.Load()
-	if c == nil || c.snapshot != s {
-		c = e.renew(c, s)
+	st := e.state.Load()
+	seat := st.seat(s)
+	if seat == nil {
+		st, seat = e.open(s)
 	}
-	if profile, ok := c.profiles.Get(p); ok {
-		return profile
+	if f, ok := seat.callers.Get(p); ok {
+		return f
 	}
-	profile := e.compile(p, s)
-	if prev, ok, _ := c.profiles.PeekOrAdd(p, profile); ok {
-		return prev
-	}
-	return profile
-}
-
-// renew swaps in an empty set of profiles for s. A caller that still holds an older snapshot gets a set of its own, which is not kept.
-func (e *Engine) renew(old *compiled, s *catalog.Snapshot) *compiled {
-	profiles, _ := lru.New[Principal, *Profile](profilesPerSnapshot) // fails only for a size below 1
-	next := &compiled{snapshot: s, profiles: profiles}
-	if !e.compiled.CompareAndSwap(old, next) {
-		if now := e.compiled.Load(); now.snapshot == s {
-			return now
-		}
-	}
-	return next
-}
-
-// compile asks Casbin for the rows of p once, applies them to every entry, and checks a sample of the answers against Enforce.
-func (e *Engine) compile(p Principal, s *catalog.Snapshot) *Profile {
-	f := &Profile{}
-	if p.id != "" {
-		if rows, err := e.enforcer.GetImplicitPermissionsForUser(p.id); err == nil {
-			f.rows = rows
-		}
-	}
-	step := max(1, len(s.Entries())/checksPerProfile)
-	f.View = s.View(func(entry *catalog.Entry) bool {
-		use := useOf(entry.Kind)
-		d := f.match(use, entry)
-		if entry.Index()%step != 0 {
-			return d.Allowed
-		}
-		enforced, err := e.enforcer.Enforce(p.id, entry.Ref.String(), string(use))
-		return err == nil && enforced && d.Allowed
-	})
+	f := st.profile(seat, p)
+	seat.callers.Add(p, f)
 	return f
 }
 
-// checksPerProfile is about how many compiled answers of a new profile are compared with Casbin's own; each costs microseconds.
-const checksPerProfile = 64
-
-// useOf is the action that using an entry of kind is.
-func useOf(k catalog.Kind) Action {
-	switch k {
-	case catalog.Tool:
-		return Call
-	case catalog.Prompt:
-		return Get
-	default:
-		return Read
+// seat finds the profiles of s.
+func (st *state) seat(s *catalog.Snapshot) *seats {
+	for _, seat := range st.seats {
+		if seat.index.snapshot == s {
+			if !seat.used.Load() {
+				seat.used.Store(true)
+			}
+			return seat
+		}
 	}
+	return nil
 }
 
-// Profile is what one principal may see and use of one snapshot.
-type Profile struct {
-	// View is the visible part with its rendered lists.
-	View *catalog.View
-	rows [][]string
+// open makes room for the profiles of s. Snapshots that nobody has asked about since the last time lose theirs when there are many.
+func (e *Engine) open(s *catalog.Snapshot) (*state, *seats) {
+	x := newIndex(s)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	old := e.state.Load()
+	if seat := old.seat(s); seat != nil {
+		return old, seat
+	}
+	next := &state{policy: old.policy, candidate: old.candidate, report: old.report, tally: old.tally}
+	for _, seat := range old.seats {
+		if len(old.seats) < snapshotsKept || seat.used.Swap(false) {
+			next.seats = append(next.seats, seat)
+		}
+	}
+	if len(next.seats) >= snapshotsMost {
+		next.seats = next.seats[1:]
+	}
+	seat := &seats{index: x}
+	seat.callers, _ = lru.New[Principal, *Profile](callersKept) // fails only for a size below 1
+	seat.profiles, _ = lru.New[string, *pending](rolesKept)
+	seat.used.Store(true)
+	next.seats = append(next.seats, seat)
+	e.state.Store(next)
+	return next, seat
 }
 
-// Decide answers whether the profile's principal may do a with entry. For the entry's own use (call, get, read) and for listing it is one bit.
-func (f *Profile) Decide(a Action, entry *catalog.Entry) Decision {
-	if a == List || a == useOf(entry.Kind) {
-		if f.View.Visible(entry) {
-			return Decision{Allowed: true}
-		}
-		if d := f.match(useOf(entry.Kind), entry); !d.Allowed {
-			return d
-		}
-		return Decision{Rule: "self-check"}
+// profile finds or compiles the profile of a caller among those of everyone with the same roles.
+func (st *state) profile(seat *seats, p Principal) *Profile {
+	who := p.identity()
+	key, held := st.policy.roleKey(who)
+	var watchedHeld []string
+	if st.candidate != nil {
+		var watched string
+		watched, watchedHeld = st.candidate.roleKey(who)
+		key = joinParts([]string{key, watched})
 	}
-	return f.match(a, entry)
-}
-
-// match applies the rows: deny wins, no row is a deny.
-func (f *Profile) match(a Action, entry *catalog.Entry) Decision {
-	ref := entry.Ref.String()
-	d := Decision{Rule: "default deny"}
-	for _, row := range f.rows {
-		if len(row) < 4 || !catalog.Glob(row[1]).Match(ref) || !catalog.Glob(row[2]).Match(string(a)) {
-			continue
-		}
-		if row[3] == "deny" {
-			return Decision{Rule: row[1]}
-		}
-		d = Decision{Allowed: true, Rule: row[1]}
+	fresh := &pending{}
+	if prev, ok, _ := seat.profiles.PeekOrAdd(key, fresh); ok {
+		seat.profiles.Get(key) // it was used
+		fresh = prev
 	}
-	return d
+	fresh.once.Do(func() {
+		f := st.policy.newProfile(seat.index, who, held)
+		if st.candidate != nil {
+			f.shadow = &shadow{profile: st.candidate.newProfile(seat.index, who, watchedHeld), tally: st.tally, report: st.report, who: p.String()}
+		}
+		fresh.profile = f
+	})
+	return fresh.profile
 }
