@@ -14,6 +14,7 @@ import (
 )
 
 const (
+	// lineBuffer is what the buffer grows to when the child writes much; until then it is a smallBuffer.
 	lineBuffer = 64 << 10
 	// keptBuffer is the largest line buffer that is kept after the line that needed it.
 	keptBuffer = 1 << 20
@@ -32,7 +33,7 @@ type lines struct {
 }
 
 func newLines(src io.Reader, limit int64) *lines {
-	return &lines{src: src, limit: int(min(limit, 1<<40)), buf: make([]byte, min(lineBuffer, limit+1))}
+	return &lines{src: src, limit: int(min(limit, 1<<40)), buf: make([]byte, min(smallBuffer, limit+1))}
 }
 
 // longLine is a line over the limit, of which only the ends were kept for a moment.
@@ -75,16 +76,15 @@ func (l *lines) next() ([]byte, error) {
 // more reads once, into a buffer that has room.
 func (l *lines) more() {
 	if l.start == l.end && len(l.buf) > keptBuffer {
-		l.buf, l.start, l.end = make([]byte, lineBuffer), 0, 0
+		l.buf, l.start, l.end = make([]byte, min(smallBuffer, l.limit+1)), 0, 0
 	}
-	if l.start > 0 && (l.start == l.end || l.end == len(l.buf)) {
-		l.end = copy(l.buf, l.buf[l.start:l.end])
-		l.start = 0
+	into := l.buf
+	if l.end == len(l.buf) && (l.start == 0 || len(l.buf) < lineBuffer) {
+		into = make([]byte, min(2*len(l.buf), l.limit+1))
 	}
-	if l.end == len(l.buf) {
-		bigger := make([]byte, min(2*len(l.buf), l.limit+1))
-		copy(bigger, l.buf[:l.end])
-		l.buf = bigger
+	if l.start == l.end || l.end == len(l.buf) {
+		l.end = copy(into, l.buf[l.start:l.end])
+		l.buf, l.start = into, 0
 	}
 	l.seen = l.end
 	n, err := l.src.Read(l.buf[l.end:])

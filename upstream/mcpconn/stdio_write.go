@@ -150,7 +150,7 @@ func (t *stdio) makeRoom() {
 // reads its stdout stops reading its stdin, and the reader needs the lock.
 func (t *stdio) write() {
 	var batch []outgoing
-	joined := make([]byte, 0, maxBatch)
+	var joined []byte
 	for {
 		batch = t.next(batch[:0])
 		if len(batch) == 0 {
