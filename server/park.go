@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"slices"
 	"strconv"
@@ -98,6 +99,9 @@ func (k *parking) begin(r *Request, binding [32]byte, run func(context.Context, 
 // ownClient copies what a client said of itself out of its message, which the call outlives.
 func ownClient(c *catalog.Client) *catalog.Client {
 	own := *c
+	if own.Session == "" {
+		own.Session = rand.Text() // an upstream that asks on a shared channel means somebody
+	}
 	own.Capabilities, own.Info = slices.Clone(c.Capabilities), slices.Clone(c.Info)
 	return &own
 }

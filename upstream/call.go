@@ -83,13 +83,34 @@ func (m *member) callOn(ctx context.Context, call *catalog.Call) (*catalog.Answe
 			used = l
 			continue
 		}
-		a, err := l.backend.Call(ctx, call)
+		a, on, err := m.callAs(ctx, l, call)
 		l.leave()
+		l = on
 		if err == nil || used != nil || ctx.Err() != nil || l.backend.Err() == nil || !notExecuted(err) {
 			return a, err
 		}
 		used = l
 	}
+}
+
+// callAs sends a call on the session it needs, or on l. It returns what the call was sent on.
+func (m *member) callAs(ctx context.Context, l *live, call *catalog.Call) (a *catalog.Answer, on *live, err error) {
+	key, own := m.keyOf(l, call)
+	if !own {
+		a, err = l.backend.Call(ctx, call)
+		return a, l, err
+	}
+	s, err := m.enter(ctx, key)
+	if err != nil {
+		return nil, l, err
+	}
+	defer m.leave(s)
+	if !s.live.enter() {
+		return nil, l, m.unavailable()
+	}
+	defer s.live.leave()
+	a, err = s.live.backend.Call(ctx, call)
+	return a, s.live, err
 }
 
 func notExecuted(err error) bool {

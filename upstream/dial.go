@@ -3,6 +3,7 @@ package upstream
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -30,8 +31,8 @@ type backend interface {
 	Close(context.Context) error
 }
 
-// dialer makes a connection. changed is called, without blocking, when the upstream's lists may have changed.
-type dialer func(ctx context.Context, changed func()) (backend, error)
+// dialer makes a connection in a manner. changed is called, without blocking, when the upstream's lists may have changed.
+type dialer func(ctx context.Context, as manner, changed func()) (backend, error)
 
 // dialerOf returns what connects to the upstream of spec.
 func (s *Set) dialerOf(name string, spec *Spec) dialer {
@@ -39,14 +40,14 @@ func (s *Set) dialerOf(name string, spec *Spec) dialer {
 		return s.o.dial(name, spec)
 	}
 	quiet := false // it did not answer the last probe
-	return func(ctx context.Context, changed func()) (backend, error) {
+	return func(ctx context.Context, as manner, changed func()) (backend, error) {
 		r, err := s.resolve(name, spec)
 		if err != nil {
 			return nil, err
 		}
 		cfg := mcpconn.Config{
-			Name: name, Transport: spec.transport(), Era: spec.Era, URL: r.URL, MaxMessage: spec.MaxMessage, Log: s.o.Log,
-			Client: mcpconn.Implementation{Name: "weir", Version: s.o.Version}, Changed: changed, Quiet: quiet,
+			Name: name, Transport: spec.transport(), Era: cmp.Or(as.era, spec.Era), Capabilities: []byte(as.capabilities), URL: r.URL, MaxMessage: spec.MaxMessage, Log: s.o.Log,
+			Client: mcpconn.Implementation{Name: "weir", Version: s.o.Version}, Changed: changed, Quiet: as.era == "" && quiet,
 			Updated: func(uri string, params []byte) {
 				if s.o.Updated != nil {
 					s.o.Updated(name, uri, params)
@@ -61,7 +62,9 @@ func (s *Set) dialerOf(name string, spec *Spec) dialer {
 		if err != nil {
 			return nil, err
 		}
-		quiet = c.Quiet()
+		if as.era == "" {
+			quiet = c.Quiet()
+		}
 		return c, nil
 	}
 }

@@ -45,6 +45,7 @@ type member struct {
 
 	calls, errors atomic.Uint64
 	subs          subscriptions
+	sessions      sessions
 
 	mu       sync.Mutex
 	state    State
@@ -96,6 +97,7 @@ func (m *member) start(ctx context.Context) {
 	m.set.running.Go(func() {
 		m.run(ctx)
 		m.turn(Stopped, nil)
+		m.closeSessions()
 		m.crew.Wait()
 	})
 }
@@ -130,7 +132,7 @@ func (m *member) connect(ctx context.Context) (*live, error) {
 	defer cancel()
 	m.try(true)
 	drop(m.changes)
-	b, err := m.dial(ctx, func() { give(m.changes) })
+	b, err := m.dial(ctx, manner{capabilities: everything}, func() { give(m.changes) })
 	if err != nil {
 		m.try(false)
 		return nil, err
@@ -174,6 +176,9 @@ func (m *member) list(ctx context.Context, l *live) error {
 		if m.source != nil {
 			*items(src, kind) = *items(m.source, kind)
 		}
+	}
+	if c, ok := l.backend.(conversation); ok {
+		src.Legacy = !c.Eras().Modern
 	}
 	m.source = src
 	m.mu.Unlock()

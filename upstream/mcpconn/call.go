@@ -59,7 +59,7 @@ func (x *exchange) run(ctx context.Context) (*response, error) {
 	if call.Method != "completion/complete" {
 		x.name = call.Target
 	}
-	x.session, x.onMessage = call.Client.Session, x.take
+	x.session, x.askable, x.onMessage = call.Client.Session, call.Ask != nil, x.take
 	resp, err := c.t.roundTrip(ctx, &x.request)
 	x.finish()
 	if err != nil {

@@ -47,6 +47,9 @@ type Config struct {
 	URL     string      // http and sse
 	Headers [][2]string // sent with every HTTP request
 
+	// Capabilities are the client's, as a legacy server is told by initialize; a raw object, empty means {}. A modern server is told with each call.
+	Capabilities []byte
+
 	// MaxMessage bounds one message from the server, in bytes; 0 means DefaultMaxMessage.
 	MaxMessage int64
 	// Probe is how long a server that can be reached may stay silent on server/discover before it is taken for one of the legacy era.

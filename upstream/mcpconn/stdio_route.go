@@ -80,10 +80,7 @@ func (t *stdio) addressees(m *rawjson.Message, method string) (to []*pending, kn
 	switch {
 	case m.Kind == rawjson.Request:
 		// Several clients share the connection, and nothing says whose call the server asks about.
-		if all := t.onePerSession(); len(all) == 1 {
-			return all, false
-		}
-		return nil, false
+		return t.asked(), false
 	case method == "notifications/progress":
 		id, ok := parseID(m.ProgressToken.Of(m.Data))
 		if w := t.open[id]; ok && w != nil && w.onMessage != nil {
@@ -104,6 +101,24 @@ func (t *stdio) addressees(m *rawjson.Message, method string) (to []*pending, kn
 	default:
 		return t.onePerSession(), false
 	}
+}
+
+// asked returns the one open request that a question of the server can be about: the oldest of the only client that can be asked. The lock is held.
+func (t *stdio) asked() []*pending {
+	var one *pending
+	for _, w := range t.listening() {
+		switch {
+		case !w.askable:
+		case one == nil:
+			one = w
+		case one.session != w.session || w.session == "":
+			return nil
+		}
+	}
+	if one == nil {
+		return nil
+	}
+	return []*pending{one}
 }
 
 // listening returns the open requests that take messages, oldest first. The lock is held.

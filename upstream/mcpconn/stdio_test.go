@@ -40,7 +40,7 @@ func collect(to *[]string) func(*request) {
 	}
 }
 
-func inSession(name string) func(*request) { return func(r *request) { r.session = name } }
+func inSession(name string) func(*request) { return func(r *request) { r.session, r.askable = name, true } }
 
 func TestStdioRoundTrip(t *testing.T) {
 	t.Parallel()
@@ -237,6 +237,7 @@ func TestStdioServerRequests(t *testing.T) {
 	}
 	var asked []string
 	got := c.must(t, "roots/list", "", func(r *request) {
+		r.askable = true
 		r.onMessage = func(m *rawjson.Message) {
 			asked = append(asked, string(m.Data))
 			if err := c.reply(t.Context(), m.ID.Of(m.Data), []byte(`"result":{"roots":[]}`)); err != nil {

@@ -24,6 +24,8 @@ type request struct {
 	headers [][2]string
 	// session groups requests of one client, "" when they belong to none: log messages that name no request go to one open request of each session.
 	session string
+	// askable says that the server's own requests can be passed to who made this one.
+	askable bool
 	// onMessage gets the notifications and server requests that belong to this request, in order and before roundTrip returns, never
 	// two at a time. Nil drops them. The message is valid only during the call.
 	onMessage func(*rawjson.Message)

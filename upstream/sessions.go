@@ -1,0 +1,213 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"weir/catalog"
+	"weir/catalog/rawjson"
+)
+
+const (
+	// sessionIdle is how long a session of a client may rest before it is ended.
+	sessionIdle = 5 * time.Minute
+	// maxSessions bounds the client sessions of one upstream.
+	maxSessions = 10_000
+)
+
+// everything is what the connection that reads the lists declares: servers list tools only to clients that can serve them, and the catalogue holds
+// them for those who can.
+const everything = `{"elicitation":{"form":{},"url":{}},"sampling":{},"roots":{}}`
+
+// manner is how a connection introduces itself.
+type manner struct {
+	era          string // overrides that of the Spec, "" does not
+	capabilities string // raw
+}
+
+// sessionKey says whose a legacy session is. Two calls share one only when the upstream may take them for the same client's.
+type sessionKey struct {
+	owner  string // the principal
+	client string // the client session of a legacy client that can be asked: what the upstream asks outside of a call is for that one
+	manner manner
+}
+
+// session is a connection made for one client of a legacy server.
+type session struct {
+	dialed chan struct{} // closed when live or err is set
+	live   *live
+	err    error
+	used   time.Time // guarded by sessions.mu
+	open   int       // calls, guarded by sessions.mu
+}
+
+// sessions are the connections of one upstream that were made for single clients. A legacy server knows its client by the handshake: what it may
+// ask is what was declared there, and whom it asks is whose session it is.
+type sessions struct {
+	mu    sync.Mutex
+	byKey map[sessionKey]*session
+	tick  *time.Timer // ends idle sessions
+}
+
+// keyOf says which session a call needs; false when the upstream's one connection serves it. A child process is one session by nature,
+// and a second child for the same server may fight with the first for its files and ports, so stdio servers have no others.
+func (m *member) keyOf(l *live, call *catalog.Call) (sessionKey, bool) {
+	spec := m.spec.Load()
+	c, ok := l.backend.(conversation)
+	if !ok || spec.transport() == "stdio" || c.Era() == catalog.Modern && !(call.Client.Era == catalog.Legacy && c.Eras().Legacy && spec.Era != "modern") {
+		return sessionKey{}, false
+	}
+	key := sessionKey{owner: call.Owner, manner: manner{era: "legacy", capabilities: relayable(call)}}
+	if call.Client.Era == catalog.Legacy && call.Ask != nil {
+		key.client = call.Client.Session
+	}
+	return key, true
+}
+
+// relayable is what of the caller's capabilities an upstream is told: that which can be asked through weir, in a canonical form.
+func relayable(call *catalog.Call) string {
+	if call.Ask == nil {
+		return `{}`
+	}
+	caps := call.Client.Capabilities
+	f, err := rawjson.Fields(caps, "elicitation", "sampling", "roots")
+	if err != nil {
+		return `{}`
+	}
+	b := []byte(`{`)
+	add := func(name string, value []byte) {
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		b = append(append(rawjson.AppendString(b, name), ':'), value...)
+	}
+	for i, name := range []string{"elicitation", "sampling"} {
+		if v := f[i].Of(caps); len(v) > 0 && v[0] == '{' {
+			add(name, rawjson.Compact(nil, v))
+		}
+	}
+	if !f[2].Absent() {
+		add("roots", []byte(`{}`)) // that roots changed is not passed on
+	}
+	return string(append(b, '}'))
+}
+
+// enter returns the session of key with one more call on it, made if need be. leave must be called.
+func (m *member) enter(ctx context.Context, key sessionKey) (*session, error) {
+	p := &m.sessions
+	p.mu.Lock()
+	s := p.byKey[key]
+	if s != nil && s.lost() {
+		delete(p.byKey, key)
+		m.end(s)
+		s = nil
+	}
+	if s == nil {
+		if len(p.byKey) >= maxSessions {
+			p.mu.Unlock()
+			return nil, &catalog.Error{Code: catalog.Limited, Msg: fmt.Sprintf("%s: %d clients have a session already", m.name, maxSessions), Execution: catalog.NotExecuted}
+		}
+		s = &session{dialed: make(chan struct{})}
+		if p.byKey == nil {
+			p.byKey = map[sessionKey]*session{}
+		}
+		p.byKey[key] = s
+		if p.tick == nil {
+			p.tick = time.AfterFunc(sessionIdle, m.sweep)
+		}
+		m.crew.Go(func() { m.open(s, key.manner) })
+	}
+	s.open++
+	p.mu.Unlock()
+	select {
+	case <-s.dialed:
+	case <-ctx.Done():
+		m.leave(s)
+		return nil, m.gaveUp(ctx)
+	}
+	if s.err != nil {
+		m.leave(s)
+		p.mu.Lock()
+		if p.byKey[key] == s {
+			delete(p.byKey, key)
+		}
+		p.mu.Unlock()
+		return nil, s.err
+	}
+	return s, nil
+}
+
+// lost reports whether the session's connection is gone.
+func (s *session) lost() bool {
+	select {
+	case <-s.dialed:
+		return s.err != nil || s.live.backend.Err() != nil
+	default:
+		return false
+	}
+}
+
+// open shakes hands for a session. Who waits for it may leave; the session stays for the next call.
+func (m *member) open(s *session, as manner) {
+	defer close(s.dialed)
+	ctx, cancel := m.startLimit(m.set.soft)
+	defer cancel()
+	b, err := m.dial(ctx, as, func() { give(m.changes) })
+	if err != nil {
+		s.err = err
+		return
+	}
+	s.live = &live{backend: b}
+}
+
+func (m *member) leave(s *session) {
+	m.sessions.mu.Lock()
+	s.open--
+	s.used = time.Now()
+	m.sessions.mu.Unlock()
+}
+
+// end closes a session that is in the table no more, once its calls are over.
+func (m *member) end(s *session) {
+	m.crew.Go(func() {
+		<-s.dialed
+		if s.err == nil {
+			ctx, cancel := context.WithTimeout(m.set.hard, drainWait)
+			defer cancel()
+			s.live.close(ctx)
+		}
+	})
+}
+
+// sweep ends idle and lost sessions.
+func (m *member) sweep() {
+	p := &m.sessions
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, s := range p.byKey {
+		if s.open == 0 && (s.lost() || time.Since(s.used) >= sessionIdle) {
+			delete(p.byKey, key)
+			m.end(s)
+		}
+	}
+	if p.tick = nil; len(p.byKey) > 0 {
+		p.tick = time.AfterFunc(sessionIdle, m.sweep)
+	}
+}
+
+// closeSessions ends all sessions, when the upstream stops.
+func (m *member) closeSessions() {
+	p := &m.sessions
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, s := range p.byKey {
+		delete(p.byKey, key)
+		m.end(s)
+	}
+	if p.tick != nil {
+		p.tick.Stop()
+		p.tick = nil
+	}
+}
