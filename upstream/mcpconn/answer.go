@@ -17,7 +17,7 @@ const (
 	// maxRefusal bounds what is read of an HTTP answer that can hold no response.
 	maxRefusal = 64 << 10
 	// drainWait is how long the end of a stream is awaited after the response, so that its connection can be used again.
-	drainWait = 50 * time.Millisecond
+	drainWait = 200 * time.Millisecond
 	// patience is how many streams in a row may stay open past drainWait before no further one is awaited.
 	patience = 3
 )

@@ -20,7 +20,7 @@ import (
 func config(url string, edit ...func(*Config)) Config {
 	cfg := Config{
 		Name: "up", Transport: "http", URL: url, Client: Implementation{Name: "weir", Version: "test"},
-		Log: slog.New(slog.DiscardHandler), Probe: time.Second,
+		Log: slog.New(slog.DiscardHandler),
 	}
 	for _, f := range edit {
 		f(&cfg)
