@@ -3,13 +3,27 @@ package openapi
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"errors"
+	"flag"
+	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"weir/translate/schema"
 )
+
+var update = flag.Bool("update", false, "write the golden files anew")
 
 // corpusFile is one description of the corpus.
 type corpusFile struct {
@@ -93,10 +107,177 @@ func translateText(t testing.TB, f corpusFile, spec Spec) translation {
 	return translation{b, tools, a.state(tools, d)}
 }
 
-func TestCorpusStats(t *testing.T) {
+// summary is what the golden file of a description holds.
+func (tr translation) summary() string {
+	var b strings.Builder
+	r := tr.state.report
+	fmt.Fprintf(&b, "tools %d, lost %d, warnings %d, tokens %d, median %d, largest %d\n", r.Tools, r.Lost, len(r.Warnings), r.Tokens, r.Median/bytesPerToken, r.Largest/bytesPerToken)
+	messages := make(map[string]int)
+	for _, w := range r.Warnings {
+		message, _, _ := strings.Cut(w.Message, "\"")
+		messages[message]++
+	}
+	for _, m := range slices.Sorted(maps.Keys(messages)) {
+		fmt.Fprintf(&b, "warning x%d: %s\n", messages[m], m)
+	}
+	for _, t := range tr.tools {
+		fmt.Fprintf(&b, "%s [%s] %s", t.name, t.hints.letters(), t.document.Path)
+		for _, a := range t.plan.arguments {
+			mark := ""
+			if a.required {
+				mark = "!"
+			}
+			fmt.Fprintf(&b, " %s%s%s", a.name, mark, strings.TrimPrefix(a.place.suffix(), "_"))
+		}
+		sum := sha256.Sum256(t.raw)
+		fmt.Fprintf(&b, " %s %x\n", t.plan.media, sum[:3])
+	}
+	return b.String()
+}
+
+// TestGolden holds a summary of every description against the one that was reviewed. go test -run Golden -update writes them anew.
+func TestGolden(t *testing.T) {
+	for _, f := range corpus(t, "") {
+		t.Run(f.name, func(t *testing.T) {
+			got := translateText(t, f, Spec{}).summary()
+			file := filepath.Join("testdata", "golden", strings.ReplaceAll(f.name, "/", "_")+".txt")
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// profile checks the portable profile of a published schema.
+func profile(v *schema.Value, root bool) error {
+	if root {
+		if v.GetText("type") != "object" || v.Get("properties") == nil {
+			return errors.New("the root is no object with properties")
+		}
+		for _, m := range v.Object("properties") {
+			if !regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,64}$`).MatchString(m.Key) {
+				return fmt.Errorf("argument name %q", m.Key)
+			}
+		}
+	}
+	if v.Get("type") == nil && v.Get("anyOf") == nil {
+		return errors.New("a schema without type")
+	}
+	for _, m := range v.Members {
+		switch m.Key {
+		case "type", "description", "enum", "default", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+			"minLength", "maxLength", "pattern", "minItems", "maxItems", "uniqueItems", "required":
+		case "anyOf":
+			if root {
+				return errors.New("a combinator at the root")
+			}
+			for _, e := range m.Value.Members {
+				if err := profile(e.Value, false); err != nil {
+					return err
+				}
+			}
+		case "properties":
+			for _, e := range m.Value.Members {
+				if err := profile(e.Value, false); err != nil {
+					return fmt.Errorf("%s: %w", e.Key, err)
+				}
+			}
+		case "items", "additionalProperties":
+			if m.Value.Is(schema.Object) && len(m.Value.Members) > 0 {
+				if err := profile(m.Value, false); err != nil {
+					return fmt.Errorf("%s: %w", m.Key, err)
+				}
+			}
+		default:
+			return fmt.Errorf("keyword %s", m.Key)
+		}
+	}
+	return nil
+}
+
+// TestCorpus checks what holds for every tool of every description: nothing is lost, full schemas compile, published ones keep the profile
+// and the budget and take whatever the full ones take, names are portable and unique.
+func TestCorpus(t *testing.T) {
+	samples := 20
+	if testing.Short() {
+		samples = 3
+	}
+	var operations, tools, made, valid int
 	for _, f := range corpus(t, "") {
 		tr := translateText(t, f, Spec{})
-		r := tr.state.report
-		t.Logf("%-60s ops %4d tools %4d lost %d warn %4d bytes %7d median %5d largest %5d", f.name, r.Operations, r.Tools, r.Lost, len(r.Warnings), r.Bytes, r.Median, r.Largest)
+		operations, tools = operations+tr.state.report.Operations, tools+tr.state.report.Tools
+		for _, w := range tr.state.report.Warnings {
+			if w.Lost {
+				t.Errorf("%s: lost: %s: %s", f.name, w.Pointer, w.Message)
+			}
+		}
+		names := make(map[string]bool)
+		for _, x := range tr.tools {
+			if names[x.name] || !regexp.MustCompile(`^[a-zA-Z0-9_-]{1,45}$`).MatchString(x.name) {
+				t.Errorf("%s: name %q", f.name, x.name)
+			}
+			names[x.name] = true
+			m, v := checkTool(t, f.name, x, samples)
+			made, valid = made+m, valid+v
+		}
 	}
+	t.Logf("%d operations, %d tools, %d samples, %d of them valid", operations, tools, made, valid)
+	if valid*100 < made*99 {
+		t.Errorf("only %d of %d samples are valid", valid, made)
+	}
+}
+
+func checkTool(t *testing.T, file string, x *tool, samples int) (made, valid int) {
+	t.Helper()
+	full, err := x.check.get(x.full)
+	if err != nil {
+		t.Errorf("%s: %s: %v", file, x.name, err)
+		return 0, 0
+	}
+	item, err := schema.Parse(x.raw)
+	if err != nil {
+		t.Errorf("%s: %s: %v", file, x.name, err)
+		return 0, 0
+	}
+	input := item.Get("inputSchema")
+	if size := len(input.JSON()); size > defaultSchemaBytes {
+		t.Errorf("%s: %s: %d bytes are published", file, x.name, size)
+	}
+	if err := profile(input, true); err != nil {
+		t.Errorf("%s: %s: %v", file, x.name, err)
+	}
+	published, err := schema.Compile(schema.Full{Root: input, Defs: schema.NewDefs()}, schema.Untrusted())
+	if err != nil {
+		t.Errorf("%s: %s: %v", file, x.name, err)
+		return 0, 0
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range samples {
+		s := schema.Sampler{Defs: x.full.Defs, Optional: i > 0}
+		if i > 1 {
+			s.Rand = random
+		}
+		made++
+		v := s.Value(x.full.Root)
+		if faults := full.Check(v.Plain()); len(faults) > 0 {
+			if i == 0 && testing.Verbose() {
+				t.Logf("%s: %s: the sample is not valid: %+v", file, x.name, faults[0])
+			}
+			continue
+		}
+		valid++
+		if faults := published.Check(v.Plain()); len(faults) > 0 {
+			t.Errorf("%s: %s: published refuses what full takes: %+v\n%s\n%s", file, x.name, faults, v.JSON(), input.JSON())
+		}
+	}
+	return made, valid
 }

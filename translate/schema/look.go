@@ -48,7 +48,11 @@ func (p *publisher) gather(l *look, v *Value, depth int) {
 			}
 		}
 		if len(real) == 1 {
+			from := len(l.variants)
 			p.gather(l, real[0], depth+1)
+			for i := from; i < len(l.variants) && len(branches) > 1; i++ {
+				l.variants[i] = append(slices.Clip(l.variants[i]), Map(Member{"type", Text("null")}))
+			}
 			continue
 		}
 		all := make([]*Value, len(branches))
