@@ -50,6 +50,7 @@ type Status struct {
 
 // conversation is what a connection over MCP can say about itself.
 type conversation interface {
+	Transport() string
 	Era() catalog.Era
 	Eras() mcpconn.Eras
 	Version() string
@@ -85,7 +86,10 @@ func (m *member) status() Status {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	st := m.facts
-	st.Name, st.Transport, st.Required = m.name, m.spec.Load().transport(), m.spec.Load().Required
+	st.Name, st.Required = m.name, m.spec.Load().Required
+	if st.Transport == "" {
+		st.Transport = m.spec.Load().transport()
+	}
 	st.State, st.Since, st.Reason, st.Hint, st.NextTry = m.state, m.since, m.reason, m.hint, m.nextTry
 	st.Calls, st.Errors, st.Restarts, st.Problems = m.calls.Load(), m.errors.Load(), m.lost, m.problems
 	if src := m.source; src != nil {
@@ -101,7 +105,7 @@ func (m *member) status() Status {
 // describe fills in what the connection says about itself.
 func (l *live) describe(st *Status) {
 	if c, ok := l.backend.(conversation); ok {
-		st.Era, st.Version = c.Era().String(), c.Version()
+		st.Transport, st.Era, st.Version = c.Transport(), c.Era().String(), c.Version()
 		eras := c.Eras()
 		st.OtherEra = eras.Legacy && eras.Modern
 		info := c.ServerInfo()

@@ -18,7 +18,7 @@ import (
 // gone is sent once more, and so is one that a modern server refuses for its Mcp-Param headers, after another look at the tool's schema.
 func (c *Conn) Call(ctx context.Context, call *catalog.Call) (*catalog.Answer, error) {
 	x := &exchange{c: c, call: call}
-	if call.Entry != nil && c.http && c.era == catalog.Modern {
+	if call.Entry != nil && c.era == catalog.Modern {
 		x.headers = paramHeaders(call.Entry, call.Message)
 	}
 	resp, err := x.run(ctx)
@@ -32,11 +32,19 @@ func (c *Conn) Call(ctx context.Context, call *catalog.Call) (*catalog.Answer, e
 	}
 	m := &resp.message
 	if m.Kind == rawjson.Result {
-		if !call.InputRequired && string(m.ResultType.Of(m.Data)) == `"input_required"` {
-			resp.release()
-			return nil, c.cannotAsk(call)
+		if !call.InputRequired && asksInput(m) {
+			if call.Ask == nil {
+				resp.release()
+				return nil, c.cannotAsk(call)
+			}
+			if resp, err = x.rounds(ctx, resp); err != nil {
+				return nil, err
+			}
+			m = &resp.message
 		}
-		stripServerInfo(m)
+		if m.Kind == rawjson.Result {
+			stripServerInfo(m)
+		}
 	}
 	return catalog.NewAnswer(m, c.era, resp.release), nil
 }

@@ -108,6 +108,18 @@ func (c *Conn) Era() catalog.Era { return c.era }
 // Eras is what the server offers as far as it is known: a server whose era was configured was not asked for the other one.
 func (c *Conn) Eras() Eras { return c.peer.Load().eras }
 
+// Transport is the way the server is reached: stdio, http or sse. It can differ from the configured one: a URL may turn out to be one of HTTP+SSE.
+func (c *Conn) Transport() string {
+	switch c.t.(type) {
+	case *stdio:
+		return "stdio"
+	case *httpSSE:
+		return "sse"
+	default:
+		return "http"
+	}
+}
+
 // Version is the protocol revision in use.
 func (c *Conn) Version() string { return c.peer.Load().version }
 

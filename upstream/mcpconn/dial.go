@@ -16,7 +16,7 @@ import (
 func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	cfg.defaults()
 	switch cfg.Transport {
-	case "http":
+	case "http", "sse":
 		return dialHTTP(ctx, &cfg)
 	case "stdio":
 		return dialChild(ctx, &cfg)
@@ -59,15 +59,18 @@ func (c *Conn) ready(p *peer) *Conn {
 	return c
 }
 
-// dialHTTP connects to a Streamable HTTP server.
+// dialHTTP connects to a server behind a URL.
 func dialHTTP(ctx context.Context, cfg *Config) (*Conn, error) {
 	e, err := newEndpoint(cfg)
 	if err != nil {
 		return nil, err
 	}
 	c := newConn(cfg, e.pool)
-	c.http = true
-	p, err := c.shakeHTTP(ctx, e)
+	shake := c.shakeHTTP
+	if cfg.Transport == "sse" {
+		shake = c.shakeSSE
+	}
+	p, err := shake(ctx, e)
 	if err != nil {
 		c.cancel()
 		e.client.CloseIdleConnections()
@@ -101,6 +104,12 @@ func (c *Conn) shakeHTTP(ctx context.Context, e *endpoint) (*peer, error) {
 		return p, nil
 	}
 	_ = t.close(ctx)
+	if wantsSSE(err) {
+		// Servers of 2024-11-05 take no POST at this URL (spec 2025-11-25, basic/transports, backwards compatibility).
+		if p, failed := c.shakeSSE(ctx, e); failed == nil {
+			return p, nil
+		}
+	}
 	if c.cfg.Era == "legacy" {
 		return nil, err
 	}
@@ -111,6 +120,30 @@ func (c *Conn) shakeHTTP(ctx context.Context, e *endpoint) (*peer, error) {
 		}
 	}
 	return nil, both(f.err, err)
+}
+
+// wantsSSE reports whether a server that answers initialize with err may be one of HTTP+SSE.
+func wantsSSE(err error) bool {
+	var refused *refusal
+	return errors.As(err, &refused) && ofAnotherEra(refused.status)
+}
+
+// shakeSSE opens the event stream of an HTTP+SSE server and shakes hands.
+func (c *Conn) shakeSSE(ctx context.Context, e *endpoint) (*peer, error) {
+	t, err := openSSE(ctx, e, c)
+	if err != nil {
+		return nil, err
+	}
+	c.use(t, catalog.Legacy, "")
+	p, _, err := c.initialize(ctx)
+	if err == nil {
+		err = c.agree(ctx, p)
+	}
+	if err != nil {
+		_ = t.close(ctx)
+		return nil, err
+	}
+	return p, nil
 }
 
 // probeHTTP asks a server for its modern side. A server that stays silent for cfg.Probe is given up, unless its era is known to be modern: a legacy

@@ -291,19 +291,14 @@ func (t *legacyHTTP) notify(ctx context.Context, method string, params []byte) e
 func (t *legacyHTTP) tell(ctx context.Context, s *session, method string, params []byte) error {
 	buf := t.pool.get()
 	defer buf.drop()
-	buf.b = rawjson.AppendString(append(buf.b, `{"jsonrpc":"2.0","method":`...), method)
-	if params != nil {
-		buf.b = append(append(buf.b, `,"params":`...), params...)
-	}
-	buf.b = append(buf.b, '}')
+	buf.b = appendNotice(buf.b, method, params)
 	return t.deposit(ctx, s, buf)
 }
 
 func (t *legacyHTTP) reply(ctx context.Context, id, answer []byte) error {
 	buf := t.pool.get()
 	defer buf.drop()
-	buf.b = append(append(append(append(buf.b, `{"jsonrpc":"2.0","id":`...), id...), ','), answer...)
-	buf.b = append(buf.b, '}')
+	buf.b = appendAnswer(buf.b, id, answer)
 	return t.deposit(ctx, t.session.Load(), buf)
 }
 

@@ -152,9 +152,9 @@ func isEmpty(obj []byte) bool {
 }
 
 // appendCapabilities appends what is declared upstream for the caller: never more than the caller declared. A modern caller answers input_required
-// itself. An older one cannot, so what would make the server ask is left out.
+// itself, an older one is asked by weir. Where that cannot be done, what would make the server ask is left out.
 func appendCapabilities(dst []byte, call *catalog.Call) []byte {
-	if call.InputRequired {
+	if call.InputRequired || call.Ask != nil {
 		return append(dst, call.Client.Capabilities...)
 	}
 	return rawjson.AppendObject(dst, call.Client.Capabilities, interactive)

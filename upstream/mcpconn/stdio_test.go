@@ -40,7 +40,9 @@ func collect(to *[]string) func(*request) {
 	}
 }
 
-func inSession(name string) func(*request) { return func(r *request) { r.session, r.askable = name, true } }
+func inSession(name string) func(*request) {
+	return func(r *request) { r.session, r.askable = name, true }
+}
 
 func TestStdioRoundTrip(t *testing.T) {
 	t.Parallel()

@@ -117,6 +117,21 @@ func begin(dst []byte, id int64, method string) []byte {
 	return append(dst, `,"params":`...)
 }
 
+// appendNotice appends a notification.
+func appendNotice(dst []byte, method string, params []byte) []byte {
+	dst = rawjson.AppendString(append(dst, `{"jsonrpc":"2.0","method":`...), method)
+	if params != nil {
+		dst = append(append(dst, `,"params":`...), params...)
+	}
+	return append(dst, '}')
+}
+
+// appendAnswer appends the response to a request of the server; answer is a raw result or error member.
+func appendAnswer(dst, id, answer []byte) []byte {
+	dst = append(append(dst, `{"jsonrpc":"2.0","id":`...), id...)
+	return append(append(append(dst, ','), answer...), '}')
+}
+
 // isID reports whether raw is the id that begin wrote for id.
 func isID(raw []byte, id int64) bool {
 	var digits [20]byte
