@@ -113,11 +113,11 @@ func (c cell) upstream(t *testing.T) object {
 	return up
 }
 
-// Every check that passes without weir passes through it, but for those in expected-failures.yml.
+// Every check that passes without weir passes through it, but for those in expected-failures.yml and by-design.yml.
 func TestConformance(t *testing.T) {
 	n := needNode(t)
-	expected, optional := expectedFailures(t), notApplicable(t)
-	applied := map[string]bool{}
+	expected, designed := expectedFailures(t), differences(t)
+	met, ran := map[string]bool{}, 0
 	cells := []cell{
 		{wire2025, "legacy http"},
 		{wire2025, "stdio"},
@@ -132,22 +132,23 @@ func TestConformance(t *testing.T) {
 			g.offers(t, 20)
 			bad := lost(baseline(t, c.revision), suite(t, n, g.url, c.revision))
 			maps.DeleteFunc(bad, func(key, got string) bool {
-				left := optional[key] != "" && got == didNotRun
-				applied[key] = applied[key] || left
-				return left
+				asDesigned := designed[key].Status == got
+				met[key] = met[key] || asDesigned
+				return asDesigned
 			})
 			for _, line := range unexpected(bad, expected[c.String()]) {
 				t.Error(line)
 			}
+			ran++
 		})
 		delete(expected, c.String())
 	}
 	for name := range expected {
 		t.Errorf("expected-failures.yml: there is no cell %q", name)
 	}
-	for key := range optional {
-		if !applied[key] && !t.Failed() {
-			t.Errorf("not-applicable.yml: %s applies", key)
+	for key := range designed {
+		if !met[key] && ran == len(cells) {
+			t.Errorf("by-design.yml: %s passes in every cell", key)
 		}
 	}
 }
