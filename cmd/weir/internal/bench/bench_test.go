@@ -20,7 +20,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	played, err := Role(os.Args[1:], os.Stdin, os.Stdout) //nolint:forbidigo // a role talks over it
+	played, err := Role(os.Args[1:], os.Stdin, os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
@@ -43,7 +43,7 @@ func BenchmarkCall(b *testing.B) {
 			}
 			b.Cleanup(up.stop)
 			b.Run(Proxy, func(b *testing.B) {
-				h, err := newProxy(up.url)
+				h, err := newProxy(up.url, true)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -32,7 +32,8 @@ const (
 // The targets, in the order of the report.
 const (
 	Direct = "direct" // the upstream itself; its CPU is the upstream's own
-	Proxy  = "proxy"  // ReverseProxy before the upstream
+	Proxy  = "proxy"  // ReverseProxy before the upstream, with a pool of copy buffers
+	Stock  = "stock"  // the same without the pool, which is ReverseProxy's default: a buffer of 32 KiB for each answer
 	Weir   = "weir"
 )
 
@@ -93,12 +94,12 @@ func Cases(quick bool) []Case {
 	return slices.DeleteFunc(all, func(c Case) bool { return !slices.Contains(few, c.String()) })
 }
 
-// targets are what a case is sent to. Nothing on HTTP stands before a stdio server but weir; the proxy before the lean server is its measure.
+// targets are what a case is sent to, as far as they run. Nothing on HTTP stands before a stdio server but weir; the proxy before the lean server is its measure.
 func (c Case) targets() []string {
 	if c.Upstream == Stdio {
-		return []string{Proxy, Weir}
+		return []string{Proxy, Stock, Weir}
 	}
-	return []string{Direct, Proxy, Weir}
+	return []string{Direct, Proxy, Stock, Weir}
 }
 
 // site is what must run for a case: equal for cases that can share processes.

@@ -114,7 +114,7 @@ func TestLoad(t *testing.T) {
 		t.Run(c.String(), func(t *testing.T) {
 			up := httptest.NewServer(newLean(c.site().tools))
 			defer up.Close()
-			h, err := newProxy(up.URL)
+			h, err := newProxy(up.URL, true)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,7 +149,7 @@ func TestLoadCountsCutAnswers(t *testing.T) {
 		w.Header().Set("Content-Length", fmt.Sprint(rec.Body.Len()))
 		_, _ = w.Write(rec.Body.Bytes()[:rec.Body.Len()/2])
 		_ = http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler) //nolint:forbidigo // how net/http says: close the connection
+		panic(http.ErrAbortHandler) // how net/http is told to close the connection
 	}))
 	defer s.Close()
 	ld, err := newLoad(Case{Call, Lean, Modern, 64, 1}, s.URL+"/mcp", echoTool, "")

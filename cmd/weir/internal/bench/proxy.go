@@ -10,17 +10,19 @@ import (
 )
 
 // newProxy is the measure: httputil.ReverseProxy as one would set it up with care. It reads the whole request before it forwards it, keeps
-// a connection for every concurrent call, and reuses its copy buffers.
-func newProxy(upstream string) (http.Handler, error) {
+// a connection for every concurrent call, and, when pooled, reuses its copy buffers, which it does not by itself.
+func newProxy(upstream string, pooled bool) (http.Handler, error) {
 	to, err := url.Parse(upstream)
 	if err != nil {
 		return nil, err
 	}
 	to.Path = ""
 	proxy := &httputil.ReverseProxy{
-		Rewrite:    func(r *httputil.ProxyRequest) { r.SetURL(to) },
-		BufferPool: &copyBuffers{sync.Pool{New: func() any { return make([]byte, 32<<10) }}},
-		Transport:  &http.Transport{MaxIdleConns: 1024, MaxIdleConnsPerHost: 1024, DisableCompression: true},
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(to) },
+		Transport: &http.Transport{MaxIdleConns: 1024, MaxIdleConnsPerHost: 1024, DisableCompression: true},
+	}
+	if pooled {
+		proxy.BufferPool = &copyBuffers{sync.Pool{New: func() any { return make([]byte, 32<<10) }}}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := readAll(nil, r.Body, r.ContentLength)

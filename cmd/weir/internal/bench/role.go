@@ -38,8 +38,8 @@ func Role(args []string, in io.Reader, out io.Writer) (played bool, err error) {
 		return true, newLean(*tools).serveLines(in, out)
 	case loadRole:
 		return true, takeOrders(*order, in, out)
-	case Proxy:
-		if handler, err = newProxy(*upstream); err != nil {
+	case Proxy, Stock:
+		if handler, err = newProxy(*upstream, args[1] == Proxy); err != nil {
 			return true, err
 		}
 	}

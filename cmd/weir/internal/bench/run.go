@@ -15,6 +15,7 @@ type Options struct {
 	Cases  []Case
 	Weir   string        // path of the weir binary; "" leaves weir out
 	MCPGo  string        // path of the mcp-go server's binary, for cases that have it upstream
+	Stock  bool          // measure [Stock] too
 	Rounds int           // turns that each target gets
 	Slice  time.Duration // length of a turn
 	Warm   time.Duration // of each target before the first round
@@ -137,6 +138,12 @@ func (o Options) startParts(ctx context.Context, s site, dir string, parts map[s
 		return err
 	}
 	parts[Proxy] = proxy
+	if o.Stock {
+		if parts[Stock], err = startRole(ctx, Stock, "-upstream", up.url); err != nil {
+			delete(parts, Stock)
+			return err
+		}
+	}
 	if o.Weir == "" {
 		return nil
 	}

@@ -35,10 +35,10 @@ func main() {
 
 // flags are the command line.
 type flags struct {
-	quick, asJSON, list bool
-	match, weir         string
-	rounds              int
-	slice               time.Duration
+	quick, asJSON, list, stock bool
+	match, weir                string
+	rounds                     int
+	slice                      time.Duration
 }
 
 func parse(args []string, stderr io.Writer) (flags, error) {
@@ -50,6 +50,7 @@ func parse(args []string, stderr io.Writer) (flags, error) {
 	fs.BoolVar(&f.list, "list", false, "print the cases and do nothing")
 	fs.StringVar(&f.match, "run", "", "only cases that match `REGEXP`, like call/lean/modern/4KiB/c32")
 	fs.StringVar(&f.weir, "weir", "", "measure this `BINARY` in place of one built now; none leaves weir out")
+	fs.BoolVar(&f.stock, "stock", false, "measure a ReverseProxy without a buffer pool too")
 	fs.IntVar(&f.rounds, "rounds", 0, "turns of each target (default 7, quick 3)")
 	fs.DurationVar(&f.slice, "slice", 0, "length of a turn (default 500ms, quick 400ms)")
 	return f, fs.Parse(args)
@@ -57,7 +58,7 @@ func parse(args []string, stderr io.Writer) (flags, error) {
 
 // options turns flags into what a run needs, but for the programs.
 func (f flags) options() (bench.Options, error) {
-	o := bench.Options{Cases: bench.Cases(f.quick), Rounds: 7, Slice: 500 * time.Millisecond, Warm: 200 * time.Millisecond}
+	o := bench.Options{Cases: bench.Cases(f.quick), Rounds: 7, Slice: 500 * time.Millisecond, Warm: 200 * time.Millisecond, Stock: f.stock}
 	if f.quick {
 		o.Rounds, o.Slice = 3, 400*time.Millisecond
 	}
