@@ -59,7 +59,7 @@ func readAll(t testing.TB, l *lines) []string {
 	var all []string
 	for {
 		line, err := l.next()
-		var long *longLine
+		var long *longLineError
 		switch {
 		case errors.As(err, &long):
 			all = append(all, fmt.Sprintf("! %d", long.size))

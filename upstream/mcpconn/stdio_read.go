@@ -36,17 +36,17 @@ func newLines(src io.Reader, limit int64) *lines {
 	return &lines{src: src, limit: int(min(limit, 1<<40)), buf: make([]byte, min(smallBuffer, limit+1))}
 }
 
-// longLine is a line over the limit, of which only the ends were kept for a moment.
-type longLine struct {
+// longLineError is a line over the limit, of which only the ends were kept for a moment.
+type longLineError struct {
 	size     int64
 	id       int64
 	response bool // id is that of the request it answers
 }
 
-func (*longLine) Error() string { return "line too long" }
+func (*longLineError) Error() string { return "line too long" }
 
 // next returns the next line without its end (LF or CR LF), valid until the following call. The last line need not have an end. The error
-// is a *longLine, after which one can go on, or that of the stream.
+// is a *longLineError, after which one can go on, or that of the stream.
 func (l *lines) next() ([]byte, error) {
 	for {
 		if i := bytes.IndexByte(l.buf[l.seen:l.end], '\n'); i >= 0 {
@@ -125,7 +125,7 @@ func (l *lines) tooLong(head, tail []byte, size int64) error {
 }
 
 func longAnswer(id int64, state headState, tail []byte, size int64) error {
-	l := &longLine{size: size, id: id, response: state == headKnown}
+	l := &longLineError{size: size, id: id, response: state == headKnown}
 	if state == headOpen {
 		l.id, l.response = answerTail(tail)
 	}
@@ -207,14 +207,14 @@ func parseID(raw []byte) (int64, bool) {
 
 // read is the reader: the only one who reads the child's stdout, until it ends. It waits for nobody.
 func (t *stdio) read() {
-	defer t.p.Stdout.Close()
+	defer func() { _ = t.p.Stdout.Close() }()
 	defer t.lose()
 	in := newLines(t.p.Stdout, t.o.maxMessage)
 	var m rawjson.Message
 	for first := true; ; {
 		line, err := in.next()
 		if err != nil {
-			var long *longLine
+			var long *longLineError
 			if !errors.As(err, &long) {
 				return
 			}
@@ -281,7 +281,7 @@ func (t *stdio) junk(line []byte, err error) {
 }
 
 // tooLong counts a line over the limit and fails the request whose response it was.
-func (t *stdio) tooLong(l *longLine) {
+func (t *stdio) tooLong(l *longLineError) {
 	t.mu.Lock()
 	t.stats.TooLong++
 	t.mu.Unlock()

@@ -71,7 +71,7 @@ func setEnv(env []string, name, value string) []string {
 	out := make([]string, 0, len(env)+1)
 	for _, kv := range env {
 		k, _, _ := strings.Cut(kv, "=")
-		if k != name && !(runtime.GOOS == "windows" && strings.EqualFold(k, name)) {
+		if k != name && (runtime.GOOS != "windows" || !strings.EqualFold(k, name)) {
 			out = append(out, kv)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 type Fact struct{ Name, Text string }
 
 // Facts are the cause (catalog.Error.Err) of errors made here. They are for the operator: paths and stderr lines are not for callers.
-type Facts []Fact
+type Facts []Fact //nolint:errname // a list of facts first, an error by its use
 
 // Error joins the facts on one line.
 func (f Facts) Error() string {

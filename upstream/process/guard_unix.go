@@ -4,6 +4,7 @@ package process
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -103,15 +104,15 @@ func (g *guard) spawn() (cmd *exec.Cmd, pipe, ready *os.File, err error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	ready, out, err := os.Pipe()
 	if err != nil {
 		_ = pipe.Close()
 		return nil, nil, nil, err
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }()
 	for _, file := range ownProgram() {
-		cmd = exec.Command(file)
+		cmd = exec.CommandContext(context.Background(), file) // it outlives weir
 		// The pid is there for people and their scripts. The environment holds nothing else: no secrets, no settings for the runtime.
 		cmd.Args = []string{guardName, strconv.Itoa(os.Getpid())}
 		cmd.Env = []string{fmt.Sprintf("%s=%s,%d,%s", guardVar, g.nonce, startTime(os.Getpid()), g.grace), "GOMAXPROCS=1", "GOGC=25"}

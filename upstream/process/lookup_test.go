@@ -100,8 +100,13 @@ func TestCompareVersions(t *testing.T) {
 		a, b string
 		want int
 	}{
-		{"v9", "v22", -1}, {"v22.10", "v22.9", 1}, {"v22", "v22", 0}, {"a", "b", -1}, {"v1", "v1.0", -1},
-		{"v99999999999999999999", "v1", 1}, {"", "x", -1},
+		{"v9", "v22", -1},
+		{"v22.10", "v22.9", 1},
+		{"v22", "v22", 0},
+		{"a", "b", -1},
+		{"v1", "v1.0", -1},
+		{"v99999999999999999999", "v1", 1},
+		{"", "x", -1},
 	}
 	for _, tt := range tests {
 		if got := compareVersions(tt.a, tt.b); got != tt.want {

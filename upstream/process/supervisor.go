@@ -97,7 +97,7 @@ func (s *Supervisor) Start(spec Spec) (*Process, error) {
 	mark := s.nonce + "." + strconv.Itoa(s.count)
 	s.mu.Unlock()
 
-	cmd := exec.Command(file, spec.Args...)
+	cmd := exec.CommandContext(context.Background(), file, spec.Args...) // Stop ends it
 	cmd.Dir = dir
 	cmd.Env = setEnv(childEnv(spec, file), childVar, mark)
 	attributes(cmd)
@@ -112,8 +112,7 @@ func (s *Supervisor) Start(spec Spec) (*Process, error) {
 	}
 	if err != nil {
 		ours.close()
-		var ce *catalog.Error
-		if errors.As(err, &ce) {
+		if _, ok := errors.AsType[*catalog.Error](err); ok {
 			return nil, err
 		}
 		return nil, unavailable(spec.Name, "cannot start: "+reason(err), "", err)
@@ -250,8 +249,7 @@ func childEnv(spec Spec, file string) []string {
 
 // reason is what the system said, without the path and the name of the system call.
 func reason(err error) string {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*os.PathError](err); ok {
 		return pe.Err.Error()
 	}
 	return err.Error()

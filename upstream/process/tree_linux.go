@@ -92,8 +92,8 @@ func processes() []status {
 	if err != nil {
 		return nil
 	}
-	defer dir.Close()
 	names, _ := dir.Readdirnames(-1)
+	_ = dir.Close()
 	all := make([]status, 0, len(names))
 	var buf [1024]byte
 	for _, n := range names {
