@@ -51,13 +51,23 @@ type sessions struct {
 	tick  *time.Timer // ends idle sessions
 }
 
-// keyOf says which session a call needs; false when the upstream's one connection serves it. A child process is one session by nature,
-// and a second child for the same server may fight with the first for its files and ports, so stdio servers have no others.
+// keyOf says which session a call needs; false when the upstream's one connection serves it. An upstream of both eras is called in the caller's.
+//
+// A child process is one session by nature, and a second child for the same server may fight with the first for its files and ports. So a
+// stdio server has one, and a second only where nothing else will do: when it speaks both eras and a legacy client can be asked, which
+// such a server does in a legacy session only.
 func (m *member) keyOf(l *live, call *catalog.Call) (sessionKey, bool) {
 	spec := m.spec.Load()
 	c, ok := l.backend.(conversation)
-	if !ok || spec.transport() == "stdio" || c.Era() == catalog.Modern && !(call.Client.Era == catalog.Legacy && c.Eras().Legacy && spec.Era != "modern") {
+	if !ok {
 		return sessionKey{}, false
+	}
+	mirrored := c.Era() == catalog.Modern && call.Client.Era == catalog.Legacy && c.Eras().Legacy && spec.Era != "modern"
+	switch {
+	case c.Era() == catalog.Modern && !mirrored:
+		return sessionKey{}, false
+	case spec.transport() == "stdio":
+		return sessionKey{manner: manner{era: "legacy", capabilities: everything}}, mirrored && call.Ask != nil
 	}
 	key := sessionKey{owner: call.Owner, manner: manner{era: "legacy", capabilities: relayable(call)}}
 	if call.Client.Era == catalog.Legacy && call.Ask != nil {
