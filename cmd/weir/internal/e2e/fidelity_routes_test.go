@@ -190,12 +190,12 @@ func (f *fidelity) errors(t *testing.T) {
 	}
 }
 
-// last is the last request of a method that reached the upstream.
-func (f *fidelity) last(t testing.TB, method string) []member {
+// lastCall is the params of the last tools/call that reached the upstream.
+func (f *fidelity) lastCall(t testing.TB) []member {
 	t.Helper()
-	calls := f.up.Ledger().Calls(method)
+	calls := f.up.Ledger().Calls("tools/call")
 	if len(calls) == 0 {
-		t.Fatalf("no %s at the upstream", method)
+		t.Fatal("no tools/call at the upstream")
 	}
 	return members(t, string(calls[len(calls)-1].Params))
 }
@@ -205,13 +205,13 @@ func (f *fidelity) arguments(t *testing.T) {
 	for _, name := range cases(c) {
 		t.Run(name, func(t *testing.T) {
 			_, answer := f.ask(t, "tools/call", "", member{`"name"`, `"` + f.public("echo") + `"`}, member{`"arguments"`, c[name]})
-			f.same(t, "on the way up, the arguments", c[name], get(f.last(t, "tools/call"), "arguments"))
+			f.same(t, "on the way up, the arguments", c[name], get(f.lastCall(t), "arguments"))
 			f.same(t, "on the way back, the arguments", c[name], get(members(t, get(answer, "result")), "structuredContent"))
 		})
 	}
 	t.Run("absent", func(t *testing.T) {
 		f.ask(t, "tools/call", "", member{`"name"`, `"` + f.public("echo") + `"`})
-		if got := get(f.last(t, "tools/call"), "arguments"); got != "" {
+		if got := get(f.lastCall(t), "arguments"); got != "" {
 			t.Errorf("arguments appeared: %s", got)
 		}
 	})
@@ -224,7 +224,7 @@ func (f *fidelity) otherParams(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			all := append([]member{{`"name"`, `"` + f.public("echo") + `"`}}, members(t, c[name])...)
 			f.ask(t, "tools/call", `"t"`, all...)
-			got := f.last(t, "tools/call")
+			got := f.lastCall(t)
 			f.sameMembers(t, "a param", without(t, members(t, c[name]), "_meta"), without(t, got, "_meta", "name"))
 			var want []member
 			if own := get(all, "_meta"); own != "" {
@@ -303,8 +303,8 @@ func (f *fidelity) inputRequired(t *testing.T) {
 	f.same(t, "inputRequests", `{"q0":{"method":"elicitation/create","params":{"mode":"form","message":"\u003c","x":1e400}}}`, get(result, "inputRequests"))
 	const given = `{"q0":{"action":"accept","content":{"n":9007199254740993,"x":[]},"vendor":-0}}`
 	_, answer = f.ask(t, "tools/call", "", asks, member{`"inputResponses"`, given}, member{`"requestState"`, get(result, "requestState")})
-	f.same(t, "inputResponses", given, get(f.last(t, "tools/call"), "inputResponses"))
-	f.same(t, "requestState", `"stäte \"&\""`, get(f.last(t, "tools/call"), "requestState"))
+	f.same(t, "inputResponses", given, get(f.lastCall(t), "inputResponses"))
+	f.same(t, "requestState", `"stäte \"&\""`, get(f.lastCall(t), "requestState"))
 	f.same(t, "the answer", `{"answers":[{"action":"accept","content":{"n":9007199254740993,"x":[]},"vendor":-0}]}`,
 		get(members(t, get(answer, "result")), "structuredContent"))
 }

@@ -197,7 +197,7 @@ func (f *fidelity) params(t testing.TB, all []member, token string) string {
 		return join(set(all, "_meta", join(append(meta, members(t, own)...))))
 	}
 	if meta != nil {
-		all = append(all[:len(all):len(all)], member{`"_meta"`, join(meta)})
+		all = append(slices.Clip(all), member{`"_meta"`, join(meta)})
 	}
 	return join(all)
 }
