@@ -17,6 +17,11 @@
 //   - When a server speaks both eras, weir speaks the modern one: it needs no session, and the notifications of a call come on the call's own stream.
 //   - At most once. net/http is denied a second copy of a body, so it never repeats what it may have sent, and that refusal tells weir when
 //     nothing was sent. Only such requests are repeated, and those that a server provably did not execute: lost session, wrong headers.
+//   - A child has one reader and one writer, and no lock is held while either is at its pipe: a child that cannot write stops reading, so whoever
+//     waits to write must not be in the reader's way. Callers hand lines to the writer and messages wait for their request in its own queue, so a slow
+//     child or caller costs nobody but itself. A caller that writes by itself when the writer rests was tried: no difference in CPU.
+//   - What a child writes that is no message is skipped, counted and shown, never fatal. A broken or too long line that was an answer, as far as its
+//     ends tell, fails that request at once instead of leaving it to its timeout.
 //   - HTTP/1.1 only. HTTP/2 clients repeat requests after stream errors that do not prove that nothing was executed, and one slow
 //     stream's flow control holds up the others of its connection; MCP servers that speak HTTP/2 speak HTTP/1.1 too.
 //   - Redirects are refused: configured credentials must not follow a server's whim to another place.

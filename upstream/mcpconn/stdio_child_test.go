@@ -96,7 +96,7 @@ func (c *rawChild) echo(line []byte) {
 
 func (c *rawChild) serve(id, method string, p map[string]any) {
 	n, _ := p["n"].(float64)
-	answer := func(result string) { c.say(`{"jsonrpc":"2.0","id":%s,"result":%s}`, id, result) }
+	answer := func(result string) { c.answer(id, result) }
 	switch method {
 	case "ok":
 		answer(`{"ok":true}`)
@@ -121,6 +121,39 @@ func (c *rawChild) serve(id, method string, p map[string]any) {
 			c.say(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`)
 		}
 		answer(`{}`)
+	default:
+		if !c.misbehave(id, method, p) {
+			c.ask(id, method)
+		}
+	}
+}
+
+// ask sends a request to the client and answers with the reply.
+func (c *rawChild) ask(id, method string) {
+	c.say(`{"jsonrpc":"2.0","id":"s%s","method":%q,"params":{}}`, id, method)
+	want := fmt.Sprintf(`{"jsonrpc":"2.0","id":"s%s",`, id)
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		c.mu.Lock()
+		for _, l := range c.got {
+			if strings.HasPrefix(l, want) {
+				c.mu.Unlock()
+				c.answer(id, `{"reply":`+l+`}`)
+				return
+			}
+		}
+		c.mu.Unlock()
+	}
+}
+
+func (c *rawChild) answer(id, result string) {
+	c.say(`{"jsonrpc":"2.0","id":%s,"result":%s}`, id, result)
+}
+
+// misbehave does what a server should not; false means that method is nothing of the kind.
+func (c *rawChild) misbehave(id, method string, p map[string]any) bool {
+	n, _ := p["n"].(float64)
+	answer := func(result string) { c.answer(id, result) }
+	switch method {
 	case "junk":
 		for range int(n) {
 			c.say("DEBUG \x1b[31mtoken=hunter22\x1b[0m [ not JSON")
@@ -160,21 +193,10 @@ func (c *rawChild) serve(id, method string, p map[string]any) {
 		answer(`{}`)
 		time.Sleep(time.Hour)
 	case "silent", "initialize":
-	default: // a request to the client
-		c.say(`{"jsonrpc":"2.0","id":"s%s","method":%q,"params":{}}`, id, method)
-		want := fmt.Sprintf(`{"jsonrpc":"2.0","id":"s%s",`, id)
-		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-			c.mu.Lock()
-			for _, l := range c.got {
-				if strings.HasPrefix(l, want) {
-					c.mu.Unlock()
-					answer(`{"reply":` + l + `}`)
-					return
-				}
-			}
-			c.mu.Unlock()
-		}
+	default:
+		return false
 	}
+	return true
 }
 
 // rawConn is a transport to a raw child with what it said out of turn.
