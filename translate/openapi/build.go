@@ -26,6 +26,7 @@ type builder struct {
 type tool struct {
 	name     string
 	key      string // operationId, or method and path
+	identity string // method and path
 	words    string // description
 	raw      []byte // as listed
 	plan     *plan
@@ -171,7 +172,7 @@ func (b *builder) tool(o *operation, name string) (t *tool) {
 	}
 	p.server = s
 	override := b.override(o)
-	t = &tool{name: name, key: o.id, plan: p, shape: override.Result, timeout: int64(override.Timeout)}
+	t = &tool{name: name, key: o.id, identity: o.identity, plan: p, shape: override.Result, timeout: int64(override.Timeout)}
 	if t.key == "" {
 		t.key = o.identity
 	}

@@ -229,10 +229,11 @@ func fileArgument(text string) *schema.Value {
 		schema.Member{Key: "type", Value: schema.Text("object")},
 		schema.Member{Key: "properties", Value: schema.Map(
 			property("text", "the content, when it is text"), property("data", "the content in base64, when it is not"),
-			property("filename", "the name of the file"), property("mimeType", "its media type"),
+			property("filename", "the name of the file"), property("mimeType", "its media type, such as text/csv"),
 		)},
 		schema.Member{Key: "additionalProperties", Value: schema.Boolean(false)},
 	)
+	v.Get("properties").Get("mimeType").Put("pattern", schema.Text(`^[^/\s]+/[^/\s]+$`))
 	if text == "" {
 		text = "A file."
 	}

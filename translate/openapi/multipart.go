@@ -27,15 +27,13 @@ func readFile(v *schema.Value) (file, error) {
 	}
 	f := file{name: v.GetText("filename"), mimeType: v.GetText("mimeType")}
 	if f.mimeType != "" {
-		if _, _, err := mime.ParseMediaType(f.mimeType); err != nil || strings.ContainsFunc(f.mimeType, isControl) {
+		if name, _, err := mime.ParseMediaType(f.mimeType); err != nil || !strings.Contains(name, "/") || strings.ContainsFunc(f.mimeType, isControl) {
 			return f, errors.New("has a mimeType that is none")
 		}
 	}
 	text, data := v.Get("text"), v.Get("data")
 	switch {
-	case text != nil && data != nil:
-		return f, errors.New("has both text and data; give one")
-	case data != nil:
+	case data != nil && (data.Text != "" || text == nil):
 		content, err := decodeBase64(data.Text)
 		if err != nil {
 			return f, errors.New("has data that is not base64")

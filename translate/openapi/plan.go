@@ -106,6 +106,13 @@ func (b *builder) parameter(p *parameter) argument {
 	if e := p.at.value.Get("example"); e != nil && len(e.Members) == 0 && len(e.Text) <= maxText && a.schema.Get("examples") == nil {
 		a.schema.Put("examples", schema.List(e))
 	}
+	defs := b.converter.defs[request]
+	if types := defs.Types(a.schema); a.place == inPath && len(types) == 1 { // an empty list or object would leave nothing in the path
+		least := map[string]string{"array": "minItems", "object": "minProperties"}[types[0]]
+		if least != "" && defs.First(a.schema, least) == nil {
+			a.schema = schema.Map(append(slices.Clip(a.schema.Members), schema.Member{Key: least, Value: schema.Int(1)})...)
+		}
+	}
 	if a.required {
 		a.fallback = b.converter.defs[request].First(a.schema, "default")
 	}

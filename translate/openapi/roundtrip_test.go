@@ -1,0 +1,219 @@
+package openapi
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi2"
+	"github.com/getkin/kin-openapi/openapi2conv"
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+
+	"weir/translate/schema"
+)
+
+// oracle reads a description with another library, nil when that cannot read it.
+func oracle(f corpusFile) *openapi3.T {
+	loader := openapi3.NewLoader()
+	if strings.Contains(f.name, "2.0") {
+		var old openapi2.T
+		v, err := parseText(f.text)
+		if err != nil || old.UnmarshalJSON([]byte(v.JSON())) != nil {
+			return nil
+		}
+		doc, err := openapi2conv.ToV3(&old)
+		if err != nil {
+			return nil
+		}
+		return doc
+	}
+	doc, err := loader.LoadFromData(f.text)
+	if err != nil {
+		return nil
+	}
+	return doc
+}
+
+// pathParameters finds the values in a path by the template, apart from the code that wrote them.
+func pathParameters(template, path string) map[string]string {
+	values := make(map[string]string)
+	template, _, _ = strings.Cut(template, "#")
+	for template != "" {
+		open := strings.IndexByte(template, '{')
+		if open < 0 {
+			break
+		}
+		end := strings.IndexByte(template, '}')
+		if len(path) < open {
+			return values
+		}
+		path = path[open:]
+		name := template[open+1 : end]
+		template = template[end+1:]
+		until := template
+		if next := strings.IndexByte(until, '{'); next >= 0 {
+			until = until[:next]
+		}
+		stop := len(path)
+		if until != "" {
+			if i := strings.Index(path, until); i >= 0 {
+				stop = i
+			}
+		}
+		values[name] = path[:stop]
+		path = path[stop:]
+	}
+	return values
+}
+
+// judge asks the oracle about a request.
+func judge(doc *openapi3.T, key string, r *http.Request, prefix string) error {
+	method, path, _ := strings.Cut(key, " ")
+	item := doc.Paths.Value(path)
+	if item == nil || item.GetOperation(method) == nil {
+		return errUnjudged
+	}
+	return openapi3filter.ValidateRequest(context.Background(), &openapi3filter.RequestValidationInput{
+		Request:    r,
+		PathParams: decoded(pathParameters(path, strings.TrimPrefix(r.URL.EscapedPath(), prefix))),
+		Route:      &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: item.GetOperation(method)},
+		Options: &openapi3filter.Options{
+			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, SkipSettingDefaults: true, MultiError: false,
+		},
+	})
+}
+
+var errUnjudged = fmt.Errorf("the oracle does not know the operation")
+
+func decoded(values map[string]string) map[string]string {
+	for k, v := range values {
+		if plain, err := url.PathUnescape(v); err == nil {
+			values[k] = plain
+		}
+	}
+	return values
+}
+
+// outcome counts what became of the requests of one description.
+type outcome struct {
+	judged, accepted int
+	beyond           int // what the oracle says that it cannot read
+	refused          []string
+}
+
+// beyond reports whether the oracle gives up on a form that the description allows: lists in deepObject, nested forms, exploded cookies.
+func beyond(reason string) bool {
+	return strings.Contains(reason, "invalid serialization method") || strings.Contains(reason, "unsupported schema of request body's property") ||
+		strings.Contains(reason, "is not declared")
+}
+
+// TestRoundTripRequests builds a request of generated arguments for every operation and has another library check it against the description.
+// What that library refuses stands in testdata/refused.txt, one line per operation, with its reason; nothing may be added to it unseen.
+func TestRoundTripRequests(t *testing.T) {
+	if testing.Short() {
+		t.Log("short: only small descriptions")
+	}
+	var total [2]outcome
+	var lines []string
+	for _, f := range corpus(t, "") {
+		if testing.Short() && len(f.text) > 200_000 {
+			continue
+		}
+		doc := oracle(f)
+		if doc == nil {
+			lines = append(lines, f.name+": the oracle cannot read the description")
+			continue
+		}
+		tr := translateText(t, f, Spec{})
+		for mode, name := range [...]string{"required", "all"} {
+			o := roundTrip(t, f, doc, tr, mode == 1)
+			total[mode].judged += o.judged
+			total[mode].accepted += o.accepted
+			total[mode].beyond += o.beyond
+			for _, r := range o.refused {
+				lines = append(lines, fmt.Sprintf("%s: %s: %s", f.name, name, r))
+			}
+			if strings.HasPrefix(f.name, "github") || strings.HasPrefix(f.name, "kubernetes-2") {
+				t.Logf("%s, %s: %d of %d", f.name, name, o.accepted, o.judged)
+			}
+		}
+	}
+	for mode, name := range [...]string{"required", "all"} {
+		t.Logf("%s arguments: %d of %d accepted (%.2f %%), %d beyond the oracle", name, total[mode].accepted, total[mode].judged, share(total[mode]), total[mode].beyond)
+	}
+	if testing.Short() {
+		return
+	}
+	if share(total[0]) < 99 || share(total[1]) < 97 {
+		t.Error("fewer than 99 % of the requests with required arguments, or 97 % of those with all, are accepted")
+	}
+	file := filepath.Join("testdata", "refused.txt")
+	if *update {
+		if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	known, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := strings.Split(string(known), "\n")
+	for _, l := range lines {
+		if !slices.Contains(old, l) {
+			t.Errorf("new: %s", l)
+		}
+	}
+}
+
+func share(o outcome) float64 { return 100 * float64(o.accepted) / float64(max(o.judged, 1)) }
+
+func roundTrip(t *testing.T, f corpusFile, doc *openapi3.T, tr translation, all bool) outcome {
+	t.Helper()
+	var o outcome
+	for _, x := range tr.tools {
+		s := schema.Sampler{Defs: x.full.Defs, Optional: all}
+		v := s.Value(x.full.Root)
+		args, refused := x.accept([]byte(v.JSON()))
+		if refused != nil {
+			continue // the sample is not valid; TestCorpus counts those
+		}
+		out, err := x.plan.outgoing(args, "")
+		if err != nil {
+			t.Errorf("%s: %s: %v", f.name, x.name, err)
+			continue
+		}
+		r := out.request()
+		if r.Body == nil {
+			r.Body = http.NoBody
+		}
+		err = judge(doc, x.identity, r, x.plan.server.prefix)
+		if err == errUnjudged {
+			continue
+		}
+		reason := ""
+		if err != nil {
+			reason, _, _ = strings.Cut(err.Error(), "\n")
+		}
+		if beyond(reason) {
+			o.beyond++
+		} else {
+			o.judged++
+		}
+		if err == nil {
+			o.accepted++
+			continue
+		}
+		o.refused = append(o.refused, x.identity+": "+schema.Shorten(strings.ReplaceAll(reason, "\n", " "), 300))
+		_, _ = io.Copy(io.Discard, r.Body)
+	}
+	return o
+}
