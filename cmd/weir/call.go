@@ -60,7 +60,7 @@ func (c *cli) given(pairs []string, object string, whole bool) (arguments, error
 	stdin := len(pairs) == 1 && pairs[0] == "-"
 	switch {
 	case whole && len(pairs) > 0:
-		return arguments{}, &term.Usage{Msg: "weir call: both --json-args and arguments; give one"}
+		return arguments{}, &term.UsageError{Msg: "weir call: both --json-args and arguments; give one"}
 	case whole:
 		return checkObject([]byte(object), "--json-args")
 	case stdin:
@@ -76,7 +76,7 @@ func (c *cli) given(pairs []string, object string, whole bool) (arguments, error
 func checkObject(b []byte, from string) (arguments, error) {
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(b, &object); err != nil || object == nil || len(b) > maxArguments {
-		return arguments{}, &term.Usage{Msg: "weir call: " + from + " is not a JSON object"}
+		return arguments{}, &term.UsageError{Msg: "weir call: " + from + " is not a JSON object"}
 	}
 	return arguments{object: b}, nil
 }
@@ -91,7 +91,7 @@ func (c *cli) callTool(ctx context.Context, file *config.File, name string, give
 		if object == nil {
 			schema := gjson.GetBytes(e.Raw(catalog.Modern), "inputSchema")
 			if object, err = parseArguments(schema, given.pairs); err != nil {
-				return &term.Usage{Msg: e.Ref.String() + ": " + err.Error(), Hint: "weir tools -v " + e.Ref.String()}
+				return &term.UsageError{Msg: e.Ref.String() + ": " + err.Error(), Hint: "weir tools -v " + e.Ref.String()}
 			}
 		}
 		out, err := a.Call(ctx, e.Name, object)

@@ -40,7 +40,7 @@ func (c *cli) run(ctx context.Context, args []string) int {
 	c.JSON = slices.Contains(args, "--json") // errors in the flags themselves are reported by it too
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+	if err != nil && ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
 		return term.Interrupted
 	}
 	c.Report(err, c.outcome)
@@ -108,7 +108,7 @@ func must(err error) {
 
 func (c *cli) decideColor() error {
 	if !slices.Contains([]string{"auto", "always", "never"}, c.color) {
-		return &term.Usage{Msg: fmt.Sprintf("--color: want auto, always or never, got %q", c.color)}
+		return &term.UsageError{Msg: fmt.Sprintf("--color: want auto, always or never, got %q", c.color)}
 	}
 	c.ColorOut = term.Color(c.Out, c.color, c.env.Lookup)
 	c.ColorErr = term.Color(c.Err, c.color, c.env.Lookup)
@@ -121,7 +121,7 @@ func unknownCommand(root *cobra.Command, name string) error {
 	for _, sub := range root.Commands() {
 		known = append(known, sub.Name())
 	}
-	u := &term.Usage{Msg: fmt.Sprintf("weir: unknown command %q", name), Hint: "weir help"}
+	u := &term.UsageError{Msg: fmt.Sprintf("weir: unknown command %q", name), Hint: "weir help"}
 	if near := config.Nearest(name, known); near != "" {
 		u.Msg += fmt.Sprintf("; did you mean %q?", near)
 		u.Hint = "weir " + near
@@ -131,7 +131,7 @@ func unknownCommand(root *cobra.Command, name string) error {
 
 // flagError names the nearest flag.
 func flagError(cmd *cobra.Command, err error) error {
-	u := &term.Usage{Msg: "weir: " + err.Error(), Hint: cmd.CommandPath() + " --help"}
+	u := &term.UsageError{Msg: "weir: " + err.Error(), Hint: cmd.CommandPath() + " --help"}
 	_, name, ok := strings.Cut(err.Error(), "unknown flag: --")
 	if !ok {
 		return u
@@ -149,9 +149,9 @@ func between(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < least:
-			return &term.Usage{Msg: fmt.Sprintf("weir %s: needs %s", cmd.Name(), what), Hint: cmd.CommandPath() + " --help"}
+			return &term.UsageError{Msg: fmt.Sprintf("weir %s: needs %s", cmd.Name(), what), Hint: cmd.CommandPath() + " --help"}
 		case most >= 0 && len(args) > most:
-			return &term.Usage{Msg: fmt.Sprintf("weir %s: too many arguments: %q", cmd.Name(), args[most]), Hint: cmd.CommandPath() + " --help"}
+			return &term.UsageError{Msg: fmt.Sprintf("weir %s: too many arguments: %q", cmd.Name(), args[most]), Hint: cmd.CommandPath() + " --help"}
 		}
 		return nil
 	}
@@ -162,7 +162,7 @@ func (c *cli) read(args []string) (*config.File, error) {
 	given := c.config
 	if len(args) > 0 {
 		if given != "" && given != args[0] {
-			return nil, &term.Usage{Msg: fmt.Sprintf("weir: both --config %s and %s; name one", given, args[0])}
+			return nil, &term.UsageError{Msg: fmt.Sprintf("weir: both --config %s and %s; name one", given, args[0])}
 		}
 		given = args[0]
 	}

@@ -68,7 +68,7 @@ func TestDocumentedConfigurations(t *testing.T) {
 	env := config.Env{Lookup: func(string) (string, bool) { return "x", true }, Dir: t.TempDir(), Home: t.TempDir()}
 	for page, text := range pages(t) {
 		for _, f := range fencesOf(page, text) {
-			name := ""
+			var name string
 			switch f.language {
 			case "yaml":
 				name = "weir.yaml"

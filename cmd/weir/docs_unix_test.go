@@ -108,8 +108,11 @@ func (s *shell) serve(t *testing.T, line string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // how it ended is in ProcessState
+	}()
 	t.Cleanup(func() {
 		endGroup(cmd.Process.Pid)
 		select {
@@ -124,8 +127,8 @@ func (s *shell) serve(t *testing.T, line string) {
 			return
 		}
 		select {
-		case err := <-ended:
-			t.Fatalf("%s ended: %v\n%s", line, err, log.String())
+		case <-ended:
+			t.Fatalf("%s ended: %v\n%s", line, cmd.ProcessState, log.String())
 		default:
 		}
 	}

@@ -41,7 +41,7 @@ func (c *cli) help(root *cobra.Command) *cobra.Command {
 				}
 				known = append(known, sub.Name())
 			}
-			u := &term.Usage{Msg: fmt.Sprintf("weir: no help for %q", args[0]), Hint: "weir help"}
+			u := &term.UsageError{Msg: fmt.Sprintf("weir: no help for %q", args[0]), Hint: "weir help"}
 			if near := config.Nearest(args[0], append(known, help.Topics()...)); near != "" {
 				u.Msg += fmt.Sprintf("; did you mean %q?", near)
 				u.Hint = "weir help " + near

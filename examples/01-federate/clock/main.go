@@ -38,7 +38,8 @@ func run(listen string) error {
 		mcp.WithString("to", mcp.Required(), mcp.Description("IANA name of the zone to convert to.")),
 		mcp.WithReadOnlyHintAnnotation(true),
 	), convert)
-	ln, err := net.Listen("tcp", listen)
+	var lc net.ListenConfig
+	ln, err := lc.Listen(context.Background(), "tcp", listen)
 	if err != nil {
 		return err
 	}
@@ -52,7 +53,7 @@ func run(listen string) error {
 func now(_ context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	zone, err := time.LoadLocation(r.GetString("zone", "UTC"))
 	if err != nil {
-		return mcp.NewToolResultError(err.Error()), nil //nolint:nilerr // a tool's own error is a result
+		return mcp.NewToolResultError(err.Error()), nil
 	}
 	return mcp.NewToolResultText(time.Now().In(zone).Format(time.RFC3339)), nil
 }
@@ -60,15 +61,15 @@ func now(_ context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) 
 func convert(_ context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	from, err := time.LoadLocation(r.GetString("from", ""))
 	if err != nil {
-		return mcp.NewToolResultError(err.Error()), nil //nolint:nilerr // a tool's own error is a result
+		return mcp.NewToolResultError(err.Error()), nil
 	}
 	to, err := time.LoadLocation(r.GetString("to", ""))
 	if err != nil {
-		return mcp.NewToolResultError(err.Error()), nil //nolint:nilerr // as above
+		return mcp.NewToolResultError(err.Error()), nil
 	}
 	t, err := time.ParseInLocation("2006-01-02T15:04", r.GetString("time", ""), from)
 	if err != nil {
-		return mcp.NewToolResultError(err.Error()), nil //nolint:nilerr // as above
+		return mcp.NewToolResultError(err.Error()), nil
 	}
 	return mcp.NewToolResultText(t.In(to).Format(time.RFC3339)), nil
 }

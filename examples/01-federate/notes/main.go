@@ -39,7 +39,7 @@ func main() {
 func (n *notes) add(_ context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	text, err := r.RequireString("text")
 	if err != nil {
-		return mcp.NewToolResultError(err.Error()), nil //nolint:nilerr // a tool's own error is a result
+		return mcp.NewToolResultError(err.Error()), nil
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

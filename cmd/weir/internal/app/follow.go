@@ -111,8 +111,8 @@ func watch(path string) (*watcher, error) {
 
 // renew follows a symlink to where it leads now.
 func (w *watcher) renew() {
-	if real, err := filepath.EvalSymlinks(w.path); err == nil && filepath.Dir(real) != filepath.Dir(w.path) {
-		_ = w.w.Add(filepath.Dir(real)) // the folder of the path itself is watched in any case
+	if end, err := filepath.EvalSymlinks(w.path); err == nil && filepath.Dir(end) != filepath.Dir(w.path) {
+		_ = w.w.Add(filepath.Dir(end)) // the folder of the path itself is watched in any case
 	}
 }
 

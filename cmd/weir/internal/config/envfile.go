@@ -21,7 +21,7 @@ func readEnvFile(path string) (map[string]string, error) {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
 		return nil, faultf("%s: others can read it (mode %04o); run: chmod 600 %s", path, mode, path)
 	}
-	b, err := os.ReadFile(path) //nolint:gosec // the path is fixed: env beside the configuration
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, faultf("env: %w", err)
 	}

@@ -223,7 +223,7 @@ func (e *Expander) file(path string) (string, error) {
 	case info.Size() > maxSecret:
 		return "", faultf("${file:%s}: larger than %d bytes", path, maxSecret)
 	}
-	b, err := os.ReadFile(full) //nolint:gosec // the operator's configuration names this file
+	b, err := os.ReadFile(full)
 	if err != nil {
 		return "", faultf("${file:%s}: %w", path, bare(err))
 	}
@@ -232,8 +232,7 @@ func (e *Expander) file(path string) (string, error) {
 
 // bare is the reason of a file error without its path, which the reference names already.
 func bare(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*os.PathError](err); ok {
 		return p.Err
 	}
 	return err

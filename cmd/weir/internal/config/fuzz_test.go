@@ -65,3 +65,39 @@ func TestFileIsBounded(t *testing.T) {
 		t.Errorf("Read of a file of %d bytes: %v", maxFile+2, err)
 	}
 }
+
+// FuzzParseEnv holds that reading an env file never panics and never quotes what it could not read.
+func FuzzParseEnv(f *testing.F) {
+	f.Add("A=1\n#x\nexport B='2'\n")
+	f.Add("s3cr3t-without-name")
+	f.Fuzz(func(t *testing.T, content string) {
+		vars, err := parseEnv("env", content)
+		if err != nil {
+			for line := range strings.Lines(content) {
+				if line = strings.TrimSpace(line); len(line) > 8 && strings.Contains(err.Error(), line) {
+					t.Errorf("%q quotes the line", err)
+				}
+			}
+			return
+		}
+		for name := range vars {
+			if !isName(name) {
+				t.Errorf("%q is no name", name)
+			}
+		}
+	})
+}
+
+// FuzzExpand holds that text without a reference stays as it is, and that nothing panics.
+func FuzzExpand(f *testing.F) {
+	for _, s := range []string{"", "$", "${", "${}", "$${x}", "${A:-${B}}", "${file:x}", "${A}}", "$$${A}"} {
+		f.Add(s)
+	}
+	e := &Expander{env: env(map[string]string{"A": "a"}), dir: "/nowhere"}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := e.Expand(s)
+		if !strings.Contains(s, "${") && (err != nil || got != s) {
+			t.Errorf("Expand(%q) = %q, %v", s, got, err)
+		}
+	})
+}

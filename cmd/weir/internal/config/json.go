@@ -69,7 +69,7 @@ func shallow(data []byte) (int, bool) {
 // skipComment returns the offset of the last byte of the comment at i, or i.
 func skipComment(data []byte, i int) int {
 	rest := string(data[i:min(i+2, len(data))])
-	end := ""
+	var end string
 	switch rest {
 	case "//":
 		end = "\n"

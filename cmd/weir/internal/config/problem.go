@@ -39,7 +39,7 @@ func (p Problem) Excerpt() string {
 }
 
 // Problems is a file that cannot be used: everything that is wrong with it, in the order of the file.
-type Problems []Problem
+type Problems []Problem //nolint:errname // lists of warnings are Problems too
 
 // Error returns all problems with their excerpts, without a line break at the end.
 func (ps Problems) Error() string {

@@ -44,8 +44,7 @@ func parseYAML(s *source) (*node, *Problem) {
 // yamlProblem takes the place of a syntax error.
 func yamlProblem(s *source, err error) *Problem {
 	at, message := len(s.data), err.Error()
-	var le *yaml.LoadError
-	if errors.As(err, &le) {
+	if le, ok := errors.AsType[*yaml.LoadError](err); ok {
 		message = le.Message
 		if le.Mark.Line > 0 {
 			at = s.offset(le.Mark.Line, le.Mark.Column)

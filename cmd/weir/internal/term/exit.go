@@ -22,13 +22,13 @@ const (
 	Interrupted = 130
 )
 
-// Usage is a command line that makes no sense.
-type Usage struct {
+// UsageError is a command line that makes no sense.
+type UsageError struct {
 	Msg  string
 	Hint string // one thing to type, may be empty
 }
 
-func (u *Usage) Error() string { return u.Msg }
+func (u *UsageError) Error() string { return u.Msg }
 
 // ErrTool says that a called tool reported an error; what it said is printed already.
 var ErrTool = errors.New("the tool reported an error")
@@ -38,7 +38,7 @@ func ExitCode(err error) int {
 	if err == nil {
 		return OK
 	}
-	if usage := new(Usage); errors.As(err, &usage) {
+	if usage := new(UsageError); errors.As(err, &usage) {
 		return BadUsage
 	}
 	if errors.Is(err, ErrTool) {

@@ -54,7 +54,7 @@ func explain(err error) (failure, process.Facts) {
 	f := failure{Code: codeOf(err), Message: err.Error()}
 	var facts process.Facts
 	var ce *catalog.Error
-	var usage *Usage
+	var usage *UsageError
 	var ps config.Problems
 	switch {
 	case errors.As(err, &ps):

@@ -69,7 +69,7 @@ func (s *Streams) Logger(level, format string) *slog.Logger {
 	case format == "json":
 		return slog.New(slog.NewJSONHandler(s.Err, &slog.HandlerOptions{Level: l}))
 	case format == "auto" && s.ColorErr:
-		return slog.New(tint.NewHandler(s.Err, &tint.Options{Level: l, TimeFormat: time.TimeOnly}))
+		return slog.New(tint.NewTextHandler(s.Err, &tint.Options{Level: l, TimeFormat: time.TimeOnly}))
 	default:
 		return slog.New(slog.NewTextHandler(s.Err, &slog.HandlerOptions{Level: l}))
 	}
