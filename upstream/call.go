@@ -158,7 +158,7 @@ func (m *member) down(arrived time.Time, tries int) bool {
 	case m.state == Disabled || m.state == Stopped:
 		return true
 	case m.trying:
-		return arrived.Sub(m.tried) >= patience // this one takes long
+		return arrived.Sub(m.tried) >= patience/2 // this one takes long
 	case m.state == Ready: // its goroutine has yet to notice that the connection is lost
 		return false
 	case m.tries > tries && !m.nextTry.IsZero():

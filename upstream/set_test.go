@@ -201,7 +201,9 @@ func TestLostUpstreamStaysListedAndComesBack(t *testing.T) {
 			t.Errorf("the error took %v", d)
 		}
 	}
-	upstreamtest.Eventually(t, func() bool { return slices.ContainsFunc(s.o.Catalog.Snapshot().Sources(), func(s *catalog.Source) bool { return s.Stale }) }, "stale")
+	upstreamtest.Eventually(t, func() bool {
+		return slices.ContainsFunc(s.o.Catalog.Snapshot().Sources(), func(s *catalog.Source) bool { return s.Stale })
+	}, "stale")
 	if got := names(s.o.Catalog); len(got) != 1 {
 		t.Errorf("listed while down: %v", got)
 	}
