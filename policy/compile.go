@@ -229,10 +229,12 @@ func (c *compiler) add(r *rule) {
 // finish indexes the rules and loads them into Casbin.
 func (c *compiler) finish() error {
 	p := c.p
-	p.bySubject = make(map[string][]*rule)
+	p.bySubject, p.personal = make(map[string][]*rule), make(map[string]bool)
 	for _, r := range p.rules {
 		p.bySubject[r.subject] = append(p.bySubject[r.subject], r)
-		p.personal = p.personal || r.when != nil && r.when.personal && !r.when.dynamic
+		if r.when != nil && r.when.personal && !r.when.dynamic {
+			p.personal[r.subject] = true
+		}
 	}
 	if p.authority != nil {
 		return nil

@@ -191,8 +191,9 @@ func TestTenants(t *testing.T) {
 	}
 }
 
-func TestConditions(t *testing.T) {
-	p := compiled(t, Spec{
+// bank has one condition of each sort.
+func bank() Spec {
+	return Spec{
 		Conditions: map[string]string{
 			"small":   `args.amount < 1000 && args.currency == "EUR"`,
 			"office":  `request.time.getHours("UTC") >= 9 && request.time.getHours("UTC") < 17`,
@@ -213,7 +214,11 @@ func TestConditions(t *testing.T) {
 			"group:all":   {"bank/*"},
 		},
 		Deny: []Deny{{Match: "bank/transfer", For: []string{"group:all"}, When: "!small", Reason: "large transfers go through the desk"}},
-	}, Options{})
+	}
+}
+
+func TestConditions(t *testing.T) {
+	p := compiled(t, bank(), Options{})
 	s := shop()
 	transfer := find(t, s, "bank/transfer")
 	at := func(hour int) time.Time { return time.Date(2026, 7, 28, hour, 0, 0, 0, time.UTC) }

@@ -91,8 +91,8 @@ func (x *Explanation) collect(p *Policy, a Action, entry *catalog.Entry, tenant 
 	}
 }
 
-// compare checks the fields of a rule one by one. The miss names the first that failed; fails counts them, an object of the right upstream
-// as half of one.
+// compare checks the fields of a rule one by one. The miss names the first that failed; fails weighs them: a condition is the nearest miss,
+// an object of another upstream the furthest.
 func (x *Explanation) compare(r *rule, a Action, entry *catalog.Entry, tenant string, f *facts) (miss NearMiss, fails int) {
 	miss.Rule = r.public()
 	fail := func(weight int, field, want, got string) {
@@ -125,7 +125,7 @@ func (x *Explanation) compare(r *rule, a Action, entry *catalog.Entry, tenant st
 		} else if r.unless {
 			got = "true"
 		}
-		fail(2, "condition", r.whenText()+": "+r.when.source, got)
+		fail(1, "condition", r.whenText()+": "+r.when.source, got)
 	}
 	return miss, fails
 }

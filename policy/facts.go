@@ -2,14 +2,15 @@ package policy
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
 	"cel.dev/cel-go/cel"
+	"github.com/tidwall/gjson"
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
@@ -67,50 +68,64 @@ func readArguments(raw []byte) (map[string]any, error) {
 	if err := rawjson.UniqueKeys(raw); err != nil {
 		return nil, fmt.Errorf("%w: %w", errArguments, err)
 	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return nil, fmt.Errorf("%w: %w", errArguments, err)
+	object := gjson.ParseBytes(raw)
+	if !object.IsObject() {
+		return nil, fmt.Errorf("%w: not an object", errArguments)
 	}
-	plain, err := numbers(v)
+	v, err := plain(object)
 	if err != nil {
 		return nil, err
 	}
-	object, ok := plain.(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("%w: not an object", errArguments)
-	}
-	return object, nil
+	return v.(map[string]any), nil //nolint:errcheck,forcetypeassert // plain makes a map of every object
 }
 
-// numbers replaces the numbers in v.
-func numbers(v any) (any, error) {
-	var err error
-	switch v := v.(type) {
-	case json.Number:
-		if i, fault := v.Int64(); fault == nil {
+// plain turns an accepted value into maps, slices, texts, numbers and booleans.
+func plain(v gjson.Result) (any, error) {
+	var fault error
+	switch {
+	case v.IsObject():
+		m := make(map[string]any)
+		v.ForEach(func(key, value gjson.Result) bool {
+			name, ok := rawjson.String([]byte(key.Raw))
+			if !ok {
+				fault = fmt.Errorf("%w: a key that is not text", errArguments)
+				return false
+			}
+			m[name], fault = plain(value)
+			return fault == nil
+		})
+		return m, fault
+	case v.IsArray():
+		var list []any
+		v.ForEach(func(_, value gjson.Result) bool {
+			var e any
+			e, fault = plain(value)
+			list = append(list, e)
+			return fault == nil
+		})
+		return list, fault
+	}
+	switch v.Type {
+	case gjson.String:
+		text, ok := rawjson.String([]byte(v.Raw))
+		if !ok {
+			return nil, fmt.Errorf("%w: a text that cannot be read", errArguments)
+		}
+		return text, nil
+	case gjson.Number:
+		if i, err := strconv.ParseInt(v.Raw, 10, 64); err == nil {
 			return i, nil
 		}
-		f, fault := v.Float64()
-		if fault != nil {
+		f, err := strconv.ParseFloat(v.Raw, 64)
+		if err != nil {
 			return nil, fmt.Errorf("%w: a number out of range", errArguments)
 		}
 		return f, nil
-	case map[string]any:
-		for k, e := range v {
-			if v[k], err = numbers(e); err != nil {
-				return nil, err
-			}
-		}
-	case []any:
-		for i, e := range v {
-			if v[i], err = numbers(e); err != nil {
-				return nil, err
-			}
-		}
+	case gjson.True, gjson.False:
+		return v.Type == gjson.True, nil
+	default:
+		return nil, nil //nolint:nilnil // null is a value
 	}
-	return v, nil
 }
 
 // Parent is that of cel.Activation: there is none.

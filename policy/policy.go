@@ -19,7 +19,7 @@ type Policy struct {
 	links     links
 	tenants   map[string]bool // those that have rules or links of their own
 	approved  approved
-	personal  bool // a condition that decides what is listed looks at the caller
+	personal  map[string]bool // subjects with rules whose conditions decide what is listed and look at the caller
 	// compiled says that rules decide and Casbin checks; else Casbin decides everything, see own.go.
 	compiled  bool
 	authority *authority
@@ -119,7 +119,7 @@ func (p *Policy) roleKey(who *identity) (key string, held []string) {
 		return "", nil
 	}
 	parts := append(slices.Clone(held), "in", tenant)
-	if p.personal {
+	if slices.ContainsFunc(held, func(s string) bool { return p.personal[s] }) {
 		parts = append(parts, "as", who.encode())
 	}
 	return joinParts(parts), held

@@ -214,25 +214,26 @@ func (f *Profile) judge(a Action, entry *catalog.Entry, r *Request) *judgement {
 		f.judgeOwn(a, entry, target, facts, j)
 		return j
 	}
-	for _, rule := range f.about(entry, target) {
+	rules, match := f.about(entry, target)
+	for _, rule := range rules {
 		if !rule.actions.has(asked(a, entry.Kind)) {
 			continue
 		}
-		if rule.pattern.match(entry.Ref) || rule.deny && target.Name != "" && rule.pattern.match(target) {
+		if match || rule.pattern.match(entry.Ref) || rule.deny && target.Name != "" && rule.pattern.match(target) {
 			j.weigh(rule, facts)
 		}
 	}
 	return j
 }
 
-// about returns the rules that can matter for an entry: those known to, or all.
-func (f *Profile) about(entry *catalog.Entry, target catalog.Ref) []*rule {
+// about returns the rules that can matter for an entry: those known to match it, or all.
+func (f *Profile) about(entry *catalog.Entry, target catalog.Ref) (rules []*rule, match bool) {
 	if i := entry.Index(); target.Name == "" && i >= 0 && i < len(f.verdicts) && f.index.snapshot.Entries()[i] == entry {
 		if rules, ok := f.second[i]; ok {
-			return rules
+			return rules, true
 		}
 	}
-	return f.rules
+	return f.rules, false
 }
 
 func (j *judgement) weigh(r *rule, f *facts) {

@@ -130,9 +130,7 @@ func (s *scope) roleNames() []string {
 	if s.tenant != "" {
 		names = slices.AppendSeq(names, maps.Keys(s.spec.Tenants[s.tenant].Roles))
 	}
-	for _, p := range presets {
-		names = append(names, p.name)
-	}
+	names = append(names, Presets()...)
 	slices.Sort(names)
 	return names
 }
