@@ -11,7 +11,8 @@
 //     equal keys, Go's encoding/json takes the last and ignores case. The scanner refuses what could be read two ways.
 //   - Keys are compared unescaped and folded as encoding/json folds them, because a Go peer executes what that reads: to
 //     it a lone "Name" is the name. Such keys are refused and not rewritten; a rewrite would forward what nobody sent.
-//   - Half of a surrogate pair is refused: Go reads U+FFFD there, JavaScript keeps the half, Python cannot write it out.
+//   - Half of a surrogate pair is refused in keys and in the strings that are read: Go reads U+FFFD there, JavaScript keeps the half, Python cannot
+//     write it out. In all other values it passes: servers in JavaScript send it when they cut a text in the middle of an emoji.
 //   - What a client sends is held to the schema's types, since decisions rest on it. In a result a member of the wrong
 //     type counts as absent: the work is done, and losing the answer would be worse than passing on a blemish.
 //   - Own code, not gjson or encoding/json. The first decides before it validates and recurses without limit; the second

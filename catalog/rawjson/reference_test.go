@@ -24,13 +24,13 @@ type refMember struct {
 
 // reference reads data, or reports false when it is not JSON as this package understands it.
 func reference(data []byte) (*node, bool) {
-	if !json.Valid(data) || !utf8.Valid(data) || loneSurrogate(data) {
+	if !json.Valid(data) || !utf8.Valid(data) {
 		return nil, false
 	}
 	r := refReader{data: data}
 	r.space()
 	n := r.value(0)
-	return n, !r.deep
+	return n, !r.deep && !r.broken
 }
 
 // loneSurrogate reports whether the strings of valid JSON hold an escape for half of a surrogate pair.
@@ -62,6 +62,8 @@ type refReader struct {
 	data []byte
 	at   int
 	deep bool
+
+	broken bool // a key has half of a surrogate pair
 }
 
 func (r *refReader) space() {
@@ -114,7 +116,9 @@ func (r *refReader) container(n *node, depth int) {
 		if object {
 			r.space()
 			m := refMember{span: Span{Start: r.at}}
+			start := r.at
 			m.key = r.str()
+			r.broken = r.broken || loneSurrogate(r.data[start:r.at])
 			r.next(':')
 			m.value = r.value(depth + 1)
 			m.span.End = m.value.span.End
@@ -194,7 +198,7 @@ func (n *node) ambiguousAnywhere() bool {
 	return false
 }
 
-func (n *node) isString() bool { return n != nil && n.raw[0] == '"' }
+func (n *node) isString() bool { return n != nil && n.raw[0] == '"' && !loneSurrogate(n.raw) }
 func (n *node) isObject() bool { return n != nil && n.raw[0] == '{' }
 
 func (n *node) isToken() bool {

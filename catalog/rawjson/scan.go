@@ -57,8 +57,7 @@ func (s *scanner) object(i int, p place, depth int) int {
 		if i >= len(d) || d[i] != '"' {
 			return s.unexpected(i, "a key")
 		}
-		s.odd = false
-		end := s.str(i)
+		end := s.keyText(i)
 		if end < 0 {
 			return -1
 		}
@@ -88,12 +87,17 @@ func (s *scanner) object(i int, p place, depth int) int {
 
 // member reads the value at i, which depth containers enclose, and records it as field f of place p, called name there.
 func (s *scanner) member(i int, p place, f field, name string, depth int) int {
+	s.half = false
 	end := s.descend(i, f, depth)
 	if end < 0 || f <= reserved {
 		return end
 	}
 	raw := s.data[i:end]
-	if sh := f.shape(); !sh.allows(raw) {
+	broken := s.half && raw[0] == '"' // no text that could be compared
+	if f == fieldID && broken {
+		return s.fail(i, CodeInvalidRequest, "id must be a string or an integer")
+	}
+	if sh := f.shape(); !sh.allows(raw) || broken && sh != anyShape {
 		if s.lenient || f.optional() || f.nullable() && string(raw) == "null" {
 			return end
 		}

@@ -144,9 +144,9 @@ func TestScanRefusesWhatIsNotJSON(t *testing.T) {
 		{call + `,"v":"\x41"}`, "escape"},
 		{call + `,"v":"\u12"}`, "escape"},
 		{call + `,"v":"\u12G4"}`, "escape"},
-		{call + `,"v":"\ud800"}`, "surrogate"},
-		{call + `,"v":"\ud800\u0041"}`, "surrogate"},
-		{call + `,"v":"\udc00\ud800"}`, "surrogate"},
+		{call + `,"\ud800":1}`, "surrogate"},
+		{call + `,"v":{"\ud800\u0041":1}}`, "surrogate"},
+		{call + `,"v":[{"\udc00\ud800":1}]}`, "surrogate"},
 		{call + `,"v":"` + "\xff" + `"}`, "UTF-8"},
 		{call + `,"v":"` + "\xc0\xaf" + `"}`, "UTF-8"},
 		{call + `,"v":"` + "\xed\xa0\x80" + `"}`, "UTF-8"},
@@ -385,5 +385,30 @@ func TestScanTakesNullForAbsent(t *testing.T) {
 		if err := Scan(&m, []byte(text)); err != nil || !m.Cursor.Absent() || !m.Arguments.Absent() {
 			t.Errorf("Scan(%s) = %v, cursor %v, arguments %v", text, err, m.Cursor, m.Arguments)
 		}
+	}
+}
+
+// TestScanPassesHalfSurrogatesInValues: they are refused where a text is compared, and nobody's loss elsewhere.
+func TestScanPassesHalfSurrogatesInValues(t *testing.T) {
+	var m Message
+	for _, text := range []string{
+		`{"jsonrpc":"2.0","id":1,"result":{"content":[{"text":"\ud83d"}],"a":"\udc00\ud800\u0041"}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"q":"x\ud83d"}}}`,
+	} {
+		if err := Scan(&m, []byte(text)); err != nil {
+			t.Errorf("Scan(%s) = %v", text, err)
+		}
+	}
+	for _, text := range []string{
+		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"\ud83d"}}`,
+		`{"jsonrpc":"2.0","id":"\ud83d","method":"ping"}`,
+		`{"jsonrpc":"2.0","id":1,"method":"\ud83d"}`,
+	} {
+		if err := Scan(&m, []byte(text)); err == nil {
+			t.Errorf("Scan(%s) accepts", text)
+		}
+	}
+	if text, ok := String([]byte(`"a\ud83d"`)); ok {
+		t.Errorf("String = %q", text)
 	}
 }

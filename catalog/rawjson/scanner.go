@@ -16,6 +16,8 @@ type scanner struct {
 	keyEnd uint32
 	// lenient leaves a member of the wrong type out instead of refusing the message; set inside results.
 	lenient bool
+	// half says that a string read since it was reset has half of a surrogate pair in it.
+	half bool
 
 	unique *uniqueKeys // when set, container checks the keys of every object
 	keys   keySet
@@ -171,8 +173,7 @@ func (s *scanner) key(i, level int) int {
 	if i >= len(s.data) || s.data[i] != '"' {
 		return s.unexpected(i, "a key")
 	}
-	s.odd = false
-	end := s.str(i)
+	end := s.keyText(i)
 	if end < 0 {
 		return -1
 	}
@@ -181,6 +182,19 @@ func (s *scanner) key(i, level int) int {
 		return -1
 	}
 	return s.colon(end)
+}
+
+// keyText checks the key at i and returns where it ends. Halves of surrogate pairs in keys are refused: readers differ in what they make of them, and so
+// in which key it is. In values they are not weir's business.
+func (s *scanner) keyText(i int) int {
+	before := s.half
+	s.odd, s.half = false, false
+	end := s.str(i)
+	if s.half {
+		return s.fail(i, CodeParse, "half of a surrogate pair in a key")
+	}
+	s.half = before
+	return end
 }
 
 // colon checks the colon that follows a key ending at i and returns the offset of the value.

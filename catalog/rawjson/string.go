@@ -106,16 +106,24 @@ func (s *scanner) escape(i int) int {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 		return i + 2
 	case 'u':
-		if _, n := unicodeEscape(s.data[i:]); n > 0 {
-			return i + n
+		r, n := unicodeEscape(s.data[i:])
+		if n == 0 {
+			return s.fail(i, CodeParse, "an incomplete \\u escape")
 		}
-		return s.fail(i, CodeParse, "an incomplete \\u escape or half of a surrogate pair")
+		s.half = s.half || r == utf8.RuneError && n == 6 && isHalf(s.data[i:])
+		return i + n
 	}
 	return s.fail(i, CodeParse, "an unknown escape in a string")
 }
 
+// isHalf reports whether the \u escape at the start of d is that of a surrogate.
+func isHalf(d []byte) bool {
+	r, ok := hex4(d)
+	return ok && utf16.IsSurrogate(r)
+}
+
 // unicodeEscape reads the \u escape at the start of d, or the two that make one surrogate pair, and returns the
-// character and the bytes it took: 6 or 12, or 0 when the escape is malformed or half of a pair.
+// character and the bytes it took: 6 or 12, or 0 when the escape is malformed. Half of a pair is U+FFFD.
 func unicodeEscape(d []byte) (rune, int) {
 	r, ok := hex4(d)
 	if !ok {
@@ -126,10 +134,10 @@ func unicodeEscape(d []byte) (rune, int) {
 	}
 	low, ok := hex4(d[6:])
 	if !ok {
-		return 0, 0
+		return utf8.RuneError, 6
 	}
 	if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
-		return 0, 0
+		return utf8.RuneError, 6
 	}
 	return r, 12
 }
@@ -197,13 +205,13 @@ func appendText(dst, text []byte) []byte {
 }
 
 // String returns the text of raw, one JSON string with its quotes and nothing around it; false when raw is anything
-// else, malformed or not UTF-8.
+// else, malformed or not UTF-8, or has half of a surrogate pair in it, which is the text of nothing.
 func String(raw []byte) (string, bool) {
 	if len(raw) == 0 || raw[0] != '"' {
 		return "", false
 	}
 	s := scanner{data: raw}
-	if s.str(0) != len(raw) {
+	if s.str(0) != len(raw) || s.half {
 		return "", false
 	}
 	text := raw[1 : len(raw)-1]
