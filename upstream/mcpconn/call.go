@@ -115,6 +115,8 @@ func (x *exchange) hopError(ctx context.Context, resp *response) (*response, err
 	case code == mcp.UNSUPPORTED_PROTOCOL_VERSION || code == mcp.HEADER_MISMATCH && c.era == catalog.Legacy:
 		resp.release()
 		return nil, c.surprise("the server no longer speaks MCP "+c.Version(), nil)
+	case code == mcp.HEADER_MISMATCH && (x.again || x.call.Method != "tools/call"):
+		return ownFault(resp)
 	case code == mcp.HEADER_MISMATCH:
 		resp.release()
 		return x.afterMismatch(ctx)
@@ -129,17 +131,12 @@ func (x *exchange) hopError(ctx context.Context, resp *response) (*response, err
 // afterMismatch sends a call once more that the server refused for its headers, with those that its schema of now asks for.
 func (x *exchange) afterMismatch(ctx context.Context) (*response, error) {
 	c := x.c
-	refused := &catalog.Error{
-		Code: catalog.Unavailable, Msg: fmt.Sprintf("%s: the server refused the headers of the request", x.call.Entry.Ref), Execution: catalog.NotExecuted,
-	}
-	if x.call.Method != "tools/call" || x.again {
-		return nil, refused
-	}
 	x.again = true
 	entry, err := c.tool(ctx, x.call.Target)
 	if err != nil {
-		refused.Err = err
-		return nil, refused
+		return nil, &catalog.Error{
+			Code: catalog.Unavailable, Msg: fmt.Sprintf("%s: the server refused the headers of the request", x.call.Entry.Ref), Execution: catalog.NotExecuted, Err: err,
+		}
 	}
 	c.changed()
 	x.headers = paramHeaders(entry, x.call.Message)
@@ -148,6 +145,26 @@ func (x *exchange) afterMismatch(ctx context.Context) (*response, error) {
 		return resp, err
 	}
 	return x.hopError(ctx, resp)
+}
+
+// ownFault takes the refusal of headers that are right as far as weir can tell. The code is for weir and says the wrong thing to a caller, what the
+// server says with it may help.
+func ownFault(resp *response) (*response, error) {
+	m := &resp.message
+	obj := m.Error.Of(m.Data)
+	f, err := rawjson.Fields(obj, "code")
+	if err != nil {
+		return resp, nil
+	}
+	at := rawjson.Span{Start: m.Error.Start + f[0].Start, End: m.Error.Start + f[0].End}
+	data := rawjson.Splice(nil, m.Data, rawjson.Span{End: len(m.Data)}, rawjson.Edit{Span: at, With: []byte("-32603")})
+	next := &response{release: func() {}}
+	err = rawjson.Scan(&next.message, data)
+	resp.release()
+	if err != nil {
+		return nil, &catalog.Error{Code: catalog.Internal, Msg: "internal error", Err: err}
+	}
+	return next, nil
 }
 
 // cannotAsk is the error of a call that needs the client's answer to go on, when this client cannot be asked.
