@@ -217,7 +217,7 @@ func (it *item) render(moved map[Ref]string) {
 
 // snapshot orders the entries and builds the tables.
 func (b *build) snapshot() *Snapshot {
-	s := &Snapshot{problems: b.problems, origins: b.origins, pageSize: b.options.PageSize}
+	s := &Snapshot{problems: b.problems, origins: b.origins, pageSize: b.options.PageSize, partial: b.options.Partial}
 	if s.pageSize <= 0 {
 		s.pageSize = DefaultPageSize
 	}

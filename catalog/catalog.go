@@ -15,10 +15,10 @@ type Catalog struct {
 	listeners  []*func(old, next *Snapshot)
 }
 
-// New returns a catalogue with an empty snapshot.
+// New returns a catalogue with an empty snapshot, which is partial.
 func New() *Catalog {
 	c := &Catalog{}
-	c.current.Store(Build(nil, Options{}))
+	c.current.Store(Build(nil, Options{Partial: true}))
 	return c
 }
 

@@ -7,6 +7,7 @@ type Snapshot struct {
 	sources  []*Source
 	origins  []*origin
 	pageSize int
+	partial  bool
 	// names are the entries by public name, URI or template. bare are those whose public name is another than the upstream's own, by the
 	// latter.
 	names [kinds]map[string]*Entry
@@ -25,6 +26,10 @@ func (s *Snapshot) Problems() []Problem { return s.problems }
 
 // Sources returns the sources it was built from, in the order of the configuration. Callers must not change the slice.
 func (s *Snapshot) Sources() []*Source { return s.sources }
+
+// Partial reports whether upstreams that belong here are missing or show what they last listed. Nobody should keep a list of it: a
+// client that asks while upstreams start would go without them for as long as it keeps the answer.
+func (s *Snapshot) Partial() bool { return s.partial }
 
 // Moves reports whether any resource of upstream is public under another URI than its own. If not, PublicURI changes nothing.
 func (s *Snapshot) Moves(upstream string) bool {

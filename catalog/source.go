@@ -30,6 +30,8 @@ type Options struct {
 	PageSize int              // entries per list page; 0 means DefaultPageSize
 	Rules    map[string]Rules // by upstream
 	Order    []string         // upstreams in the order of the configuration
+	// Partial says that upstreams are down or still starting, so that more is to come: see [Snapshot.Partial].
+	Partial bool
 }
 
 // DefaultPageSize is large because many clients never ask for a second page.

@@ -227,11 +227,12 @@ func (g *Gateway) list(r *Request, kind catalog.Kind) (*Reply, error) {
 	if !r.Message.Cursor.Absent() {
 		cursor, _ = rawjson.String(r.Message.Cursor.Of(r.Message.Data))
 	}
-	page, err := g.profile(r.Principal).View.List(kind, r.Client.Era, cursor)
+	view := g.profile(r.Principal).View
+	page, err := view.List(kind, r.Client.Era, cursor)
 	if err != nil {
 		return nil, err
 	}
-	return g.wire.list(r, kind, page), nil
+	return g.wire.list(r, kind, page, view.Snapshot()), nil
 }
 
 // complete routes completion/complete by the prompt or template it refers to.

@@ -14,6 +14,7 @@ type wire struct {
 	modern  []byte // what every modern result begins with: resultType and _meta
 	meta    []byte // the serverInfo member of a modern result's _meta
 	hints   []byte // cache hints of lists
+	soon    []byte // those of lists that will soon have changed
 	noCache []byte // cache hints of a result that a legacy upstream gave none
 }
 
@@ -33,6 +34,7 @@ func newWire(version string, ttl time.Duration) wire {
 		meta:    meta,
 		modern:  append(append([]byte(`"resultType":"complete","_meta":{`), meta...), '}'),
 		hints:   append(hints, `,"cacheScope":"private"`...),
+		soon:    []byte(`,"ttlMs":0,"cacheScope":"private"`),
 		noCache: []byte(`"ttlMs":0,"cacheScope":"private",`),
 	}
 }
@@ -76,7 +78,7 @@ func listKey(k catalog.Kind) []byte {
 }
 
 // list renders one page around the shared bytes of its items.
-func (w *wire) list(r *Request, kind catalog.Kind, page catalog.Page) *Reply {
+func (w *wire) list(r *Request, kind catalog.Kind, page catalog.Page, s *catalog.Snapshot) *Reply {
 	reply := newReply(statusOK)
 	reply.add(envelopeID, r.Message.ID.Of(r.Message.Data), envelopeResult, openBrace)
 	modern := r.Client.Era == catalog.Modern
@@ -88,7 +90,7 @@ func (w *wire) list(r *Request, kind catalog.Kind, page catalog.Page) *Reply {
 		reply.add(rawjson.AppendString(append([]byte(nil), nextCursor...), page.Next))
 	}
 	if modern {
-		reply.add(w.hints)
+		reply.add(w.hintsOf(s))
 	}
 	reply.add([]byte(`}}`))
 	return reply
@@ -101,7 +103,15 @@ func (w *wire) discover(s *catalog.Snapshot) []byte {
 	if text := instructions(s); text != "" {
 		b = rawjson.AppendString(append(b, `,"instructions":`...), text)
 	}
-	return append(append(b, w.hints...), '}')
+	return append(append(b, w.hintsOf(s)...), '}')
+}
+
+// hintsOf are the cache hints of what was made of s (spec 2026-07-28, server/utilities/caching).
+func (w *wire) hintsOf(s *catalog.Snapshot) []byte {
+	if s.Partial() {
+		return w.soon
+	}
+	return w.hints
 }
 
 // initialize is the result of initialize for a revision (spec 2025-11-25, basic/lifecycle).

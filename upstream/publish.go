@@ -37,7 +37,8 @@ func (s *Set) publish() {
 		}
 		drop(s.dirty)
 		s.mu.Lock()
-		marks, sources, now := s.marks, s.sources(), optionsOf(&s.space)
+		marks, sources := s.marks, s.sources()
+		now := optionsOf(&s.space, sources)
 		s.mu.Unlock()
 		if first || !slices.Equal(last, sources) || !reflect.DeepEqual(options, now) {
 			s.o.Catalog.Publish(catalog.Build(sources, now))
@@ -65,13 +66,24 @@ func (s *Set) sources() []*catalog.Source {
 	return all
 }
 
-func optionsOf(n *Namespace) catalog.Options {
+// optionsOf are the options of the snapshot of sources. It is partial when an upstream that is in use is not among them as it is now.
+func optionsOf(n *Namespace, sources []*catalog.Source) catalog.Options {
 	o := catalog.Options{Naming: n.Naming, PageSize: n.PageSize, Order: n.Order, Rules: map[string]catalog.Rules{}}
 	if o.Naming == "" {
 		o.Naming = catalog.Prefix
 	}
+	missing := 0
 	for name, spec := range n.Specs {
+		if !spec.Disabled {
+			missing++
+		}
 		o.Rules[name] = catalog.Rules{Alias: spec.Alias, Include: spec.Include, Exclude: spec.Exclude}
 	}
+	for _, src := range sources {
+		if !src.Stale {
+			missing--
+		}
+	}
+	o.Partial = missing > 0
 	return o
 }

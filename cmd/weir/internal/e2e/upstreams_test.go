@@ -1,10 +1,13 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"weir/upstream/upstreamtest"
 )
@@ -37,8 +40,14 @@ func TestOneUpstreamRequestPerCall(t *testing.T) {
 				for i := range calls {
 					must(t, echo(p, "up__echo", fmt.Sprint(i)))
 				}
-				if n := len(up.Ledger().Entries()) - before; n != calls {
-					t.Errorf("%d requests for %d calls", n, calls)
+				posted := map[string]int{}
+				for _, entry := range up.Ledger().Entries()[before:] {
+					if entry.Verb == "POST" {
+						posted[entry.Method]++
+					}
+				}
+				if diff := cmp.Diff(map[string]int{"tools/call": calls}, posted); diff != "" {
+					t.Errorf("requests for %d calls: want (-) and seen (+):\n%s", calls, diff)
 				}
 				if n := up.Ledger().Conns("tools/call"); n != 1 {
 					t.Errorf("%d connections for calls one after the other", n)
@@ -93,6 +102,32 @@ func TestForgottenSessionsCostAtMostOneCall(t *testing.T) {
 			}
 			if failed > 3 {
 				t.Errorf("%d calls failed over three restarts", failed)
+			}
+		})
+	}
+}
+
+// A list that lacks an upstream must not be kept by the client: it would go without the upstream for as long.
+func TestListsThatLackAnUpstreamAreNotKept(t *testing.T) {
+	up, deaf := upstreamtest.New(t, upstreamtest.Config{}), upstreamtest.New(t, upstreamtest.Config{Deaf: true})
+	for _, tt := range []struct {
+		name    string
+		servers object
+		kept    bool
+	}{
+		{"all there", object{"up": object{"url": up.URL}}, true},
+		{"one silent", object{"up": object{"url": up.URL}, "deaf": object{"url": deaf.URL}}, false},
+		{"one disabled", object{"up": object{"url": up.URL}, "deaf": object{"url": deaf.URL, "disabled": true}}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := serve(t, object{"mcpServers": tt.servers})
+			g.offers(t, 1)
+			events, err := dialHTTP(t, g.url, modern).call("tools/list", nil)
+			must(t, err)
+			var list struct{ TTLMs *int }
+			must(t, json.Unmarshal(events[len(events)-1].Result, &list))
+			if list.TTLMs == nil || *list.TTLMs > 0 != tt.kept {
+				t.Errorf("%s", events[len(events)-1].Result)
 			}
 		})
 	}
