@@ -27,6 +27,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	if _, set := os.LookupEnv("GORACE"); !set {
+		// A program with the race detector would sleep for a second when it ends.
+		_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
+	}
 	code := 1
 	if err := build(dir); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
