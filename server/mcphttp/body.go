@@ -10,7 +10,7 @@ import (
 )
 
 // keptBody is the largest buffer that goes back to the pool: one large request must not pin its memory for ever.
-const keptBody = 256 << 10
+const keptBody = 2 << 20
 
 // buffer is a request body on loan from the pool.
 type buffer struct {

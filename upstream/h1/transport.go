@@ -225,7 +225,18 @@ func (c *conn) send(r *http.Request) error {
 	if err != nil || r.Body == nil || r.ContentLength <= joined {
 		return err
 	}
-	m, err := io.CopyN(c.Conn, r.Body, r.ContentLength)
+	m, err := writeBody(c.Conn, r)
 	c.wrote += m
+	if err == nil && m != r.ContentLength {
+		err = io.ErrUnexpectedEOF
+	}
 	return err
+}
+
+// writeBody writes a large body, in one piece when it is in memory.
+func writeBody(w io.Writer, r *http.Request) (int64, error) {
+	if body, ok := r.Body.(io.WriterTo); ok {
+		return body.WriteTo(w)
+	}
+	return io.CopyN(w, r.Body, r.ContentLength)
 }

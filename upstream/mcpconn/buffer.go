@@ -9,7 +9,7 @@ import (
 const (
 	smallBuffer = 4 << 10
 	// maxPooled is the largest buffer that is kept for reuse: one huge message must not pin its memory in a pool.
-	maxPooled = 160 << 10
+	maxPooled = 2 << 20
 )
 
 // buffers is a pool of byte slices. The zero value is ready for use.

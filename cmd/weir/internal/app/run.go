@@ -75,10 +75,11 @@ var errNobody = errors.New("nobody has signed in")
 // authenticate says who is calling while there is no sign-in: whoever uses this machine's loopback address is the local user, and so is
 // everybody when the operator said that.
 func authenticate(spec server.Spec) func(*http.Request) (policy.Principal, error) {
+	local := policy.LocalUser()
 	return func(r *http.Request) (policy.Principal, error) {
 		from, err := netip.ParseAddrPort(r.RemoteAddr)
 		if spec.InsecureNoAuth || err == nil && from.Addr().Unmap().IsLoopback() {
-			return policy.LocalUser(), nil
+			return local, nil
 		}
 		return policy.Principal{}, errNobody
 	}
