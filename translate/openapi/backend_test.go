@@ -1,0 +1,323 @@
+package openapi
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"weir/catalog"
+	"weir/translate"
+	"weir/translate/schema"
+)
+
+func literal(t *testing.T, text string) Literal {
+	t.Helper()
+	v, err := schema.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Literal{v}
+}
+
+func TestCuration(t *testing.T) {
+	var seen string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		seen = r.Method + " " + r.URL.RequestURI() + " " + string(body)
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"id":1,"name":"n","tags":["a"]}`)
+	}))
+	defer server.Close()
+	yes := true
+	a := newAPI(t, small, Spec{
+		Server:  server.URL,
+		Include: []Filter{{Path: "/things/*"}}, Exclude: []Filter{{Method: "DELETE"}},
+		Tools: map[string]Tool{
+			"getThing":         {Name: "read_thing", Description: "Reads.", Args: map[string]Arg{"id": {Fixed: literal(t, "7")}, "page": {Rename: "p", Default: literal(t, "1")}}, Result: Shape{Fields: []string{"name"}}},
+			"PUT /things/{id}": {Args: map[string]Arg{"size": {Hide: true, Fixed: literal(t, "5")}}, Hints: Hints{Idempotent: new(bool), ReadOnly: &yes}},
+			"nothing":          {Name: "x"},
+		},
+	}, Options{})
+	var names []string
+	for _, raw := range a.Source().Tools {
+		item, err := schema.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, item.GetText("name"))
+	}
+	if diff := cmp.Diff([]string{"read_thing", "putThing"}, names); diff != "" {
+		t.Error(diff)
+	}
+	got, err := call(t, a, "read_thing", `{}`)
+	if err != nil || seen != "GET /things/7?page=1 " || got.Get("structuredContent").JSON() != `{"name":"n"}` {
+		t.Errorf("sent %q, got %v, %v", seen, got, err)
+	}
+	seen = ""
+	for _, smuggled := range []string{`{"id":8}`, `{"ID":8}`, `{"page":3}`} {
+		if got, err := call(t, a, "read_thing", smuggled); err != nil || !got.True("isError") || seen != "" {
+			t.Errorf("%s was taken: sent %q", smuggled, seen)
+		}
+	}
+	if _, err := call(t, a, "putThing", `{"id__path":"a","name":"n"}`); err != nil || seen != `PUT /things/a {"name":"n","size":5}` {
+		t.Errorf("sent %q, %v", seen, err)
+	}
+	if w := a.Report().Warnings; len(w) != 1 || !strings.Contains(w[0].Message, `"nothing" names no operation`) {
+		t.Errorf("warnings %+v", w)
+	}
+}
+
+// TestDynamic goes through the three tools; what a caller may not see is not there for it.
+func TestDynamic(t *testing.T) {
+	requests := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { requests++; w.WriteHeader(204) }))
+	defer server.Close()
+	a := newAPI(t, small, Spec{Server: server.URL, Mode: modeDynamic, Pinned: []string{"listThings"}}, Options{
+		Visible: func(c *catalog.Call, name string) bool { return c.Owner == "me" && name != "deleteThing" },
+	})
+	if n := len(a.Source().Tools); n != 4 {
+		t.Errorf("%d tools are listed", n)
+	}
+	found, err := call(t, a, "search_api", `{"query":"change a thing"}`)
+	if err != nil || !strings.Contains(textOf(found), "putThing(id__path, name) [di]") || strings.Contains(textOf(found), "deleteThing") {
+		t.Errorf("got %s, %v", textOf(found), err)
+	}
+	told, err := call(t, a, "describe_api", `{"names":["putThing"]}`)
+	if err != nil || !strings.Contains(textOf(told), `"size":{"type":"integer"}`) {
+		t.Errorf("got %s, %v", textOf(told), err)
+	}
+	if done, err := call(t, a, "call_api", `{"name":"putThing","arguments":{"id__path":"a","name":"n"}}`); err != nil || textOf(done) != "Done (204)." {
+		t.Errorf("got %v, %v", done, err)
+	}
+	if requests != 1 {
+		t.Errorf("%d requests", requests)
+	}
+	denied, err := call(t, a, "call_api", `{"name":"deleteThing","arguments":{"id":"a"}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unknown, err := call(t, a, "call_api", `{"name":"eraseThing","arguments":{"id":"a"}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.ReplaceAll(textOf(unknown), "eraseThing", "deleteThing"), textOf(denied)); diff != "" || requests != 1 {
+		t.Errorf("denied and unknown differ (%d requests): %s", requests, diff)
+	}
+	if _, err := call(t, a, "putThing", `{"id__path":"a","name":"n"}`); err == nil {
+		t.Error("an operation that is not listed can be called by its name")
+	}
+	if wrong, err := call(t, a, "call_api", `{"name":"putThing","arguments":{"id__path":"a"}}`); err != nil || !strings.Contains(textOf(wrong), "`name` is missing") {
+		t.Errorf("got %v, %v", wrong, err)
+	}
+}
+
+// secret is a credential for tests.
+type secret struct {
+	value   atomic.Pointer[string]
+	renewed atomic.Int32
+}
+
+func (s *secret) Has(name string) bool { return name == "key" }
+
+func (s *secret) Authorize(_ context.Context, r *http.Request, scheme translate.SecurityScheme, _ string) error {
+	r.Header.Set(scheme.Param, *s.value.Load())
+	return nil
+}
+
+func (s *secret) Renew(context.Context, translate.SecurityScheme, string) bool {
+	fresh := "fresh-secret"
+	s.value.Store(&fresh)
+	return s.renewed.Add(1) == 1
+}
+
+// TestCredentials: arguments cannot take the place of a credential, a refused one is renewed once, and an echo of it is removed.
+func TestCredentials(t *testing.T) {
+	const text = `{"openapi":"3.0.0","components":{"securitySchemes":{"other":{"type":"http","scheme":"bearer"},"key":{"type":"apiKey","in":"header","name":"X-Key"}}},"security":[{"other":[]},{"key":[]}],
+		"paths":{"/a":{"get":{"operationId":"a","parameters":[{"name":"X-Key","in":"header","schema":{"type":"string"}},{"name":"Authorization","in":"header","schema":{"type":"string"}}],"responses":{}}}}}`
+	var keys []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		keys = append(keys, r.Header.Get("X-Key"))
+		w.Header().Set("Content-Type", "application/json")
+		if r.Header.Get("X-Key") != "fresh-secret" {
+			w.WriteHeader(401)
+			return
+		}
+		w.WriteHeader(400)
+		fmt.Fprintf(w, `{"message":"bad key %s"}`, r.Header.Get("X-Key"))
+	}))
+	defer server.Close()
+	s := &secret{}
+	stale := "stale-secret"
+	s.value.Store(&stale)
+	a := newAPI(t, text, Spec{Server: server.URL}, Options{Credentials: s})
+	if strings.Contains(string(a.Source().Tools[0]), "X-Key") {
+		t.Error("the credential is an argument")
+	}
+	got, err := call(t, a, "a", `{}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"stale-secret", "fresh-secret"}, keys); diff != "" {
+		t.Error(diff)
+	}
+	if strings.Contains(got.JSON(), "fresh-secret") || !strings.Contains(textOf(got), "bad key [removed]") {
+		t.Errorf("got %s", got.JSON())
+	}
+}
+
+// TestContent gives each kind of content its block.
+func TestContent(t *testing.T) {
+	text := `{"openapi":"3.0.0","paths":{"/a":{"get":{"operationId":"a","responses":{"200":{"description":"d","content":{"*/*":{}}}}}}}}`
+	png := "\x89PNG\r\n\x1a\n0000"
+	tests := []struct{ name, contentType, body, want string }{
+		{"image", "image/png", png, `{"content":[{"type":"image","data":"` + base64.StdEncoding.EncodeToString([]byte(png)) + `","mimeType":"image/png"}]`},
+		{"sniffed image", "application/octet-stream", png, `{"content":[{"type":"image",`},
+		{"audio", "audio/mpeg", "abc", `{"content":[{"type":"audio","data":"YWJj","mimeType":"audio/mpeg"}]`},
+		{"pdf", "application/pdf", "%PDF-1.4", `{"content":[{"type":"resource","resource":{"uri":"blob:sha256:`},
+		{"csv", "text/csv", "a,b\n", `{"content":[{"type":"text","text":"a,b\n"}]`},
+		{"latin1", "text/plain; charset=iso-8859-1", "\xe9", `{"content":[{"type":"text","text":"é"}]`},
+		{"events", "text/event-stream", "data: {\"a\":1}\n\ndata: two\ndata: lines\n\ndata: [DONE]\n\n", `{"content":[{"type":"text","text":"{\"items\":[{\"a\":1},\"two\\nlines\"],\"complete\":true}"}],"structuredContent":{"items":[{"a":1},"two\nlines"],"complete":true}`},
+		{"lines", "application/x-ndjson", "{\"a\":1}\n{\"a\":2}\n", `{"content":[{"type":"text","text":"{\"items\":[{\"a\":1},{\"a\":2}],\"complete\":true}"}]`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a := newAPI(t, text, Spec{Server: "https://h.test"}, Options{Transport: direct{http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", tt.contentType)
+				io.WriteString(w, tt.body)
+			})}})
+			got, err := call(t, a, "a", `{}`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got = got.Without("resultType"); !strings.HasPrefix(got.JSON(), tt.want) || got.True("isError") {
+				t.Errorf("got %s", got.JSON())
+			}
+		})
+	}
+}
+
+// TestLargeResults are cut between elements, stay valid, and say what is missing.
+func TestLargeResults(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(`{"items":[`)
+	for i := range 1000 {
+		if i > 0 {
+			b.WriteString(",")
+		}
+		fmt.Fprintf(&b, `{"id":%d,"text":"%s"}`, i, strings.Repeat("x", 100))
+	}
+	b.WriteString(`],"total":1000}`)
+	for _, limit := range []int{200, 1000, 10_000, 60_000, 1 << 20} {
+		v, err := schema.Parse([]byte(b.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, notes := shrink(v, limit)
+		if n := len(out.JSON()); n > limit || limit < 100_000 && n < limit*6/10 && limit > 500 {
+			t.Errorf("limit %d: %d bytes", limit, n)
+		}
+		if (len(notes) == 0) != (limit == 1<<20) {
+			t.Errorf("limit %d: notes %v", limit, notes)
+		}
+	}
+}
+
+// TestReloadUnderLoad changes the description while calls run: no call fails, a change is told once, a description that is broken or
+// has lost most of its tools changes nothing.
+func TestReloadUnderLoad(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))
+	defer server.Close()
+	a := newAPI(t, small, Spec{Server: server.URL}, Options{})
+	write := func(text string) {
+		if err := os.WriteFile(a.spec.OpenAPI, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var callers sync.WaitGroup
+	stop := make(chan struct{})
+	for range 4 {
+		callers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if got, err := call(t, a, "deleteThing", `{"id":"x"}`); err != nil || got.True("isError") {
+					t.Errorf("a call failed: %v, %v", got, err)
+					return
+				}
+			}
+		})
+	}
+	other := strings.Replace(small, `"listThings"`, `"listAll"`, 1)
+	for i := range 50 {
+		text := small
+		if i%2 == 0 {
+			text = other
+		}
+		write(text)
+		if !a.Reload(t.Context()) && a.current.Load().version == "" {
+			t.Error("the change was not seen")
+		}
+		if a.Reload(t.Context()) {
+			t.Error("a change was told that was none")
+		}
+		select {
+		case <-a.Changed():
+		default:
+			t.Error("nobody was told")
+		}
+	}
+	close(stop)
+	callers.Wait()
+	before := a.current.Load()
+	for _, broken := range []string{`{"openapi":`, ``, `{"openapi":"3.0.0","paths":{}}`} {
+		write(broken)
+		if a.Reload(t.Context()) || a.current.Load() != before {
+			t.Errorf("%q replaced the description", broken)
+		}
+	}
+}
+
+// TestDescriptionOverHTTP reads a description behind a URL, asks again with its ETag, and calls relative to it.
+func TestDescriptionOverHTTP(t *testing.T) {
+	var etags []string
+	transport := direct{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/api/openapi.json" {
+			w.WriteHeader(204)
+			return
+		}
+		etags = append(etags, r.Header.Get("If-None-Match"))
+		w.Header().Set("ETag", `"1"`)
+		if r.Header.Get("If-None-Match") == `"1"` {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		io.WriteString(w, small)
+	})}
+	a, err := New(t.Context(), Spec{OpenAPI: "https://h.test/api/openapi.json", Refresh: -1}, Options{Upstream: "api", Transport: transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close(t.Context())
+	if a.Reload(t.Context()) {
+		t.Error("an unchanged description became another")
+	}
+	if diff := cmp.Diff([]string{"", `"1"`}, etags); diff != "" {
+		t.Error(diff)
+	}
+	if got, err := call(t, a, "deleteThing", `{"id":"x"}`); err != nil || textOf(got) != "Done (204)." {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
