@@ -202,8 +202,7 @@ func (m *member) unavailable() *catalog.Error {
 
 // gaveUp is the error of a call whose time ended while it waited for a connection.
 func (m *member) gaveUp(ctx context.Context) *catalog.Error {
-	var own *catalog.Error
-	if errors.As(context.Cause(ctx), &own) {
+	if own, ok := errors.AsType[*catalog.Error](context.Cause(ctx)); ok {
 		e := *own
 		e.Execution = catalog.NotExecuted
 		return &e

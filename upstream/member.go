@@ -236,8 +236,7 @@ func (m *member) note(err error) {
 // fall makes the upstream failed.
 func (m *member) fall(err error) {
 	state := Failed
-	var own *catalog.Error
-	if errors.As(err, &own) && own.Code == catalog.NeedsLogin {
+	if own, ok := errors.AsType[*catalog.Error](err); ok && own.Code == catalog.NeedsLogin {
 		state = SignIn
 	}
 	m.set.o.Log.Warn("upstream is down", "upstream", m.name, "error", err, "cause", errors.Unwrap(err))
@@ -290,8 +289,7 @@ func (m *member) turn(state State, err error) {
 	m.state, m.reason, m.hint = state, "", ""
 	if err != nil {
 		m.reason = reasonOf(m.name, err)
-		var own *catalog.Error
-		if errors.As(err, &own) {
+		if own, ok := errors.AsType[*catalog.Error](err); ok {
 			m.hint = own.Hint
 		}
 	}
@@ -343,8 +341,7 @@ func stale(src *catalog.Source) *catalog.Source {
 
 // reasonOf is err for people. It starts with the upstream's name.
 func reasonOf(name string, err error) string {
-	var own *catalog.Error
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*catalog.Error](err); ok {
 		return own.Msg
 	}
 	return name + ": " + err.Error()

@@ -44,7 +44,7 @@ type Set struct {
 	members  atomic.Pointer[map[string]*member]
 	dirty    chan struct{} // one token: something to publish
 
-	soft, hard         context.Context // soft ends the upstreams' work, hard what is left of it
+	soft, hard         context.Context //nolint:containedctx // soft ends the upstreams' work, hard what is left of it
 	stopSoft, stopHard context.CancelFunc
 	running            sync.WaitGroup // members, removed ones too, and the publisher
 

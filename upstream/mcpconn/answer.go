@@ -58,7 +58,6 @@ type refusal struct {
 	text   string // the begin of the body, for the log and for telling lost sessions
 	wait   string // Retry-After
 	login  bool   // it has a WWW-Authenticate header
-	target string // host of a redirect
 }
 
 func (r *refusal) Error() string {
@@ -92,7 +91,7 @@ func ofAnotherEra(status int) bool {
 
 // single takes an answer that is not a stream: a JSON-RPC response to id whatever the status says, or else an error that names the facts.
 func (e *endpoint) single(ctx context.Context, resp *http.Response, id int64) (*response, error) {
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	buf := e.pool.get()
 	limit := e.limit
 	kind := mediaOf(resp.Header)
@@ -224,7 +223,7 @@ func (e *endpoint) streamed(es *events, r *request) (*response, error) {
 
 // deposited takes the answer to a message that expects none.
 func (e *endpoint) deposited(ctx context.Context, resp *http.Response) error {
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode/100 == 2 && mediaOf(resp.Header) == eventMedia {
 		return nil // some servers open a stream even here; closing it is all there is to do
 	}
@@ -241,7 +240,7 @@ func (e *endpoint) deposited(ctx context.Context, resp *http.Response) error {
 
 // drain waits a moment for the end of a stream whose response is there: only a connection whose answer was read to its end can carry another one.
 func (e *endpoint) drain(body io.ReadCloser) {
-	defer body.Close()
+	defer func() { _ = body.Close() }()
 	if e.held.Load() >= patience {
 		return
 	}

@@ -78,12 +78,10 @@ func (x *exchange) run(ctx context.Context) (*response, error) {
 
 // failure makes every error of a transport a *catalog.Error.
 func (c *Conn) failure(ctx context.Context, err error) error {
-	var own *catalog.Error
-	var refused *refusal
-	if errors.As(err, &refused) && ofAnotherEra(refused.status) && c.settled() {
+	if r, ok := errors.AsType[*refusal](err); ok && ofAnotherEra(r.status) && c.settled() {
 		return c.surprise("the server answers like one of another MCP revision", err)
 	}
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*catalog.Error](err); ok {
 		return own
 	}
 	if ctx.Err() != nil {

@@ -71,7 +71,6 @@ type Conn struct {
 	name    string
 	cfg     *Config
 	t       transport
-	http    bool // Streamable HTTP
 	mute    bool // it was silent on server/discover
 	era     catalog.Era
 	peer    atomic.Pointer[peer]
@@ -84,7 +83,7 @@ type Conn struct {
 	level   atomic.Int32 // rank of the log level the server was told, 0 none
 	setting sync.Mutex   // held while the server is told
 
-	ctx     context.Context // of what runs beside calls
+	ctx     context.Context //nolint:containedctx // the lifetime of what runs beside calls
 	cancel  context.CancelFunc
 	crew    crew
 	replies chan struct{}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/textproto"
@@ -158,6 +159,14 @@ func (o *postBody) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// WriteTo writes what is left in one piece.
+func (o *postBody) WriteTo(w io.Writer) (int64, error) {
+	o.started.Store(true)
+	n, err := w.Write(o.rest)
+	o.rest = o.rest[n:]
+	return int64(n), err
+}
+
 // Close ends the use of the buffer. net/http calls it exactly once.
 func (o *postBody) Close() error {
 	o.buf.drop()
@@ -210,9 +219,7 @@ func (e *endpoint) at(u *url.URL) *endpoint {
 // header returns a new header with the fixed fields and room for more.
 func (e *endpoint) header(more int) http.Header {
 	h := make(http.Header, len(e.fixed)+more)
-	for k, v := range e.fixed {
-		h[k] = v
-	}
+	maps.Copy(h, e.fixed)
 	return h
 }
 
@@ -242,7 +249,7 @@ func brief(err error) string {
 	case errors.As(err, &dns):
 		return dns.Err
 	case errors.As(err, &op):
-		var inner error = op.Err
+		inner := op.Err
 		for next := errors.Unwrap(inner); next != nil; next = errors.Unwrap(next) {
 			inner = next
 		}

@@ -23,7 +23,7 @@ type exchange struct {
 
 // asks are the server's open questions of one call.
 type asks struct {
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // questions outlive the message that brought them
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 

@@ -231,7 +231,7 @@ func TestTrap5_4_MessageSize(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		if declared.Load() {
 			w.Header().Set("Content-Length", "99999999")
-			w.WriteHeader(200)
+			w.WriteHeader(http.StatusOK)
 			return
 		}
 		_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":{"x":"`, id)

@@ -24,7 +24,7 @@ type httpSSE struct {
 	head  http.Header // of a POST
 	other func(*rawjson.Message)
 
-	ctx    context.Context // of the stream and of what runs beside requests
+	ctx    context.Context //nolint:containedctx // the lifetime of the stream and of what runs beside requests
 	cancel context.CancelFunc
 	crew   crew
 
@@ -281,11 +281,9 @@ func (t *httpSSE) collect(w *waiter) (*response, error) {
 
 // deliver posts a message; the answer to it comes on the stream.
 func (t *httpSSE) deliver(ctx context.Context, buf *buffer, msg []byte) error {
-	resp, err := t.inbox.post(ctx, t.head, buf, msg)
+	resp, err := t.inbox.post(ctx, t.head, buf, msg) //nolint:bodyclose // deposited does
 	if err != nil {
-		if e := new(catalog.Error); errors.As(err, &e) && e.Code == catalog.Unavailable && e.Execution == catalog.NotExecuted {
-			t.end(err)
-		}
+		t.notice(err)
 		return err
 	}
 	return t.inbox.deposited(ctx, resp)

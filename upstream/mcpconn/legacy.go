@@ -38,7 +38,7 @@ type legacyHTTP struct {
 	other    func(*rawjson.Message) // takes what belongs to no open request
 	changed  func()                 // a notification may have been missed
 
-	ctx    context.Context // of what runs beside requests
+	ctx    context.Context //nolint:containedctx // the lifetime of what runs beside requests
 	cancel context.CancelFunc
 	crew   crew
 }
@@ -151,14 +151,6 @@ func (t *legacyHTTP) attempt(ctx context.Context, r *request, o *openRequest, s 
 	return answer, forgotten(resp.StatusCode, s, answer, err), err
 }
 
-// notice ends the connection when err says that the server cannot be reached at all.
-func (t *legacyHTTP) notice(err error) {
-	var e *catalog.Error
-	if errors.As(err, &e) && e.Code == catalog.Unavailable && e.Execution == catalog.NotExecuted {
-		t.end(err)
-	}
-}
-
 // take reads the answer to r.
 func (t *legacyHTTP) take(ctx context.Context, resp *http.Response, r *request, o *openRequest) (*response, error) {
 	if mediaOf(resp.Header) != eventMedia || resp.StatusCode/100 != 2 {
@@ -188,8 +180,7 @@ func (t *legacyHTTP) take(ctx context.Context, resp *http.Response, r *request, 
 
 // resume takes up a stream again that ended, with err, before the response. The server goes on behind the last event it gave an id.
 func (t *legacyHTTP) resume(ctx context.Context, es *events, tries int, err error) (io.ReadCloser, error) {
-	var own *catalog.Error
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*catalog.Error](err); ok {
 		return nil, own
 	}
 	if ctx.Err() != nil || len(es.lastID) == 0 || tries >= maxResumes {
@@ -304,7 +295,7 @@ func (t *legacyHTTP) reply(ctx context.Context, id, answer []byte) error {
 
 // deposit posts a message that has no answer.
 func (t *legacyHTTP) deposit(ctx context.Context, s *session, buf *buffer) error {
-	resp, err := t.post(ctx, s.post, buf, buf.b)
+	resp, err := t.post(ctx, s.post, buf, buf.b) //nolint:bodyclose // deposited does
 	if err != nil {
 		return err
 	}
@@ -313,19 +304,24 @@ func (t *legacyHTTP) deposit(ctx context.Context, s *session, buf *buffer) error
 
 // close ends the session at the server. Requests in flight are left to their own contexts.
 func (t *legacyHTTP) close(ctx context.Context) error {
-	lost := t.err() != nil
+	alive := t.err() == nil
 	t.end(errClosed)
-	if s := t.session.Load(); s.id != "" && !lost {
-		ctx, cancel := context.WithTimeout(ctx, closeWait)
-		if resp, err := t.bare(ctx, http.MethodDelete, s.get); err == nil { // 405 is fine, and so is every other answer
-			_ = resp.Body.Close()
-		}
-		cancel()
+	if s := t.session.Load(); s.id != "" && alive {
+		t.leave(ctx, s)
 	}
 	t.cancel()
 	t.crew.wait()
 	t.client.CloseIdleConnections()
 	return nil
+}
+
+// leave ends a session. Whatever the server says to that is fine, 405 too.
+func (t *legacyHTTP) leave(ctx context.Context, s *session) {
+	ctx, cancel := context.WithTimeout(ctx, closeWait)
+	defer cancel()
+	if resp, err := t.bare(ctx, http.MethodDelete, s.get); err == nil {
+		_ = resp.Body.Close()
+	}
 }
 
 // pause waits d and reports whether ctx is still open then.

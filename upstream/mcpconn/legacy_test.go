@@ -326,19 +326,19 @@ func resumable(t *testing.T, gets *atomic.Int32) http.HandlerFunc {
 				t.Errorf("Last-Event-ID %q after %d events", got, n)
 			}
 			if n < 3 {
-				fmt.Fprintf(w, "id: e%d\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":2,\"progress\":%d}}\n\ndata: half", n+1, n)
+				_, _ = fmt.Fprintf(w, "id: e%d\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":2,\"progress\":%d}}\n\ndata: half", n+1, n)
 				return
 			}
-			fmt.Fprint(w, "id: e4\ndata: {\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"content\":[]}}\n\n")
+			_, _ = fmt.Fprint(w, "id: e4\ndata: {\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"content\":[]}}\n\n")
 		case r.Method == http.MethodDelete:
 		default:
 			body := make([]byte, 4096)
 			n, _ := r.Body.Read(body)
 			switch s := string(body[:n]); {
 			case strings.Contains(s, `"initialize"`):
-				fmt.Fprint(w, "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{},\"serverInfo\":{\"name\":\"r\",\"version\":\"1\"}}}\n\n")
+				_, _ = fmt.Fprint(w, "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{},\"serverInfo\":{\"name\":\"r\",\"version\":\"1\"}}}\n\n")
 			case strings.Contains(s, "tools/call"):
-				fmt.Fprint(w, "id: e1\nretry: 5\ndata:\n\n")
+				_, _ = fmt.Fprint(w, "id: e1\nretry: 5\ndata:\n\n")
 			default:
 				w.WriteHeader(http.StatusAccepted)
 			}

@@ -144,22 +144,22 @@ func (c *Conn) endless(l listing, what string) *catalog.Error {
 	return catalog.Errorf(catalog.TooLarge, "%s: %s: the list %s", c.name, l.method, what)
 }
 
-// listFault is an error response to a list request.
-type listFault struct {
+// refusedListError is an error response to a list request.
+type refusedListError struct {
 	code int
 	text string
 }
 
-func (f *listFault) Error() string { return fmt.Sprintf("error %d: %.300q", f.code, f.text) }
+func (f *refusedListError) Error() string { return fmt.Sprintf("error %d: %.300q", f.code, f.text) }
 
 func (c *Conn) listError(l listing, m *rawjson.Message) *catalog.Error {
-	f := &listFault{code: errorCode(m), text: string(m.Error.Of(m.Data))}
+	f := &refusedListError{code: errorCode(m), text: string(m.Error.Of(m.Data))}
 	return &catalog.Error{Code: catalog.Unavailable, Msg: fmt.Sprintf("%s: %s failed (error %d)", c.name, l.method, f.code), Err: f}
 }
 
 // isMissing reports whether a list failed because the server does not know its method.
 func isMissing(err error) bool {
-	var f *listFault
+	var f *refusedListError
 	return errors.As(err, &f) && f.code == -32601
 }
 

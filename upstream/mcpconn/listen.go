@@ -68,7 +68,7 @@ func (t *legacyHTTP) hear(s *session, lastID []byte, again bool) (es *events, mo
 		}
 		return nil, t.err() == nil
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	switch {
 	case resp.StatusCode == http.StatusOK && mediaOf(resp.Header) == eventMedia:
 	case resp.StatusCode == http.StatusNotFound && s.id != "":

@@ -47,19 +47,10 @@ func (t *modernHTTP) roundTrip(ctx context.Context, r *request) (*response, erro
 	}
 	defer es.buf.drop()
 	_ = resp.Body.Close()
-	var own *catalog.Error
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*catalog.Error](err); ok {
 		return nil, own
 	}
 	return nil, t.brokenOff(ctx, resp.StatusCode, err)
-}
-
-// notice ends the connection when err says that the server cannot be reached at all.
-func (t *modernHTTP) notice(err error) {
-	var e *catalog.Error
-	if errors.As(err, &e) && e.Code == catalog.Unavailable && e.Execution == catalog.NotExecuted {
-		t.end(err)
-	}
 }
 
 // headerOf returns the complete header of r. Those of tools and prompts are kept: there are few, and they are most of the traffic.

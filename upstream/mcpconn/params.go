@@ -1,6 +1,7 @@
 package mcpconn
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -128,8 +129,8 @@ func (c *Conn) addMeta(dst []byte, call *catalog.Call, id int64) []byte {
 
 // comma ends what precedes a new member in an open object: dst gets a comma unless the object is empty so far.
 func comma(dst []byte) []byte {
-	for i := len(dst) - 1; i >= 0; i-- {
-		switch dst[i] {
+	for _, c := range slices.Backward(dst) {
+		switch c {
 		case ' ', '\t', '\n', '\r':
 		case '{':
 			return dst

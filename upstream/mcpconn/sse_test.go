@@ -117,7 +117,7 @@ func TestEvents(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			for size := range 8 {
 				got, _, err := readEvents(t, &chunks{s: []byte(tt.in), sizes: []byte{byte(size)}}, 1<<20)
-				if err != io.EOF {
+				if !errors.Is(err, io.EOF) {
 					t.Fatalf("chunks of %d: ends with %v", size+1, err)
 				}
 				if d := cmp.Diff(tt.want, got); d != "" {
@@ -162,7 +162,7 @@ func TestTrap5_4_EventSize(t *testing.T) {
 		}
 	}
 	many := strings.Repeat("data: 1234567890\n\n", 100)
-	if got, _, err := readEvents(t, strings.NewReader(many), limit); err != io.EOF || len(got) != 100 {
+	if got, _, err := readEvents(t, strings.NewReader(many), limit); !errors.Is(err, io.EOF) || len(got) != 100 {
 		t.Errorf("many small events: %d, %v", len(got), err)
 	}
 }
@@ -187,7 +187,7 @@ func FuzzR22_EventChunks(f *testing.F) {
 	f.Add(": c\n\ndata:{\ndata:}\n\n", []byte{3})
 	f.Fuzz(func(t *testing.T, in string, sizes []byte) {
 		got, _, err := readEvents(t, &chunks{s: []byte(in), sizes: sizes}, 1<<30)
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			t.Fatal(err)
 		}
 		if d := cmp.Diff(referenceEvents(in), got); d != "" {
@@ -205,7 +205,7 @@ func TestR22_EventsSplitAnywhere(t *testing.T) {
 	for i := 1; i < len(in); i++ {
 		r := io.MultiReader(bytes.NewReader(in[:i]), bytes.NewReader(in[i:]))
 		got, _, err := readEvents(t, r, 1<<20)
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			t.Fatal(err)
 		}
 		if d := cmp.Diff(want, got); d != "" {

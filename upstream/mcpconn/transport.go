@@ -2,9 +2,11 @@ package mcpconn
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync"
 
+	"weir/catalog"
 	"weir/catalog/rawjson"
 )
 
@@ -70,6 +72,13 @@ func (l *life) end(cause error) {
 		l.cause = cause
 		close(l.ended)
 	})
+}
+
+// notice ends the connection when err, of a request over HTTP, says that the server cannot be reached at all.
+func (l *life) notice(err error) {
+	if e, ok := errors.AsType[*catalog.Error](err); ok && e.Code == catalog.Unavailable && e.Execution == catalog.NotExecuted {
+		l.end(err)
+	}
 }
 
 func (l *life) done() <-chan struct{} { return l.ended }
