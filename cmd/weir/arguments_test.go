@@ -42,7 +42,7 @@ func TestParseArguments(t *testing.T) {
 		{`name=x l={}`, "", `l: want array`},
 		{`name=x o=[`, "", `o: want object`},
 		{`name=x maybe=5x`, "", `maybe: want integer or null`},
-		{`nmae=x`, "", `unknown argument "nmae"; did you mean "name"?`},
+		{`nam=x`, "", `unknown argument "nam"; did you mean "name"?`},
 		{`b=true`, "", `name is required (string)`},
 		{`name=x name=y`, "", `name is given twice`},
 		{`name`, "", `want key=value, got "name"`},

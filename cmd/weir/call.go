@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
@@ -81,25 +83,70 @@ func checkObject(b []byte, from string) (arguments, error) {
 	return arguments{object: b}, nil
 }
 
-func (c *cli) callTool(ctx context.Context, file *config.File, name string, given arguments) error {
-	return c.with(ctx, file, func(a *app.App) error {
-		e, err := find(a, name)
-		if err != nil {
-			return err
+func (c *cli) callTool(ctx context.Context, file *config.File, name string, given arguments) (err error) {
+	a, err := c.open(file)
+	if err != nil {
+		return err
+	}
+	defer closing(a, &err)
+	if err := c.settle(ctx, 0, func(ctx context.Context) error { return awaitTool(ctx, a, name) }, a); err != nil {
+		return err
+	}
+	e, err := find(a, name)
+	if err != nil {
+		return err
+	}
+	object := given.object
+	if object == nil {
+		schema := gjson.GetBytes(e.Raw(catalog.Modern), "inputSchema")
+		if object, err = parseArguments(schema, given.pairs); err != nil {
+			return &term.UsageError{Msg: e.Ref.String() + ": " + err.Error(), Hint: "weir tools -v " + e.Ref.String()}
 		}
-		object := given.object
-		if object == nil {
-			schema := gjson.GetBytes(e.Raw(catalog.Modern), "inputSchema")
-			if object, err = parseArguments(schema, given.pairs); err != nil {
-				return &term.UsageError{Msg: e.Ref.String() + ": " + err.Error(), Hint: "weir tools -v " + e.Ref.String()}
-			}
+	}
+	out, err := a.Call(ctx, e.Name, object)
+	if err != nil {
+		return err
+	}
+	return c.printResult(out)
+}
+
+// owner is the upstream that a Ref or a prefixed name belongs to; a bare name may be anybody's.
+func owner(name string) string {
+	for _, separator := range []string{"/", "__"} {
+		if o, _, ok := strings.Cut(name, separator); ok {
+			return o
 		}
-		out, err := a.Call(ctx, e.Name, object)
-		if err != nil {
-			return err
+	}
+	return ""
+}
+
+// awaitTool waits for the upstream of a tool, and for no other: one that hangs must not keep those that do not. A bare name needs all of
+// them, because only then it is known to be nobody else's.
+func awaitTool(ctx context.Context, a *app.App, name string) error {
+	i := slices.IndexFunc(a.Status(), func(s upstream.Status) bool { return s.Name == owner(name) })
+	if i < 0 {
+		return a.Settled(ctx)
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	ready := time.Time{}
+	for {
+		s := a.Status()[i]
+		_, err := find(a, name)
+		switch {
+		case err == nil || s.State != upstream.Starting && s.State != upstream.Ready:
+			return nil
+		case s.State == upstream.Ready && ready.IsZero():
+			ready = time.Now()
+		case s.State == upstream.Ready && time.Since(ready) > time.Second: // the catalogue follows at once
+			return nil
 		}
-		return c.printResult(out)
-	})
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
 }
 
 // find resolves what a person typed: a Ref, a public name or a bare one. An unknown name gets the nearest, and the upstreams that are
@@ -128,9 +175,8 @@ func find(a *app.App, name string) (*catalog.Entry, error) {
 	if near := config.Nearest(name, names); near != "" {
 		unknown.Msg += fmt.Sprintf("; did you mean %q?", near)
 	}
-	owner, _, _ := strings.Cut(strings.ReplaceAll(name, "__", "/"), "/")
 	for _, s := range a.Status() {
-		if s.Name == owner && s.State != upstream.Ready && s.Reason != "" {
+		if s.Name == owner(name) && s.State != upstream.Ready && s.Reason != "" {
 			return nil, &catalog.Error{Code: catalog.Unavailable, Msg: s.Reason, Hint: s.Hint}
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // dial is weir check --dial: it connects to every upstream and says what it offers, or why not.
 func (c *cli) dial(ctx context.Context, file *config.File) error {
 	begin := time.Now()
-	return c.with(ctx, file, func(a *app.App) error {
+	return c.with(ctx, file, 0, func(a *app.App) error {
 		rows := rowsOf(a)
 		ready, signIn, failed := 0, 0, 0
 		t := &term.Table{}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tidwall/gjson"
+
 	"weir/cmd/weir/internal/config"
 	"weir/cmd/weir/internal/help"
 )
@@ -84,6 +86,28 @@ func TestDocumentedConfigurations(t *testing.T) {
 				t.Errorf("%s:%d:\n%v", page, f.line, err)
 			}
 		}
+	}
+}
+
+// TestEveryKeyIsDocumented holds that the topic config names every key of the schema, with the default where it has one.
+func TestEveryKeyIsDocumented(t *testing.T) {
+	t.Parallel()
+	topic, _ := help.Topic("config")
+	schema := gjson.ParseBytes(config.Schema())
+	for _, object := range []string{"properties", "properties.mcpServers.additionalProperties.properties"} {
+		keys := schema.Get(object)
+		if len(keys.Map()) < 10 {
+			t.Fatalf("%s: only %d keys", object, len(keys.Map()))
+		}
+		keys.ForEach(func(key, value gjson.Result) bool {
+			if !strings.Contains(topic, "`"+key.String()+"`") {
+				t.Errorf("weir help config does not name %s", key)
+			}
+			if d := value.Get("default"); d.Type == gjson.String && !strings.Contains(topic, "`"+d.String()+"`") {
+				t.Errorf("weir help config does not give %s's default, %s", key, d)
+			}
+			return true
+		})
 	}
 }
 

@@ -41,6 +41,7 @@ type upstreamRow struct {
 
 // ls is weir ls [FILE].
 func (c *cli) ls() *cobra.Command {
+	var wait time.Duration
 	cmd := &cobra.Command{
 		Use: "ls [FILE]", Short: "the upstreams: transport, era, state, since when, tools, and why not",
 		Example: "  weir ls\n  weir ls .mcp.json\n  weir ls --json",
@@ -50,14 +51,21 @@ func (c *cli) ls() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.list(cmd.Context(), file)
+			return c.list(cmd.Context(), file, wait)
 		},
 	}
+	waitFlag(cmd, &wait)
 	return cmd
 }
 
-func (c *cli) list(ctx context.Context, file *config.File) error {
-	return c.with(ctx, file, func(a *app.App) error {
+// waitFlag adds --wait.
+func waitFlag(cmd *cobra.Command, wait *time.Duration) {
+	cmd.Flags().DurationVar(wait, "wait", defaultWait, "wait at most `SO LONG` for upstreams that are starting; 0 waits for all")
+	must(cmd.RegisterFlagCompletionFunc("wait", cobra.NoFileCompletions))
+}
+
+func (c *cli) list(ctx context.Context, file *config.File, wait time.Duration) error {
+	return c.with(ctx, file, wait, func(a *app.App) error {
 		rows := rowsOf(a)
 		if c.JSON {
 			return c.PrintJSON(rows)

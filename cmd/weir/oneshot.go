@@ -13,14 +13,18 @@ import (
 // patience is how long a command waits in silence for upstreams to start.
 const patience = time.Second
 
-// with starts the gateway of file for the one command, waits until every upstream is up or has failed, and runs f.
-func (c *cli) with(ctx context.Context, file *config.File, f func(*app.App) error) (err error) {
+// defaultWait is how long listings wait for upstreams that are starting; what is not there by then is shown as starting.
+const defaultWait = 10 * time.Second
+
+// with starts the gateway of file for the one command, waits until every upstream is up or has failed, at most so long (0: as long as it
+// takes), and runs f.
+func (c *cli) with(ctx context.Context, file *config.File, most time.Duration, f func(*app.App) error) (err error) {
 	a, err := c.open(file)
 	if err != nil {
 		return err
 	}
 	defer closing(a, &err)
-	if err := c.settle(ctx, a); err != nil {
+	if err := c.settle(ctx, most, a.Settled, a); err != nil {
 		return err
 	}
 	return f(a)
@@ -35,8 +39,8 @@ func (c *cli) open(file *config.File) (*app.App, error) {
 	return app.New(file, app.Env{Config: c.env, Log: log, Version: thisBuild().Version})
 }
 
-// settle waits for the upstreams, and says after a while for which.
-func (c *cli) settle(ctx context.Context, a *app.App) error {
+// settle runs wait, at most so long, and says after a while which upstreams are still starting.
+func (c *cli) settle(ctx context.Context, most time.Duration, wait func(context.Context) error, a *app.App) error {
 	if !c.JSON {
 		begin := time.Now()
 		timer := time.AfterFunc(patience, func() {
@@ -48,5 +52,14 @@ func (c *cli) settle(ctx context.Context, a *app.App) error {
 		})
 		defer timer.Stop()
 	}
-	return a.Settled(ctx)
+	bound := ctx
+	if most > 0 {
+		var cancel context.CancelFunc
+		bound, cancel = context.WithTimeout(ctx, most)
+		defer cancel()
+	}
+	if err := wait(bound); err != nil && (ctx.Err() != nil || bound.Err() == nil) {
+		return err
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
@@ -15,6 +16,7 @@ import (
 	"weir/cmd/weir/internal/app"
 	"weir/cmd/weir/internal/config"
 	"weir/cmd/weir/internal/term"
+	"weir/upstream"
 )
 
 // toolRow is one tool in weir tools --json.
@@ -46,6 +48,7 @@ type toolList struct {
 // tools is weir tools [PATTERN].
 func (c *cli) tools() *cobra.Command {
 	var verbose bool
+	var wait time.Duration
 	cmd := &cobra.Command{
 		Use: "tools [PATTERN]", Short: "what there is to call, what it costs in tokens, and what is withheld",
 		Long: "List the tools. PATTERN is a glob on Ref or public name (github/*), or a text to find in names and descriptions.\n" +
@@ -61,15 +64,16 @@ func (c *cli) tools() *cobra.Command {
 			if len(args) > 0 {
 				pattern = args[0]
 			}
-			return c.listTools(cmd.Context(), file, pattern, verbose)
+			return c.listTools(cmd.Context(), file, wait, pattern, verbose)
 		},
 	}
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "whole descriptions and input schemas")
+	waitFlag(cmd, &wait)
 	return cmd
 }
 
-func (c *cli) listTools(ctx context.Context, file *config.File, pattern string, verbose bool) error {
-	return c.with(ctx, file, func(a *app.App) error {
+func (c *cli) listTools(ctx context.Context, file *config.File, wait time.Duration, pattern string, verbose bool) error {
+	return c.with(ctx, file, wait, func(a *app.App) error {
 		list := toolsOf(a.View(), pattern)
 		switch {
 		case c.JSON:
@@ -86,8 +90,11 @@ func (c *cli) listTools(ctx context.Context, file *config.File, pattern string, 
 			}
 		}
 		for _, s := range a.Status() {
-			if s.Reason != "" {
+			switch {
+			case s.Reason != "":
 				c.Note("not there: %s", term.Line(s.Reason))
+			case s.State == upstream.Starting:
+				c.Note("not there yet: %s", s.Name)
 			}
 		}
 		c.Note("%s, about %d tokens", count(len(list.Tools), "tool"), list.Tokens)

@@ -84,7 +84,7 @@ func restrict(s *jsonschema.Schema, rt reflect.Type) {
 			case string:
 				p.Default = v
 			case time.Duration:
-				p.Default = strings.TrimSuffix(strings.TrimSuffix(v.String(), "0s"), "0m")
+				p.Default = strings.Replace(strings.Replace(v.String(), "m0s", "m", 1), "h0m", "h", 1)
 			case int64:
 				p.Default = v
 			}
