@@ -21,21 +21,31 @@ const (
 	numActions
 )
 
-var actionNames = [numActions]string{"list", "call", "get", "read", "complete", "subscribe"}
-
 // String returns the word that policies use: list, call, get, read, complete or subscribe.
 func (a Action) String() string {
-	if a < numActions {
-		return actionNames[a]
+	switch a {
+	case List:
+		return "list"
+	case Call:
+		return "call"
+	case Get:
+		return "get"
+	case Read:
+		return "read"
+	case Complete:
+		return "complete"
+	case Subscribe:
+		return "subscribe"
+	default:
+		return fmt.Sprintf("action(%d)", uint8(a))
 	}
-	return fmt.Sprintf("action(%d)", uint8(a))
 }
 
 // ParseAction is the inverse of String.
 func ParseAction(word string) (Action, bool) {
-	for a, name := range actionNames {
-		if name == word {
-			return Action(a), true
+	for a := range numActions {
+		if a.String() == word {
+			return a, true
 		}
 	}
 	return 0, false
@@ -94,7 +104,7 @@ func parseActions(words []string, deny bool) (actions, error) {
 		case ok && a != List:
 			s |= 1 << a
 		case !ok:
-			return 0, fmt.Errorf("unknown action %q; actions are %s", word, strings.Join(actionNames[:], ", "))
+			return 0, fmt.Errorf("unknown action %q; actions are call, get, read, complete, subscribe, and list in rules that deny", word)
 		}
 	}
 	if s == 0 && len(words) > 0 {

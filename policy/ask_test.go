@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,6 +63,7 @@ func TestPolicyTests(t *testing.T) {
 	}
 }
 
+//nolint:dupword // a reason ends with the label of the next line
 func TestExplain(t *testing.T) {
 	p := compiled(t, team(), Options{})
 	s := shop()
@@ -236,7 +238,8 @@ func TestSpecErrors(t *testing.T) {
 		Grants: map[string][]string{"ana": {"x/*"}, "user:b": {"nope"}}, Deny: []Deny{{Match: "x"}},
 		Place: func(path string) Place { return Place{"weir.yaml", len(path)} },
 	}, Options{})
-	if ps, ok := err.(Problems); !ok || len(ps) != 3 || ps[0].Place.Line != len("grants.ana") || !strings.HasPrefix(ps[0].String(), "weir.yaml:10: policy.grants.ana: ") { //nolint:errorlint // bare
+	var ps Problems
+	if !errors.As(err, &ps) || len(ps) != 3 || ps[0].Place.Line != len("grants.ana") || !strings.HasPrefix(ps[0].String(), "weir.yaml:10: policy.grants.ana: ") {
 		t.Errorf("not all at once: %v", err)
 	}
 }
@@ -407,7 +410,11 @@ func FuzzImportKong(f *testing.F) {
 			return
 		}
 		if _, err := Compile(spec, Options{}); err != nil {
-			for _, p := range err.(Problems) { //nolint:errorlint // Compile returns it bare
+			var problems Problems
+			if !errors.As(err, &problems) {
+				t.Fatal(err)
+			}
+			for _, p := range problems {
 				if !strings.Contains(p.Msg, "space") && !strings.Contains(p.Msg, "does not show") && !strings.Contains(p.Msg, "empty") && !strings.Contains(p.Msg, "column") && !strings.Contains(p.Msg, "16384") {
 					t.Errorf("imported and not taken: %v", p)
 				}

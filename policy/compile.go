@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -42,7 +41,7 @@ type Options struct {
 func Compile(spec Spec, o Options) (*Policy, error) {
 	c := &compiler{spec: &spec, options: o, conditions: make(map[string]*condition), presets: make(map[string]bool)}
 	if o.Log == nil {
-		c.options.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+		c.options.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.ReadFile == nil {
 		c.options.ReadFile = os.ReadFile
@@ -222,7 +221,7 @@ func orNone(names []string) string {
 
 // add enters a rule.
 func (c *compiler) add(r *rule) {
-	r.index = int32(len(c.p.rules)) //nolint:gosec // a configuration has fewer rules than 2³¹
+	r.index = int32(len(c.p.rules))
 	c.p.rules = append(c.p.rules, r)
 }
 

@@ -36,27 +36,29 @@ type variable struct {
 }
 
 // variables are what conditions may look at. The names are whole, so that a misspelt member is an error when the policy is loaded.
-var variables = [...]variable{
-	{"args", cel.MapType(cel.StringType, cel.DynType)},
-	{"tool.ref", cel.StringType},
-	{"tool.upstream", cel.StringType},
-	{"tool.name", cel.StringType},
-	{"tool.kind", cel.StringType},
-	{"tool.readOnly", cel.BoolType},
-	{"tool.destructive", cel.BoolType},
-	{"tool.idempotent", cel.BoolType},
-	{"tool.openWorld", cel.BoolType},
-	{"user.id", cel.StringType},
-	{"user.issuer", cel.StringType},
-	{"user.subject", cel.StringType},
-	{"user.client", cel.StringType},
-	{"user.tenant", cel.StringType},
-	{"user.groups", cel.ListType(cel.StringType)},
-	{"user.roles", cel.ListType(cel.StringType)},
-	{"user.scopes", cel.ListType(cel.StringType)},
-	{"user.attributes", cel.MapType(cel.StringType, cel.DynType)},
-	{"request.time", cel.TimestampType},
-	{"request.address", cel.StringType},
+func variables() []variable {
+	return []variable{
+		{"args", cel.MapType(cel.StringType, cel.DynType)},
+		{"tool.ref", cel.StringType},
+		{"tool.upstream", cel.StringType},
+		{"tool.name", cel.StringType},
+		{"tool.kind", cel.StringType},
+		{"tool.readOnly", cel.BoolType},
+		{"tool.destructive", cel.BoolType},
+		{"tool.idempotent", cel.BoolType},
+		{"tool.openWorld", cel.BoolType},
+		{"user.id", cel.StringType},
+		{"user.issuer", cel.StringType},
+		{"user.subject", cel.StringType},
+		{"user.client", cel.StringType},
+		{"user.tenant", cel.StringType},
+		{"user.groups", cel.ListType(cel.StringType)},
+		{"user.roles", cel.ListType(cel.StringType)},
+		{"user.scopes", cel.ListType(cel.StringType)},
+		{"user.attributes", cel.MapType(cel.StringType, cel.DynType)},
+		{"request.time", cel.TimestampType},
+		{"request.address", cel.StringType},
+	}
 }
 
 // newConditions returns the environment that conditions are compiled in. Making it takes about a millisecond, so a policy without
@@ -68,7 +70,7 @@ func newConditions() (*cel.Env, error) {
 		cel.Function("within", cel.MemberOverload("string_within_string", []*cel.Type{cel.StringType, cel.StringType}, cel.BoolType,
 			cel.BinaryBinding(within))),
 	}
-	for _, v := range variables {
+	for _, v := range variables() {
 		options = append(options, cel.Variable(v.name, v.kind))
 	}
 	env, err := cel.NewEnv(options...)
@@ -109,9 +111,9 @@ func compileCondition(env *cel.Env, name, source string) (*condition, error) {
 	if t := ast.OutputType(); t != cel.BoolType && t != cel.DynType {
 		return nil, fmt.Errorf("is %s; a condition is true or false", t)
 	}
-	c := &condition{name: name, source: source}
+	c, known := &condition{name: name, source: source}, variables()
 	for _, r := range ast.NativeRep().ReferenceMap() {
-		if !slices.ContainsFunc(variables[:], func(v variable) bool { return v.name == r.Name }) {
+		if !slices.ContainsFunc(known, func(v variable) bool { return v.name == r.Name }) {
 			continue
 		}
 		group, _, _ := strings.Cut(r.Name, ".")

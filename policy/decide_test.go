@@ -141,12 +141,26 @@ func TestActions(t *testing.T) {
 		entry  *catalog.Entry
 		want   bool
 	}{
-		{"a", Call, issue, true}, {"a", List, issue, true}, {"a", Get, review, false}, {"a", List, review, false},
-		{"b", Call, issue, false}, {"b", List, issue, false}, {"b", Get, review, true}, {"b", List, review, true}, {"b", Complete, review, true},
-		{"c", Complete, review, false}, {"c", List, review, false},
-		{"d", Read, doc, true}, {"d", Subscribe, doc, false}, {"d", List, doc, true},
-		{"e", Read, doc, true}, {"e", Subscribe, doc, false},
-		{"f", Get, review, false}, {"f", List, review, false}, {"f", Complete, review, false}, {"f", Call, issue, true},
+		{"a", Call, issue, true},
+		{"a", List, issue, true},
+		{"a", Get, review, false},
+		{"a", List, review, false},
+		{"b", Call, issue, false},
+		{"b", List, issue, false},
+		{"b", Get, review, true},
+		{"b", List, review, true},
+		{"b", Complete, review, true},
+		{"c", Complete, review, false},
+		{"c", List, review, false},
+		{"d", Read, doc, true},
+		{"d", Subscribe, doc, false},
+		{"d", List, doc, true},
+		{"e", Read, doc, true},
+		{"e", Subscribe, doc, false},
+		{"f", Get, review, false},
+		{"f", List, review, false},
+		{"f", Complete, review, false},
+		{"f", Call, issue, true},
 	}
 	for _, tt := range tests {
 		f := p.ProfileOf(who(t, "group:"+tt.group), s)

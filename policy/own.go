@@ -23,8 +23,8 @@ type ownModel struct {
 	places  map[string]Place // by row
 }
 
-// requestTokens are the names that a request definition may have.
-var requestTokens = [...]string{"sub", "dom", "obj", "act", "ctx", "kind", "upstream", "name"}
+// requestFields are the names that a request definition may have.
+const requestFields = "sub, dom, obj, act, ctx, kind, upstream, name"
 
 // roleCall finds calls of Casbin's g functions in a matcher.
 var roleCall = regexp.MustCompile(`\b(g[0-9]*)\(`)
@@ -92,6 +92,7 @@ func (c *compiler) load(m model.Model, own *ownModel, text string, rows []csvRow
 		c.compileRows(shape, own, rows)
 		c.checkDepth()
 	} else {
+		c.checkLinks(rows)
 		c.warn("model", "this model is not of a form that weir compiles: Casbin is asked about every entry, about %d µs each", 10+len(rows))
 	}
 }
@@ -132,8 +133,8 @@ func (c *compiler) checkModel(m model.Model, own *ownModel, text string) {
 	}
 	own.tokens, own.columns = bareTokens(m["r"]["r"].Tokens), bareTokens(m["p"]["p"].Tokens)
 	for _, t := range own.tokens {
-		if !slices.Contains(requestTokens[:], t) {
-			problem("the request has %q; weir knows %s", t, strings.Join(requestTokens[:], ", "))
+		if !slices.Contains(strings.Split(requestFields, ", "), t) {
+			problem("the request has %q; weir knows %s", t, requestFields)
 		}
 	}
 	switch effect := m["e"]["e"].Value; effect {

@@ -167,6 +167,8 @@ func TestOwnModelErrors(t *testing.T) {
 		{plainModel, `p, "user:a, github/*, call, allow` + "\n", "p.csv"},
 		{"[nonsense", row, "m.conf"},
 		{ownModels[5].text, "p, user:a, *, github/*, call, allow\n", "does not mean everywhere"},
+		{strings.Replace(plainModel, "glob(", "keyMatch(", 1), row + "g, role:a, role:b\ng, role:b, role:a\n", "a circle of roles"},
+		{builtIn, "p, one, user:a, *, github/*, *, -, allow, , \np, one, user:a, *, bank/*, *, -, allow, , \n", `the id "one" is that of another rule`},
 		{builtIn, "p, one, user:a, *, github/*, *, odd, allow, , \n", `unknown condition "odd"`},
 	}
 	for _, tt := range tests {
@@ -243,4 +245,19 @@ func FuzzParseCSV(f *testing.F) {
 			t.Error("no profile")
 		}
 	})
+}
+
+// TestOwnModelWithoutRoles: the whole caller, and no roles to ask about.
+func TestOwnModelWithoutRoles(t *testing.T) {
+	text := strings.NewReplacer("[role_definition]\ng = _, _\n", "", "g(r.sub, p.sub)", "who(r.sub, p.sub)").Replace(plainModel)
+	p, err := own(text, "p, group:g, github/*, call, allow\np, *, github/delete_repo, call, deny\n", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen := visible(p.ProfileOf(who(t, "user:a", "group:g"), shop())); len(seen) != 3 || p.Compiled() {
+		t.Errorf("sees %v", seen)
+	}
+	if seen := visible(p.ProfileOf(who(t, "user:a"), shop())); len(seen) != 0 {
+		t.Errorf("sees %v", seen)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -134,6 +135,7 @@ func parseCSV(name string, data []byte) ([]csvRow, error) {
 // checkRows reports what Casbin would load without a word.
 func (c *compiler) checkRows(m model.Model, own *ownModel, rows []csvRow) {
 	tails := keyMatchColumns(m["m"]["m"].Value)
+	ids := make(map[string]string)
 	allows := false
 	for _, row := range rows {
 		at := row.place
@@ -151,6 +153,13 @@ func (c *compiler) checkRows(m model.Model, own *ownModel, rows []csvRow) {
 			eft := column(own, fields, "eft")
 			allows = allows || eft == "allow" || eft == ""
 			own.places[joinParts(fields)] = at
+			if id := column(own, fields, "id"); id != "" {
+				rule := column(own, fields, "obj") + " " + eft
+				if before, taken := ids[id]; taken && before != rule {
+					bad("the id %q is that of another rule", id)
+				}
+				ids[id] = rule
+			}
 		case m["g"][kind] != nil:
 			c.checkLink(own, fields, strings.Count(m["g"][kind].Value, "_"), bad)
 		default:
@@ -284,6 +293,24 @@ func (c *compiler) compileRows(s shape, own *ownModel, rows []csvRow) {
 		r.reason, r.instead = column(own, fields, "reason"), column(own, fields, "instead")
 		c.add(r)
 	}
+}
+
+// checkLinks reports circles and chains that are too long among links that are not compiled, each kind for itself.
+func (c *compiler) checkLinks(rows []csvRow) {
+	kinds := make(map[string]links)
+	for _, row := range rows {
+		if kind := row.fields[0]; kind != "p" && len(row.fields) > 2 {
+			if kinds[kind] == nil {
+				kinds[kind] = make(links)
+			}
+			kinds[kind].add(everywhere, row.fields[1], row.fields[2])
+		}
+	}
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		c.p.links = kinds[kind]
+		c.checkDepth()
+	}
+	c.p.links = make(links)
 }
 
 func (c *compiler) compileTenant(s shape, tenant string, named bool, bad func(string, ...any)) {

@@ -52,7 +52,7 @@ func (l links) of(tenant, subject string) []string {
 	if tenant == "" {
 		return held
 	}
-	return append(held[:len(held):len(held)], l[tenant][subject]...)
+	return append(slices.Clip(held), l[tenant][subject]...)
 }
 
 // closure returns subjects and every role they hold, sorted, each once.

@@ -14,20 +14,22 @@ type preset struct {
 //   - preset:owner-only allows calls whose argument owner is the caller's own subject.
 //
 // What is read-only or destructive stands in the policy's annotations; see [Annotations] for what holds without them.
-var presets = [...]preset{
-	{name: "preset:read-only", condition: "preset:read-only", expression: "tool.readOnly"},
-	{name: "preset:no-destructive", condition: "preset:not-destructive", expression: "!tool.destructive"},
-	{
-		name: "preset:no-destructive", condition: "preset:destructive", expression: "tool.destructive", deny: true,
-		reason: "it may destroy, and your role excludes that",
-	},
-	{name: "preset:owner-only", condition: "preset:owner", expression: "user.subject != '' && args.owner == user.subject"},
+func presets() []preset {
+	return []preset{
+		{name: "preset:read-only", condition: "preset:read-only", expression: "tool.readOnly"},
+		{name: "preset:no-destructive", condition: "preset:not-destructive", expression: "!tool.destructive"},
+		{
+			name: "preset:no-destructive", condition: "preset:destructive", expression: "tool.destructive", deny: true,
+			reason: "it may destroy, and your role excludes that",
+		},
+		{name: "preset:owner-only", condition: "preset:owner", expression: "user.subject != '' && args.owner == user.subject"},
+	}
 }
 
 // Presets lists the names of the roles that every policy knows.
 func Presets() []string {
 	var names []string
-	for _, p := range presets {
+	for _, p := range presets() {
 		if len(names) == 0 || names[len(names)-1] != p.name {
 			names = append(names, p.name)
 		}
@@ -40,7 +42,7 @@ func (c *compiler) preset(name string) bool {
 	if c.presets[name] {
 		return true
 	}
-	for _, p := range presets {
+	for _, p := range presets() {
 		if p.name != name {
 			continue
 		}

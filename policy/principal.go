@@ -78,8 +78,8 @@ func Verified(id Identity) (Principal, error) {
 		}
 	}
 	if id.Tenant != "" {
-		if err := checkName(id.Tenant); err != nil {
-			return Principal{}, fmt.Errorf("identity: tenant: %w", err)
+		if err := checkTenant(id.Tenant); err != nil {
+			return Principal{}, err
 		}
 	}
 	var err error
@@ -91,6 +91,16 @@ func Verified(id Identity) (Principal, error) {
 		return Principal{}, fmt.Errorf("identity: %d bytes, more than %d", size, maxIdentity)
 	}
 	return p, nil
+}
+
+func checkTenant(name string) error {
+	if name == everywhere {
+		return errors.New("identity: tenant: * is every tenant and none")
+	}
+	if err := checkName(name); err != nil {
+		return fmt.Errorf("identity: tenant: %w", err)
+	}
+	return nil
 }
 
 // userName is the name of a user of an issuer, "" for weir's own.
@@ -143,8 +153,8 @@ func (p Principal) At(tenant string) (Principal, error) {
 	if n == nil {
 		return Principal{}, errors.New("identity: nobody is in no tenant")
 	}
-	if err := checkName(tenant); err != nil {
-		return Principal{}, fmt.Errorf("identity: tenant: %w", err)
+	if err := checkTenant(tenant); err != nil {
+		return Principal{}, err
 	}
 	n.tenant = tenant
 	return newPrincipal(n), nil

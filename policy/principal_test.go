@@ -56,6 +56,7 @@ func TestVerifiedErrors(t *testing.T) {
 		"the name is empty":             {Issuer: "https://idp", Subject: "ana", Roles: []string{""}},
 		"not UTF-8":                     {Issuer: "https://idp", Subject: "ana\xff"},
 		"identity: tenant":              {Subject: "ana", Tenant: "a\u200bb"},
+		"* is every tenant and none":    {Subject: "ana", Tenant: "*"},
 		`attribute "x"`:                 {Subject: "ana", Attributes: map[string]json.RawMessage{"x": []byte(`{"a":1,"A":2}`)}},
 		"more than 65536":               {Subject: strings.Repeat("a", 70000)},
 		`attribute "y": json: byte 0: `: {Subject: "ana", Attributes: map[string]json.RawMessage{"y": []byte(`}`)}},

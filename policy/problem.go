@@ -41,7 +41,7 @@ func (p Problem) String() string {
 }
 
 // Problems is the error of a policy that was not taken: everything that is wrong with it.
-type Problems []Problem
+type Problems []Problem //nolint:errname // what stands in it are problems
 
 func (ps Problems) Error() string {
 	lines := make([]string, len(ps))

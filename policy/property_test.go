@@ -252,8 +252,15 @@ func TestR2_R3_ListedIsCallable(t *testing.T) {
 	s := randomSnapshot()
 	x := newIndex(s)
 	callers := [][]string{
-		{"user:u1"}, {"user:u2", "group:g1"}, {"user:u3", "group:staff", "client:c"}, {"client:c", "scope:s"}, {"user:u1", "in t"},
-		{"user:u2", "group:staff", "in t"}, {"role:r1"}, {"user:role:r1"}, {"user:u9", "in nowhere"},
+		{"user:u1"},
+		{"user:u2", "group:g1"},
+		{"user:u3", "group:staff", "client:c"},
+		{"client:c", "scope:s"},
+		{"user:u1", "in t"},
+		{"user:u2", "group:staff", "in t"},
+		{"role:r1"},
+		{"user:role:r1"},
+		{"user:u9", "in nowhere"},
 	}
 	questions, allowed := 0, 0
 	for seed := range uint64(policies) {

@@ -105,7 +105,6 @@ func parseEntry(text string) (e entryText, err error) {
 
 // isRoleName reports whether a word is the name of a role and not a pattern: letters, digits and .:_- only.
 func isRoleName(s string) bool {
-	return s != "" && !strings.Contains(s, "__") && !strings.ContainsFunc(s, func(c rune) bool {
-		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune(".:_-", c))
-	})
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:_-"
+	return s != "" && !strings.Contains(s, "__") && strings.Trim(s, letters) == ""
 }

@@ -66,7 +66,7 @@ func shapeOf(m model.Model, own *ownModel) (s shape, ok bool) {
 		}
 		return c
 	}, m["m"]["m"].Value)
-	for _, term := range strings.Split(matcher, "&&") {
+	for term := range strings.SplitSeq(matcher, "&&") {
 		if !s.term(term) {
 			return s, false
 		}

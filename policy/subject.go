@@ -20,14 +20,12 @@ const (
 	scopeType  = "scope:"
 )
 
-var subjectTypes = [...]string{userType, clientType, groupType, roleType, scopeType}
-
 // checkSubject reports what is wrong with a subject as rules write it: a typed name, or * for everyone.
 func checkSubject(s string) error {
 	if s == everyone {
 		return nil
 	}
-	for _, t := range subjectTypes {
+	for _, t := range [...]string{userType, clientType, groupType, roleType, scopeType} {
 		if name, ok := strings.CutPrefix(s, t); ok {
 			return checkName(name)
 		}
