@@ -21,7 +21,7 @@ type federation struct {
 	templates []string
 }
 
-// federate asks each server what it offers to a client without capabilities, and puts them behind one configuration.
+// federate asks each server what it offers to a client that can do everything, and puts them behind one configuration.
 func federate(t *testing.T, n node) *federation {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
@@ -58,7 +58,9 @@ func (f *federation) ask(t *testing.T, n node, name string, spec object) {
 	if !ok {
 		t.Fatalf("%s: %v", name, spec)
 	}
-	p := newStdioPeer(t, n.command(t, args[0], args[1:]...), legacy)
+	// weir can pass every kind of question on, so that is what it says of itself while it learns what a server has.
+	can := object{"elicitation": object{"form": object{}, "url": object{}}, "sampling": object{}, "roots": object{}}
+	p := newStdioPeer(t, n.command(t, args[0], args[1:]...), legacy, can)
 	for _, kind := range []struct {
 		method, key, name string
 		into              *[]string

@@ -74,8 +74,8 @@ func (e era) request(id int64, method string, params object) ([]byte, error) {
 	return json.Marshal(object{"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 }
 
-func initializeParams() object {
-	return object{"protocolVersion": legacy.version(), "clientInfo": clientInfo, "capabilities": object{}}
+func initializeParams(capabilities object) object {
+	return object{"protocolVersion": legacy.version(), "clientInfo": clientInfo, "capabilities": capabilities}
 }
 
 // httpPeer speaks Streamable HTTP.
@@ -96,7 +96,7 @@ func dialHTTP(t testing.TB, url string, e era) *httpPeer {
 	if e == modern {
 		return p
 	}
-	body, err := e.request(p.lastID.Add(1), "initialize", initializeParams())
+	body, err := e.request(p.lastID.Add(1), "initialize", initializeParams(object{}))
 	must(t, err)
 	resp, err := p.post("initialize", nil, body)
 	must(t, err)
@@ -233,10 +233,11 @@ type stdioCall struct {
 // dialStdio starts `weir stdio` with config.
 func dialStdio(t testing.TB, config object, e era) *stdioPeer {
 	t.Helper()
-	return newStdioPeer(t, exec.Command(weirBinary, "stdio", configFile(t, config)), e)
+	return newStdioPeer(t, exec.Command(weirBinary, "stdio", configFile(t, config)), e, object{})
 }
 
-func newStdioPeer(t testing.TB, cmd *exec.Cmd, e era) *stdioPeer {
+// newStdioPeer starts a server over stdio and says hello to it: a legacy one hears of capabilities then.
+func newStdioPeer(t testing.TB, cmd *exec.Cmd, e era, capabilities object) *stdioPeer {
 	t.Helper()
 	in, err := cmd.StdinPipe()
 	must(t, err)
@@ -257,7 +258,7 @@ func newStdioPeer(t testing.TB, cmd *exec.Cmd, e era) *stdioPeer {
 		<-read
 	})
 	if e == legacy {
-		events, err := p.call("initialize", initializeParams())
+		events, err := p.call("initialize", initializeParams(capabilities))
 		must(t, err)
 		if events[0].Error != nil {
 			t.Fatalf("initialize: %s", events[0].Error)
