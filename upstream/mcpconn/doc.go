@@ -14,6 +14,10 @@
 //   - The proof of an era is an answer that only a server of that era gives: a DiscoverResult or an error code that the modern specification
 //     reserves, an InitializeResult. A server that cannot be reached proves nothing, so it is never taken for a legacy one; one that answers
 //     something inconclusive is asked in the other way too, which harms no server. What a handshake found holds for the connection only: the next one asks again.
+//   - The clock of the probe starts when the server can hear it. Over HTTP that is at once. A child is heard to be there when it has taken the probe out of
+//     the pipe (the system tells) or has sent a message; until then only the limit for the whole start counts, so npx may download for half a minute. A
+//     child that then stays silent is replaced before initialize, because some legacy servers hang on what comes before it. A clock that starts with
+//     the process, or with the first line on stderr, takes cold starts for legacy servers.
 //   - When a server speaks both eras, weir speaks the modern one: it needs no session, and the notifications of a call come on the call's own stream.
 //   - At most once. net/http is denied a second copy of a body, so it never repeats what it may have sent, and that refusal tells weir when
 //     nothing was sent. Only such requests are repeated, and those that a server provably did not execute: lost session, wrong headers.
@@ -23,7 +27,8 @@
 //   - What a child writes that is no message is skipped, counted and shown, never fatal. A broken or too long line that was an answer, as far as its
 //     ends tell, fails that request at once instead of leaving it to its timeout.
 //   - HTTP/1.1 only. HTTP/2 clients repeat requests after stream errors that do not prove that nothing was executed, and one slow
-//     stream's flow control holds up the others of its connection; MCP servers that speak HTTP/2 speak HTTP/1.1 too.
+//     stream's flow control holds up the others of its connection; MCP servers that speak HTTP/2 speak HTTP/1.1 too. Plain http:// URLs
+//     without a proxy go through h1, TLS and proxies through net/http; both keep the rule above.
 //   - Redirects are refused: configured credentials must not follow a server's whim to another place.
 //   - What a server sends that is not an answer (HTML, half a message, another request's answer) becomes an error that names the upstream and
 //     the facts: status, content type, size. The text itself goes to the log only, because a model may read the error.

@@ -152,7 +152,7 @@ func (t *httpSSE) take(m *rawjson.Message) {
 	t.mu.Lock()
 	to, mine := t.addressees(m)
 	for _, w := range to {
-		w.put(m)
+		t.put(w, m)
 	}
 	t.mu.Unlock()
 	if !mine {
@@ -217,9 +217,18 @@ func (t *httpSSE) onePerSession() []*waiter {
 	return all
 }
 
-// put adds a copy of m to the queue. A caller that does not keep up loses the rest. The lock is held.
-func (w *waiter) put(m *rawjson.Message) {
-	if w.onMessage == nil || w.size+int64(len(m.Data)) > maxUnread {
+// put adds a copy of m to the queue of w. A caller that does not keep up loses its request, not the memory of everybody. The lock is held.
+func (t *httpSSE) put(w *waiter, m *rawjson.Message) {
+	if w.onMessage == nil {
+		return
+	}
+	if w.size+int64(len(m.Data)) > maxUnread {
+		w.err = &catalog.Error{
+			Code: catalog.TooLarge, Msg: fmt.Sprintf("%s: notifications of more than %d bytes were not taken in time", t.name, w.size),
+		}
+		delete(t.waiting, w.id)
+		w.nudge()
+		t.forsake(w.id)
 		return
 	}
 	one := *m
