@@ -139,8 +139,7 @@ func (g *Gateway) fail(r *Request, e *Event, err error) *Reply {
 		}
 		return ErrorReply(status, id, CodeMethodNotFound, "method not found: "+e.Method, nil)
 	}
-	var mismatch *headerError
-	if errors.As(err, &mismatch) {
+	if mismatch, ok := errors.AsType[*headerError](err); ok {
 		e.Outcome = string(catalog.Invalid)
 		return ErrorReply(statusBadRequest, id, CodeHeaderMismatch, mismatch.Error(), nil)
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -56,7 +57,7 @@ func gateway(t *testing.T, up upstreamFunc) *Gateway {
 const askable = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{},"sampling":{}}`
 
 // call serves one tools/call of a modern client that can be asked, and returns the reply's text.
-func call(t *testing.T, ctx context.Context, g *Gateway, name, extra, token string) string {
+func call(ctx context.Context, t *testing.T, g *Gateway, name, extra, token string) string {
 	t.Helper()
 	m := scan(t, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`"`+extra+`,`+askable+token+`}}}`)
 	client, refused := g.ModernClient(m)
@@ -104,14 +105,14 @@ func asking(t *testing.T) upstreamFunc {
 
 func TestParkedCallGoesOnWithTheAnswer(t *testing.T) {
 	g := gateway(t, asking(t))
-	first := call(t, t.Context(), g, "ask", "", `,"progressToken":"a"`)
+	first := call(t.Context(), t, g, "ask", "", `,"progressToken":"a"`)
 	want := `{"progressToken":"a","progress":1};{"jsonrpc":"2.0","id":1,"result":{"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"weir","title":"weir MCP gateway","version":"1"}},` +
 		`"resultType":"input_required","inputRequests":{"q1":{"method":"elicitation/create","params":{"message":"how many?","requestedSchema":{}}}},"requestState":"`
 	if !strings.HasPrefix(first, want) {
 		t.Fatalf("first round: %s", first)
 	}
 	token := state(t, first)
-	second := call(t, t.Context(), g, "ask", `,"inputResponses":{"q1":`+accept+`,"unasked":{}},"requestState":"`+token+`"`, `,"progressToken":2`)
+	second := call(t.Context(), t, g, "ask", `,"inputResponses":{"q1":`+accept+`,"unasked":{}},"requestState":"`+token+`"`, `,"progressToken":2`)
 	if !strings.HasPrefix(second, `{"progressToken":2,"progress":2};`) || !strings.Contains(second, `"structuredContent":`+accept) || !strings.Contains(second, `"resultType":"complete"`) {
 		t.Errorf("second round: %s", second)
 	}
@@ -123,9 +124,9 @@ func TestParkedCallGoesOnWithTheAnswer(t *testing.T) {
 // TestRequestStateRefusals: a token is good for one caller, one entry, one set of arguments, one round, one time.
 func TestRequestStateRefusals(t *testing.T) {
 	g := gateway(t, asking(t))
-	token := state(t, call(t, t.Context(), g, "ask", `,"arguments":{"a":1}`, ""))
+	token := state(t, call(t.Context(), t, g, "ask", `,"arguments":{"a":1}`, ""))
 	retry := func(name, arguments, token string) string {
-		return call(t, t.Context(), g, name, arguments+`,"inputResponses":{"q1":`+accept+`},"requestState":"`+token+`"`, "")
+		return call(t.Context(), t, g, name, arguments+`,"inputResponses":{"q1":`+accept+`},"requestState":"`+token+`"`, "")
 	}
 	refused := func(what, reply string) {
 		t.Helper()
@@ -151,7 +152,7 @@ func TestRequestStateRefusals(t *testing.T) {
 		refused("a mangled token", retry("ask", `,"arguments":{"a":1}`, bad))
 	}
 	stranger := gateway(t, asking(t))
-	refused("another process", call(t, t.Context(), stranger, "ask", `,"arguments":{"a":1},"requestState":"`+token+`"`, ""))
+	refused("another process", call(t.Context(), t, stranger, "ask", `,"arguments":{"a":1},"requestState":"`+token+`"`, ""))
 	entry, _ := g.catalog.Snapshot().Resolve(catalog.Tool, "ask", nil)
 	if _, err := g.parking.sealer.open(token, bind(policy.Principal{}, "tools/call", entry, "ask", []byte(`{"a":1}`))); err == nil {
 		t.Error("another principal's binding opened the token")
@@ -170,16 +171,16 @@ func TestRequestStateExpires(t *testing.T) {
 		return nil, &catalog.Error{Code: catalog.Canceled, Msg: "cancelled"}
 	})
 	g.parking.after = 20 * time.Millisecond
-	token := state(t, call(t, t.Context(), g, "ask", "", ""))
+	token := state(t, call(t.Context(), t, g, "ask", "", ""))
 	select {
 	case err := <-ended:
-		if err != errParkExpired {
+		if !errors.Is(err, errParkExpired) {
 			t.Errorf("ended with %v", err)
 		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("the upstream call was not cancelled")
 	}
-	if reply := call(t, t.Context(), g, "ask", `,"inputResponses":{"q1":{}},"requestState":"`+token+`"`, ""); !strings.Contains(reply, "not valid") {
+	if reply := call(t.Context(), t, g, "ask", `,"inputResponses":{"q1":{}},"requestState":"`+token+`"`, ""); !strings.Contains(reply, "not valid") {
 		t.Error(reply)
 	}
 }
@@ -204,7 +205,7 @@ func TestQuestionsAtOnceMakeOneRound(t *testing.T) {
 		wg.Wait()
 		return answerOf(t, `{"content":[],"e":`+got[0]+`,"s":`+got[1]+`}`), nil
 	})
-	first := call(t, t.Context(), g, "ask", "", "")
+	first := call(t.Context(), t, g, "ask", "", "")
 	if strings.Count(first, `"method"`) != 2 {
 		t.Fatalf("first round: %s", first)
 	}
@@ -212,12 +213,12 @@ func TestQuestionsAtOnceMakeOneRound(t *testing.T) {
 	if strings.Contains(first, `"q2":{"method":"elicitation/create"`) {
 		key = "q2"
 	}
-	second := call(t, t.Context(), g, "ask", `,"inputResponses":{"`+key+`":{"action":"decline"}},"requestState":"`+state(t, first)+`"`, "")
+	second := call(t.Context(), t, g, "ask", `,"inputResponses":{"`+key+`":{"action":"decline"}},"requestState":"`+state(t, first)+`"`, "")
 	if strings.Count(second, `"method"`) != 1 || !strings.Contains(second, "sampling/createMessage") {
 		t.Fatalf("second round: %s", second)
 	}
 	other := map[string]string{"q1": "q2", "q2": "q1"}[key]
-	third := call(t, t.Context(), g, "ask", `,"inputResponses":{"`+other+`":{"role":"assistant"}},"requestState":"`+state(t, second)+`"`, "")
+	third := call(t.Context(), t, g, "ask", `,"inputResponses":{"`+other+`":{"role":"assistant"}},"requestState":"`+state(t, second)+`"`, "")
 	if !strings.Contains(third, `"e":{"action":"decline"},"s":{"role":"assistant"}`) {
 		t.Errorf("third round: %s", third)
 	}
@@ -225,7 +226,7 @@ func TestQuestionsAtOnceMakeOneRound(t *testing.T) {
 
 func TestParkedCallEndsWithItsClient(t *testing.T) {
 	started := make(chan struct{})
-	g := gateway(t, func(ctx context.Context, c *catalog.Call) (*catalog.Answer, error) {
+	g := gateway(t, func(ctx context.Context, _ *catalog.Call) (*catalog.Answer, error) {
 		close(started)
 		<-ctx.Done()
 		return nil, &catalog.Error{Code: catalog.Canceled, Msg: context.Cause(ctx).Error()}
@@ -235,7 +236,7 @@ func TestParkedCallEndsWithItsClient(t *testing.T) {
 		<-started
 		cancel()
 	}()
-	if reply := call(t, ctx, g, "ask", "", ""); !strings.Contains(reply, errClientLeft.Error()) {
+	if reply := call(ctx, t, g, "ask", "", ""); !strings.Contains(reply, errClientLeft.Error()) {
 		t.Error(reply)
 	}
 }
@@ -243,9 +244,9 @@ func TestParkedCallEndsWithItsClient(t *testing.T) {
 func TestParkedCallsAreBounded(t *testing.T) {
 	g := gateway(t, asking(t))
 	for range parkedPerPrincipal {
-		state(t, call(t, t.Context(), g, "ask", "", ""))
+		state(t, call(t.Context(), t, g, "ask", "", ""))
 	}
-	if reply := call(t, t.Context(), g, "ask", "", ""); !strings.Contains(reply, "too many calls") {
+	if reply := call(t.Context(), t, g, "ask", "", ""); !strings.Contains(reply, "too many calls") {
 		t.Error(reply)
 	}
 }

@@ -3,6 +3,7 @@ package rawjson
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -37,12 +38,7 @@ func TestSplice(t *testing.T) {
 func TestAppendObject(t *testing.T) {
 	drop := func(keys ...string) func([]byte) bool {
 		return func(key []byte) bool {
-			for _, k := range keys {
-				if string(key) == k {
-					return true
-				}
-			}
-			return false
+			return slices.Contains(keys, string(key))
 		}
 	}
 	one := Member{"n", []byte("1")}

@@ -64,14 +64,14 @@ func (s *scanner) longStr(i int) int {
 		if end >= len(d) {
 			return s.fail(len(d), CodeParse, "the input ends inside a string")
 		}
-		switch c := d[end]; {
-		case c == '"':
+		switch c := d[end]; c {
+		case '"':
 			if high != 0 {
 				s.odd = true
 				return s.utf8(start, end)
 			}
 			return end + 1
-		case c == '\\':
+		case '\\':
 			s.odd = true
 			if i = s.escape(end); i < 0 {
 				return -1

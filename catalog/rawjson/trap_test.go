@@ -233,9 +233,12 @@ func TestTrap4_2_2_DepthLimit(t *testing.T) {
 		wrap  string
 		level int // how many containers stand around %s
 	}{
-		{in(`"arguments":%s`), 2}, {in(`"_meta":{"x":%s}`), 3}, {in(`"ref":{"x":%s}`), 3},
+		{in(`"arguments":%s`), 2},
+		{in(`"_meta":{"x":%s}`), 3},
+		{in(`"ref":{"x":%s}`), 3},
 		{`{"jsonrpc":"2.0","id":1,"result":%s}`, 1},
-		{`{"jsonrpc":"2.0","id":1,"result":{"_meta":{"x":%s}}}`, 3}, {`{"jsonrpc":"2.0","method":"x","x":%s}`, 1},
+		{`{"jsonrpc":"2.0","id":1,"result":{"_meta":{"x":%s}}}`, 3},
+		{`{"jsonrpc":"2.0","method":"x","x":%s}`, 1},
 	} {
 		scanned(t, fmt.Sprintf(tt.wrap, object(MaxDepth-tt.level)))
 		var m Message

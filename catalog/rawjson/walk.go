@@ -2,6 +2,7 @@ package rawjson
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -82,7 +83,7 @@ func Members(obj []byte, f func(key []byte, member, value Span) bool) error {
 			buf = appendText(buf[:0], key)
 			key = buf
 		}
-		return f(key[:len(key):len(key)], Span{int(k.start), value.End}, value)
+		return f(slices.Clip(key), Span{int(k.start), value.End}, value)
 	})
 	if s.err != nil {
 		return s.err

@@ -34,7 +34,7 @@ func (e *Endpoint) read(w http.ResponseWriter, r *http.Request) (_ *buffer, stat
 	if r.ContentLength > limit {
 		return nil, http.StatusRequestEntityTooLarge, tooLarge(limit)
 	}
-	home := bodies.Get().(*[]byte)
+	home := bodies.Get().(*[]byte) //nolint:errcheck,forcetypeassert // nothing else is put there
 	data := (*home)[:0]
 	if n := int(r.ContentLength); n > cap(data) {
 		data = make([]byte, 0, n)

@@ -35,7 +35,7 @@ type Endpoint struct {
 	guard    guard
 	sessions *server.Sessions
 	// life ends when the server must stop; requests that outlive their connection hang on it.
-	life   context.Context
+	life   context.Context //nolint:containedctx // it is the lifetime of the endpoint itself, not that of a call
 	end    context.CancelFunc
 	drain  chan struct{} // closed when held streams must end
 	opted  atomic.Int64  // numbers modern requests that take log messages
@@ -154,7 +154,7 @@ func plain(w http.ResponseWriter, status int, reason string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(reason + "\n")) // the client may be gone
+	_, _ = w.Write([]byte(reason + "\n")) //nolint:gosec // text/plain with nosniff; the client may be gone
 }
 
 // request makes the gateway's request of a message.

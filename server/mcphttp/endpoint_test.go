@@ -3,6 +3,7 @@ package mcphttp
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -349,7 +350,7 @@ func TestTrap5_1_CancelStaysWithItsSession(t *testing.T) {
 	case <-time.After(100 * time.Millisecond):
 	}
 	f.do("POST", cancel, victim...)
-	if err := receive(t, b.ended, "the end of the call"); err != server.ErrCanceled {
+	if err := receive(t, b.ended, "the end of the call"); !errors.Is(err, server.ErrCanceled) {
 		t.Errorf("ended with %v", err)
 	}
 	receive(t, done, "the answer")

@@ -37,8 +37,10 @@ func Listen(ctx context.Context, s server.Spec) (net.Listener, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", s.Listen)
 	if err != nil {
-		return nil, &catalog.Error{Code: catalog.Config, Msg: fmt.Sprintf("listen: cannot listen on %s: %v", s.Listen, errors.Unwrap(err)), Err: err,
-			Hint: "another program may have the port; choose another with --listen"}
+		return nil, &catalog.Error{
+			Code: catalog.Config, Msg: fmt.Sprintf("listen: cannot listen on %s: %v", s.Listen, errors.Unwrap(err)), Err: err,
+			Hint: "another program may have the port; choose another with --listen",
+		}
 	}
 	return ln, nil
 }

@@ -99,7 +99,7 @@ func (c *conn) readAll(ctx context.Context, in io.Reader) error {
 			case len(bytes.TrimSpace(l.data)) > 0:
 				c.message(ctx, l.data)
 			}
-			if l.err == io.EOF {
+			if errors.Is(l.err, io.EOF) {
 				return nil
 			}
 			if l.err != nil && !errors.Is(l.err, errLong) {
@@ -214,7 +214,7 @@ func (c *conn) request(ctx context.Context, m *rawjson.Message) {
 			Principal: c.o.Principal, Client: client, Message: m, Session: c.session,
 			Notify: func(n catalog.Notification) { c.notify(ctx, n) }, Ask: c.ask,
 		})
-		if context.Cause(ctx) == server.ErrCanceled {
+		if errors.Is(context.Cause(ctx), server.ErrCanceled) {
 			reply.Release() // nothing is sent for a request after its cancellation
 			return
 		}

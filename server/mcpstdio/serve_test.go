@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"strconv"
@@ -65,7 +66,7 @@ func talk(t *testing.T, o Options, in string) []string {
 }
 
 func TestBothErasOnOneConnection(t *testing.T) {
-	o := options(t, func(_ context.Context, c *catalog.Call) (*catalog.Answer, error) {
+	o := options(t, func(context.Context, *catalog.Call) (*catalog.Answer, error) {
 		return result(t, "{\n\"content\":[],\r\n\"n\":1e400}"), nil
 	})
 	tests := []struct{ name, in, want string }{
@@ -190,7 +191,7 @@ func TestCancel(t *testing.T) {
 		t.Errorf("an id twice: %s", got)
 	}
 	c.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`)
-	if err := <-ended; err != server.ErrCanceled {
+	if err := <-ended; !errors.Is(err, server.ErrCanceled) {
 		t.Errorf("ended with %v", err)
 	}
 	c.send(`{"jsonrpc":"2.0","id":2,"method":"ping"}`)

@@ -20,7 +20,7 @@ func (c *conn) receive(r *http.Request) (*http.Response, error) {
 		h, err = c.readHead()
 	}
 	if err != nil {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		return nil, err

@@ -53,5 +53,5 @@ func (c *conn) close() {
 	if c.release != nil {
 		c.release()
 	}
-	_ = c.Conn.Close()
+	_ = c.Close()
 }

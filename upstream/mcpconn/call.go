@@ -152,7 +152,8 @@ func ownFault(resp *response) (*response, error) {
 	obj := m.Error.Of(m.Data)
 	f, err := rawjson.Fields(obj, "code")
 	if err != nil {
-		return resp, nil
+		resp.release()
+		return nil, &catalog.Error{Code: catalog.Internal, Msg: "internal error", Err: err}
 	}
 	at := rawjson.Span{Start: m.Error.Start + f[0].Start, End: m.Error.Start + f[0].End}
 	data := rawjson.Splice(nil, m.Data, rawjson.Span{End: len(m.Data)}, rawjson.Edit{Span: at, With: []byte("-32603")})
