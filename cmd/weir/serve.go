@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 
 	"github.com/spf13/cobra"
@@ -59,7 +60,11 @@ func (c *cli) runServe(ctx context.Context, file *config.File, override func(*co
 		_ = ln.Close() // nobody has connected yet
 		return err
 	}
-	url := "http://" + ln.Addr().String() + file.Server.Path
+	spec, err := a.Spec()
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	url := "http://" + ln.Addr().String() + spec.Path
 	if file.Log.Format == "json" {
 		log.Info("serving", "url", url)
 	} else {

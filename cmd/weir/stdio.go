@@ -7,6 +7,7 @@ import (
 
 	"weir/cmd/weir/internal/app"
 	"weir/cmd/weir/internal/config"
+	"weir/cmd/weir/internal/term"
 )
 
 // stdio is weir stdio [FILE].
@@ -37,6 +38,9 @@ func (c *cli) runStdio(ctx context.Context, file *config.File) (err error) {
 	defer closing(a, &err)
 	if err := a.Required(ctx); err != nil {
 		return err
+	}
+	if term.IsTerminal(c.In) {
+		c.Note("weir stdio speaks MCP on standard input and output; an MCP client starts it. For one call: weir call TOOL")
 	}
 	return a.Stdio(ctx, c.In, c.Out)
 }

@@ -44,7 +44,7 @@ type App struct {
 	policy   *policy.Engine
 	gateway  *server.Gateway
 
-	mu   sync.Mutex // one reload at a time
+	mu   sync.Mutex
 	file *config.File
 }
 
@@ -88,8 +88,15 @@ func namespaceOf(file *config.File) upstream.Namespace {
 func (a *App) newGateway(record func(*server.Event)) *server.Gateway {
 	return server.New(server.Options{
 		Catalog: a.catalog, Policy: a.policy, Upstream: a.set, Subscriber: a.set, Log: a.log, Version: a.env.Version,
-		ListTTL: a.file.Server.ListTTL, Record: record,
+		ListTTL: a.current().Server.ListTTL, Record: record,
 	})
+}
+
+// current is the file in force.
+func (a *App) current() *config.File {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.file
 }
 
 // record writes one line of log for each request that is over.

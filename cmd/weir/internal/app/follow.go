@@ -21,14 +21,15 @@ const calm = 100 * time.Millisecond
 func (a *App) follow() (stop func()) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
-	w, err := watch(a.file.Path)
+	path := a.current().Path
+	w, err := watch(path)
 	if err != nil {
 		a.log.Warn("changes of the configuration are not noticed; SIGHUP reloads it", "error", err)
 	}
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		a.followUntil(end, hup, w)
+		a.followUntil(end, hup, w, path)
 	}()
 	return func() {
 		signal.Stop(hup)
@@ -39,8 +40,8 @@ func (a *App) follow() (stop func()) {
 }
 
 // followUntil waits for reasons to read the file.
-func (a *App) followUntil(end <-chan struct{}, hup <-chan os.Signal, w *watcher) {
-	last, _ := os.ReadFile(a.file.Path) // it was read a moment ago; if it is gone now, any content is a change
+func (a *App) followUntil(end <-chan struct{}, hup <-chan os.Signal, w *watcher, path string) {
+	last, _ := os.ReadFile(path) // it was read a moment ago; if it is gone now, any content is a change
 	quiet := time.NewTimer(0)
 	if !quiet.Stop() {
 		<-quiet.C
@@ -53,23 +54,23 @@ func (a *App) followUntil(end <-chan struct{}, hup <-chan os.Signal, w *watcher)
 		case <-w.events():
 			quiet.Reset(calm)
 		case <-hup:
-			last, _ = os.ReadFile(a.file.Path) // a failure is reported by the reload
-			a.reread()
+			last, _ = os.ReadFile(path) // a failure is reported by the reload
+			a.reread(path)
 		case <-quiet.C:
 			w.renew()
-			now, err := os.ReadFile(a.file.Path)
+			now, err := os.ReadFile(path)
 			if err != nil || bytes.Equal(now, last) {
 				continue // in the middle of a change, or something else in the folder
 			}
 			last = now
-			a.reread()
+			a.reread(path)
 		}
 	}
 }
 
 // reread reads the file and makes it the one in force, unless there is anything wrong with it.
-func (a *App) reread() {
-	file, err := config.Read(a.file.Path, a.env.Config)
+func (a *App) reread(path string) {
+	file, err := config.Read(path, a.env.Config)
 	var problems config.Problems
 	switch {
 	case errors.As(err, &problems):

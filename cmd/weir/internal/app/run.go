@@ -17,8 +17,8 @@ import (
 
 // Spec is how the gateway listens, references resolved.
 func (a *App) Spec() (server.Spec, error) {
-	s := a.file.Server
-	texts := []*string{&s.Listen}
+	s := a.current().Server
+	texts := []*string{&s.Listen, &s.Path}
 	s.AllowedHosts, s.AllowedOrigins = slices.Clone(s.AllowedHosts), slices.Clone(s.AllowedOrigins)
 	for _, list := range [][]string{s.AllowedHosts, s.AllowedOrigins} {
 		for i := range list {
@@ -64,9 +64,9 @@ func (a *App) Serve(ctx context.Context, ln net.Listener) error {
 func (a *App) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
 	stop := a.follow()
 	defer stop()
+	spec := a.current().Server
 	return mcpstdio.Serve(ctx, mcpstdio.Options{
-		Gateway: a.gateway, Principal: policy.LocalUser(), Log: a.log,
-		MaxMessage: a.file.Server.MaxBody, DrainTimeout: a.file.Server.DrainTimeout,
+		Gateway: a.gateway, Principal: policy.LocalUser(), Log: a.log, MaxMessage: spec.MaxBody, DrainTimeout: spec.DrainTimeout,
 	}, in, out)
 }
 

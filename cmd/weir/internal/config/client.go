@@ -74,7 +74,7 @@ func (r *reader) adopt(servers *node, path, file string) *node {
 			name = own
 		}
 		if m.value.kind == object {
-			if c := m.value.get("command"); strings.EqualFold(name, "weir") || c != nil && filepath.Base(c.text) == "weir" {
+			if c := m.value.get("command"); strings.EqualFold(name, "weir") || c != nil && strings.TrimSuffix(filepath.Base(c.text), ".exe") == "weir" {
 				r.warn(m.key.at, "%s.%s is weir itself; left out", path, m.key.text)
 				continue
 			}

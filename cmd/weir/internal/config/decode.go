@@ -72,6 +72,7 @@ func (r *reader) structure(n *node, v reflect.Value, path string) {
 	for i, m := range n.members {
 		at := slices.IndexFunc(fields, func(f field) bool { return f.key == m.key.text })
 		switch {
+		case path == "" && m.key.text == "$schema": // for editors
 		case at < 0:
 			r.unknown(m.key, keysOf(v.Type()), path)
 		case n.member(m.key.text) != &n.members[i] || m.value.kind == null:

@@ -39,6 +39,7 @@ func (r *reader) rules(root *node, file *File) {
 	} else {
 		r.checkUpstreams(servers, "mcpServers", file)
 	}
+	r.positive(root, file)
 	if n := root.get("listen"); n != nil && n.kind == text {
 		if listen, err := r.expand.Expand(n.text); err == nil && !isAddress(listen) {
 			r.mismatch(n, "listen", "host:port")
@@ -52,6 +53,17 @@ func (r *reader) rules(root *node, file *File) {
 			if u, err := url.Parse(o.text); o.kind == text && (err != nil || u.Host == "" || u.Scheme == "" || u.Path != "") {
 				r.mismatch(o, fmt.Sprintf("allowedOrigins[%d]", i), "an origin such as https://example.com")
 			}
+		}
+	}
+}
+
+// positive reports bounds of the listener that are zero, which would let nothing through.
+func (r *reader) positive(root *node, file *File) {
+	v := reflect.ValueOf(file.Server)
+	for _, f := range fieldsOf(v.Type()) {
+		n := root.get(f.key)
+		if n != nil && n.kind != null && f.key != "listTTL" && v.FieldByIndex(f.index).CanInt() && v.FieldByIndex(f.index).Int() == 0 {
+			r.problem(n.at, "%s: must be more than 0", f.key)
 		}
 	}
 }

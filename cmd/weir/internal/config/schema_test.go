@@ -52,6 +52,7 @@ func generate(t *testing.T) []byte {
 		return nil
 	}
 	s := r.ReflectFromType(reflect.TypeFor[File]())
+	s.Properties.Set("$schema", &jsonschema.Schema{Type: "string", Description: "For editors; weir does not read it."})
 	s.Title, s.Description = "weir", "The configuration of weir, an MCP gateway."
 	restrict(s, reflect.TypeFor[File]())
 	if log, ok := s.Properties.Get("log"); ok {
