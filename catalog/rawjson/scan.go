@@ -143,7 +143,7 @@ func refuse(f field, raw []byte) string {
 		if !tokenShape.allows(raw) && string(raw) != "null" {
 			return "id must be a string or an integer"
 		}
-		default:
+	default:
 	}
 	return ""
 }

@@ -153,7 +153,7 @@ func (p *httpPeer) call(method string, params object) ([]message, error) {
 
 // readAnswer reads a whole HTTP answer, JSON or event stream, to its end.
 func readAnswer(resp *http.Response) ([]message, error) {
-	defer _ = resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	var events []message
 	switch kind {
