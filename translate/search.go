@@ -94,11 +94,17 @@ func (x *Index) Search(question string, limit int, keep func(i int) bool) []int 
 	for _, group := range terms(question) {
 		best := make(map[int]float64)
 		inCore := make(map[int]bool)
+		asked := 0.0
 		for n, term := range group {
 			list := x.postings[term]
 			idf := math.Log(1 + (float64(len(x.documents))-float64(len(list))+0.5)/(float64(len(list))+0.5))
-			if n > 0 {
-				idf *= 0.8 // a synonym
+			switch {
+			case n == 0:
+				asked = idf
+			case len(x.postings[group[0]]) > 0: // a synonym never says more than the word that was asked for
+				idf = 0.8 * min(idf, asked)
+			default:
+				idf *= 0.8
 			}
 			for _, p := range list {
 				norm := 1 - b + b*x.length[p.document]/x.average

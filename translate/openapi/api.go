@@ -28,9 +28,7 @@ type Options struct {
 	// Visible says whether the caller of c may see and call the operation of that name in dynamic mode; nil lets every caller of the three
 	// tools do both.
 	Visible func(c *catalog.Call, name string) bool
-	// CacheDir keeps descriptions that were translated, "" for none.
-	CacheDir string
-	Log      *slog.Logger
+	Log     *slog.Logger
 }
 
 // API is one described API as a backend.

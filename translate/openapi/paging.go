@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tidwall/gjson"
-
 	"weir/translate/schema"
 )
 
@@ -21,7 +19,7 @@ func (p paging) lessHint() string {
 }
 
 // next says how to ask for what follows, "" when nothing does or it cannot be told: from a Link header, a cursor in the answer, or a flag.
-func (x *exchange) next(response *http.Response, data []byte) string {
+func (x *exchange) next(response *http.Response, body *schema.Value) string {
 	if !x.tool.hints.readOnly {
 		return ""
 	}
@@ -30,38 +28,49 @@ func (x *exchange) next(response *http.Response, data []byte) string {
 			return x.fromLink(link)
 		}
 	}
-	if len(data) == 0 || data[0] != '{' {
+	if body.Kind != schema.Object {
 		return ""
 	}
-	body := gjson.ParseBytes(data)
-	for _, path := range [...]string{"next", "links.next", "_links.next.href", "paging.next", "pagination.next_url", "next_page_uri", "next_url", "@odata\\.nextLink", "nextLink", "meta.next"} {
-		if s := body.Get(path); s.Type == gjson.String && (strings.HasPrefix(s.Str, "http") || strings.HasPrefix(s.Str, "/")) {
-			return x.fromLink(s.Str)
+	for _, path := range [...][]string{
+		{"next"}, {"links", "next"}, {"_links", "next", "href"}, {"paging", "next"}, {"pagination", "next_url"}, {"next_page_uri"}, {"next_url"},
+		{"@odata.nextLink"}, {"nextLink"}, {"meta", "next"}, {"next_page", "uri"},
+	} {
+		if s := scalarOf(follow(body, path)); strings.HasPrefix(s, "http") || strings.HasPrefix(s, "/") {
+			return x.fromLink(s)
 		}
 	}
-	for _, path := range [...]string{
-		"next_cursor", "nextCursor", "next_page_token", "nextPageToken", "NextToken", "nextToken", "response_metadata.next_cursor", "meta.next_cursor",
-		"paging.cursors.after", "pagination.next_cursor", "pageInfo.endCursor", "metadata.continue", "cursor.next", "next_page.offset",
+	if x.tool.page.cursor == "" {
+		return x.fromFlag(body)
+	}
+	for _, path := range [...][]string{
+		{"next_cursor"}, {"nextCursor"}, {"next_page_token"}, {"nextPageToken"}, {"NextToken"}, {"nextToken"}, {"response_metadata", "next_cursor"},
+		{"meta", "next_cursor"}, {"paging", "cursors", "after"}, {"pagination", "next_cursor"}, {"pageInfo", "endCursor"}, {"metadata", "continue"},
+		{"cursor", "next"}, {"next_page", "offset"},
 	} {
-		if s := body.Get(path); s.String() != "" && s.Type != gjson.JSON && s.Type != gjson.Null && x.tool.page.cursor != "" {
-			if path == "pageInfo.endCursor" && !body.Get("pageInfo.hasNextPage").Bool() {
-				continue
-			}
-			return moreWith(x.tool.page.cursor, strconv.Quote(schema.Shorten(s.String(), 400)))
+		s := follow(body, path)
+		if s == nil || len(s.Members) > 0 || scalarText(s) == "" || path[0] == "pageInfo" && !body.Get("pageInfo").True("hasNextPage") {
+			continue
 		}
+		return moreWith(x.tool.page.cursor, strconv.Quote(schema.Shorten(scalarText(s), 400)))
 	}
 	return x.fromFlag(body)
 }
 
+func follow(v *schema.Value, path []string) *schema.Value {
+	for _, step := range path {
+		v = v.Get(step)
+	}
+	return v
+}
+
 // fromFlag handles answers that only say that there is more.
-func (x *exchange) fromFlag(body gjson.Result) string {
-	if !body.Get("has_more").Bool() && !body.Get("hasMore").Bool() {
+func (x *exchange) fromFlag(body *schema.Value) string {
+	if !body.True("has_more") && !body.True("hasMore") {
 		return ""
 	}
-	if x.tool.page.cursor != "" {
-		list := body.Get("data")
-		if last := list.Get(strconv.Itoa(len(list.Array())-1) + ".id"); last.Exists() {
-			return moreWith(x.tool.page.cursor, strconv.Quote(last.String()))
+	if list := body.Array("data"); x.tool.page.cursor != "" && len(list) > 0 {
+		if last := list[len(list)-1].Value.Get("id"); last != nil {
+			return moreWith(x.tool.page.cursor, strconv.Quote(scalarText(last)))
 		}
 	}
 	if x.tool.page.page != "" {

@@ -188,29 +188,29 @@ func (x *exchange) json(response *http.Response, data []byte) *translate.Result 
 		}
 		return translate.Failure("The API answered JSON that cannot be read (" + err.Error() + "). " + x.outcome())
 	}
-	more := x.next(response, data)
 	if path := x.tool.shape.Path; path != "" {
 		if part := gjson.GetBytes(data, path); part.Exists() {
 			data = []byte(part.Raw)
 		}
 	}
-	if x.passes(data) {
-		return x.present(rawjson.Compact(make([]byte, 0, len(data)), data), nil, more)
-	}
 	v, err := schema.Parse(data)
 	if err != nil {
 		return translate.Failure("The API answered JSON that cannot be read. " + x.outcome())
+	}
+	more := x.next(response, v)
+	if x.passes(data) {
+		return x.present(rawjson.Compact(make([]byte, 0, len(data)), data), v, nil, more)
 	}
 	if fields := x.fields(); len(fields) > 0 {
 		v = newMask(fields).apply(v)
 	}
 	v, notes := shrink(v, x.maxText())
-	return x.present(v.Append(nil), notes, more)
+	return x.present(v.Append(nil), v, notes, more)
 }
 
 // passes reports whether the answer can go as it is.
 func (x *exchange) passes(data []byte) bool {
-	return len(data) <= x.maxText() && len(x.fields()) == 0 && x.tool.reply.output == nil
+	return len(data) <= x.maxText() && len(x.fields()) == 0
 }
 
 func (x *exchange) outcome() string {
@@ -230,10 +230,18 @@ func (x *exchange) fields() []string {
 	return x.tool.shape.Fields
 }
 
-// present puts a JSON value into a result.
-func (x *exchange) present(value []byte, notes []string, more string) *translate.Result {
-	text := x.scrub(string(value))
-	value = []byte(text)
+// present puts a JSON value into a result: as it is written in text, and as v.
+func (x *exchange) present(value []byte, v *schema.Value, notes []string, more string) *translate.Result {
+	text := string(value)
+	if clean := x.scrub(text); clean != text {
+		text = clean
+		if scrubbed, err := schema.Parse([]byte(text)); err == nil {
+			v = scrubbed
+		} else {
+			v = schema.Map()
+		}
+		value = []byte(text)
+	}
 	r := &translate.Result{}
 	r.AddText(text)
 	for _, n := range notes {
@@ -242,21 +250,18 @@ func (x *exchange) present(value []byte, notes []string, more string) *translate
 	if more != "" {
 		r.AddText(more)
 	}
-	structured := value
-	if output := x.tool.reply.output; output != nil {
-		if v, err := schema.Parse(value); err == nil {
-			if x.tool.reply.wrapped || v.Kind != schema.Object {
-				v = schema.Map(schema.Member{Key: "result", Value: v})
-			}
-			fitted, whole := schema.Fit(v, output)
-			structured = fitted.Append(nil)
-			if !whole {
-				r.AddText("Some values have other types than the API describes; they stand in the text only.")
-			}
-		}
-	} else if len(value) == 0 || value[0] != '{' {
-		structured = append(append([]byte(`{"result":`), value...), '}')
+	wrap := x.tool.reply.output != nil && x.tool.reply.wrapped || v.Kind != schema.Object
+	if wrap {
+		v = schema.Map(schema.Member{Key: "result", Value: v})
+		value = append(append([]byte(`{"result":`), value...), '}')
 	}
-	r.SetStructured(structured)
+	if output := x.tool.reply.output; output != nil {
+		fitted, whole := schema.Fit(v, output)
+		if !whole {
+			value = fitted.Append(nil)
+			r.AddText("Some values have other types than the API describes; they stand in the text only.")
+		}
+	}
+	r.SetStructured(value)
 	return r
 }

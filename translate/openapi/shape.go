@@ -195,14 +195,22 @@ func longestList(v *schema.Value) int {
 
 // jsonSize is the size of v as JSON, or something over limit.
 func jsonSize(v *schema.Value, limit int) int {
-	n := len(v.Text) + 2
+	n := len(v.Text)
+	if v.Kind >= schema.String {
+		n += 2
+	} else if v.Kind == schema.Null {
+		n = len("null")
+	}
 	for i := range len(v.Text) {
 		if c := v.Text[i]; c < ' ' || c == '"' || c == '\\' {
 			n += 5
 		}
 	}
 	for _, m := range v.Members {
-		n += len(m.Key) + 4
+		n++
+		if v.Kind == schema.Object {
+			n += len(m.Key) + 3
+		}
 		if n > limit {
 			return n
 		}

@@ -124,6 +124,9 @@ func safePathValue(value string) error {
 	if strings.ContainsFunc(value, isControl) {
 		return errors.New("must not contain control characters")
 	}
+	if !strings.ContainsAny(value, ".%") {
+		return nil
+	}
 	lower := strings.ToLower(value)
 	for range 3 {
 		for _, segment := range strings.FieldsFunc(lower, func(r rune) bool { return r == '/' || r == '\\' }) {

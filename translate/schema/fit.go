@@ -3,6 +3,9 @@ package schema
 // Fit returns v as far as it fits output, a schema that [PublishResult] wrote: members and elements of other types than it names are left
 // out. whole says that nothing was.
 func Fit(v, output *Value) (fitted *Value, whole bool) {
+	if fits(v, output) {
+		return v, true
+	}
 	f := fitter{}
 	fitted = f.fit(v, output)
 	if fitted == nil {
@@ -79,4 +82,35 @@ func (f *fitter) object(v, s *Value) *Value {
 		out.Members = append(out.Members, m)
 	}
 	return out
+}
+
+// fits reports whether fit would leave nothing out.
+func fits(v, s *Value) bool {
+	if kind := s.Get("type"); kind != nil && declared(kind)&typeOf(v) == 0 && !wholeNumber(v, declared(kind)) {
+		return false
+	}
+	switch v.Kind {
+	case Object:
+		properties, others := s.Get("properties"), s.Get("additionalProperties")
+		for _, m := range v.Members {
+			rule := properties.Get(m.Key)
+			if rule == nil {
+				rule = others
+			}
+			if rule.Is(Object) && !fits(m.Value, rule) {
+				return false
+			}
+		}
+	case Array:
+		items := s.Get("items")
+		if !items.Is(Object) || len(items.Members) == 0 {
+			return true
+		}
+		for _, m := range v.Members {
+			if !fits(m.Value, items) {
+				return false
+			}
+		}
+	}
+	return true
 }
