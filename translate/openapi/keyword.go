@@ -45,16 +45,19 @@ func (c *converter) enum(at site, out *schema.Value) {
 	}
 	kind := out.GetText("type")
 	var kept []*schema.Value
+	seen := make(map[string]bool, len(at.value.Members))
 	for i, m := range at.value.Members {
 		v := retype(m.Value, kind)
 		if v == nil {
 			c.d.warn(at.element(i), "the value does not fit the type %s and is left out", kind)
 			continue
 		}
-		if slices.ContainsFunc(kept, v.Equal) {
+		text := v.JSON()
+		if seen[text] {
 			c.d.warn(at.element(i), "the value stands there twice")
 			continue
 		}
+		seen[text] = true
 		kept = append(kept, v)
 	}
 	if len(kept) > 0 {
