@@ -402,3 +402,60 @@ func TestUnlistedResources(t *testing.T) {
 		}
 	}
 }
+
+// TestTemplateIsWhatIsGranted: a grant of some URIs does not open a template that is granted under a condition.
+func TestTemplateIsWhatIsGranted(t *testing.T) {
+	p := compiled(t, Spec{
+		Conditions: map[string]string{"day": `request.time.getHours("UTC") < 12`},
+		Grants:     map[string][]string{"group:a": {"files/file:///{+path} when day", "files/file:///docs/**"}},
+	}, Options{})
+	s := shop()
+	caller := who(t, "group:a")
+	f := p.ProfileOf(caller, s)
+	for hour, want := range map[int]bool{9: true, 15: false} {
+		e, target, err := s.ResolveURI("file:///docs/unlisted.md", f.Knows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := f.DecideWith(Read, e, &Request{Principal: caller, Target: target, Time: time.Date(2026, 7, 28, hour, 0, 0, 0, time.UTC)})
+		if d.Allowed != want {
+			t.Errorf("at %d: %+v", hour, d)
+		}
+	}
+}
+
+func TestHints(t *testing.T) {
+	s := catalog.Build([]*catalog.Source{{
+		Upstream: "up", Capabilities: []byte(`{"tools":{}}`), Tools: [][]byte{
+			[]byte(`{"name":"says_nothing","inputSchema":{}}`),
+			[]byte(`{"name":"says_reads","inputSchema":{},"annotations":{"readOnlyHint":true,"destructiveHint":true}}`),
+			[]byte(`{"name":"says_adds","inputSchema":{},"annotations":{"destructiveHint":false,"idempotentHint":true,"openWorldHint":false}}`),
+			[]byte(`{"name":"says_text","inputSchema":{},"annotations":{"readOnlyHint":"true","destructiveHint":0}}`),
+		},
+	}}, catalog.Options{Naming: catalog.Prefix})
+	worst := hints{destructive: true, openWorld: true}
+	tests := []struct {
+		name string
+		a    Annotations
+		want hints
+	}{
+		{"says_nothing", Annotations{}, worst},
+		{"says_reads", Annotations{}, worst},
+		{"says_adds", Annotations{}, worst},
+		{"says_nothing", Annotations{Trusted: []string{"up/*"}}, worst},
+		{"says_text", Annotations{Trusted: []string{"up/*"}}, worst},
+		{"says_reads", Annotations{Trusted: []string{"up/*"}}, hints{readOnly: true, idempotent: true, openWorld: true}},
+		{"says_adds", Annotations{Trusted: []string{"up/*"}}, hints{idempotent: true}},
+		{"says_reads", Annotations{Trusted: []string{"up/*"}, Destructive: []string{"up/*"}}, worst},
+		{"says_nothing", Annotations{ReadOnly: []string{"*/says_*"}}, hints{readOnly: true, idempotent: true, openWorld: true}},
+		{"says_nothing", Annotations{ReadOnly: []string{"*/says_*"}, Destructive: []string{"up/says_nothing"}}, worst},
+		{"says_nothing", Annotations{Additive: []string{"up/*"}, ClosedWorld: []string{"up/*"}, Idempotent: []string{"up/*"}}, hints{idempotent: true}},
+	}
+	for _, tt := range tests {
+		c := &compiler{spec: &Spec{}}
+		ap := c.readAnnotations(tt.a)
+		if got := ap.of(find(t, s, "up/"+tt.name)); got != tt.want || len(c.problems) > 0 {
+			t.Errorf("%s %+v: %+v, want %+v", tt.name, tt.a, got, tt.want)
+		}
+	}
+}

@@ -197,6 +197,9 @@ func TestPitfall_FileCutAtALineEnd(t *testing.T) {
 	_, err = own(plainModel, cut+sealed[strings.Index(sealed, "# end"):], nil)
 	refused(t, err, "not those that were sealed")
 
+	_, err = own(plainModel, "p, user:b, bank/*, call, allow\n", good)
+	refused(t, err, "was sealed before and is not now")
+
 	unsealed, err := own(plainModel, whole, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -225,6 +228,9 @@ func TestPitfall_ShortFormCutOff(t *testing.T) {
 	refused(t, err, "looks cut off")
 	if _, err := Compile(after, Options{Source: []byte("# changed\n" + text), Previous: before}); err != nil {
 		t.Error(err)
+	}
+	if _, err := Compile(after, Options{Previous: before}); err != nil {
+		t.Errorf("without its text: %v", err)
 	}
 	_, err = Compile(Spec{}, Options{Previous: before})
 	refused(t, err, "the policy is gone")

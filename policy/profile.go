@@ -96,7 +96,7 @@ func (f *Profile) DecideWith(a Action, entry *catalog.Entry, r *Request) Decisio
 		if a == List && v.possible.has(use) {
 			d = f.allowed(v)
 		}
-	case v.certain.has(a) && (r.Target == "" || entry.Kind != catalog.Template):
+	case v.certain.has(a):
 		d = f.allowed(v)
 	default:
 		d = f.judge(a, entry, r).decision()
@@ -174,8 +174,6 @@ func (f *Profile) denied(a Action, entry *catalog.Entry) Decision {
 	switch {
 	case v.use == byCheck:
 		return Decision{Rule: selfCheck}
-	case !f.policy.compiled:
-		return Decision{Rule: defaultDeny}
 	case entry.Index() < 0 && f.hasPaths(entry.Ref.Upstream) && !normal(entry.Ref.Name):
 		return Decision{Rule: uriForm}
 	}

@@ -36,6 +36,7 @@ func TestRefusal(t *testing.T) {
 	spec.Grants["group:fin"] = []string{"bank/transfer when small"}
 	spec.Conditions = map[string]string{"small": "args.amount < 1000"}
 	spec.Deny = append(spec.Deny, Deny{Match: "bank/get_balance", For: []string{"group:eng"}})
+	spec.Deny = append(spec.Deny, Deny{Match: "bank/get_*", For: []string{"group:eng"}, Reason: "not told, since the rule before does not tell"})
 	spec.Deny = append(spec.Deny, Deny{Match: "files/get_file", For: []string{"group:eng"}, Reason: "files have moved", Instead: "look on the wiki"})
 	p := compiled(t, spec, Options{})
 	s := shop()
@@ -44,7 +45,7 @@ func TestRefusal(t *testing.T) {
 		{"group:eng", "github__create_issue", "", ""},
 		{"group:eng", "github__delete_repo", "", "Denied: github/delete_repo is not allowed for you (rule deny[0]: ask for a deletion instead).\nUse github__create_issue."},
 		{"group:eng", "delete_repo", "", "Denied: github/delete_repo is not allowed for you (rule deny[0]: ask for a deletion instead).\nUse github__create_issue."},
-		{"group:eng", "files__get_file", "", "Denied: files/get_file is not allowed for you (rule deny[2]: files have moved).\nlook on the wiki"},
+		{"group:eng", "files__get_file", "", "Denied: files/get_file is not allowed for you (rule deny[3]: files have moved).\nlook on the wiki"},
 		{"group:eng", "bank__get_balance", "", unknown + `bank__get_balance"`},
 		{"group:eng", "bank__transfer", "", unknown + `bank__transfer"`},
 		{"group:eng", "bank__nothing", "", unknown + `bank__nothing"`},
