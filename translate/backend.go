@@ -14,8 +14,11 @@ type Backend interface {
 	// Call runs one tool. The error is a *catalog.Error: the tool is unknown, or the caller went away. Everything else, an API that
 	// cannot be reached too, is an answer with isError.
 	Call(ctx context.Context, c *catalog.Call) (*catalog.Answer, error)
-	// Changed has a value after Source became another one. Several changes may be one value.
-	Changed() <-chan struct{}
+	// List is Source in the form in which upstreams are listed; it never fails.
+	List(ctx context.Context) (*catalog.Source, map[catalog.Kind]error, error)
+	// Done is closed by Close and by nothing else: an API has no connection that could be lost. Err is not nil from then on.
+	Done() <-chan struct{}
+	Err() error
 	// Close stops watching the description and waits for calls that are under way until ctx is done.
 	Close(ctx context.Context) error
 }

@@ -3,6 +3,7 @@ package translate
 import (
 	"context"
 	"strings"
+	"sync"
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
@@ -32,7 +33,7 @@ type Dynamic struct {
 	search, describe, call string // names of the tools
 	operations             []Operation
 	byName                 map[string]int
-	index                  *Index
+	index                  func() *Index // made when the first question comes
 	options                DynamicOptions
 }
 
@@ -60,7 +61,7 @@ func NewDynamic(api string, operations []Operation, o DynamicOptions) *Dynamic {
 		documents[i] = operations[i].Document
 		d.byName[operations[i].Name] = i
 	}
-	d.index = NewIndex(documents)
+	d.index = sync.OnceValue(func() *Index { return NewIndex(documents) })
 	return d
 }
 
@@ -154,7 +155,7 @@ func (d *Dynamic) unknown(c *catalog.Call, name string) string {
 func rawText(s string) string { return string(rawjson.AppendString(nil, schema.Shorten(s, 100))) }
 
 func (d *Dynamic) hits(c *catalog.Call, query string, limit int) []int {
-	return d.index.Search(query, limit, func(i int) bool { return d.sees(c, d.operations[i].Name) })
+	return d.index().Search(query, limit, func(i int) bool { return d.sees(c, d.operations[i].Name) })
 }
 
 // find answers a search.

@@ -28,6 +28,8 @@ type Options struct {
 	// Visible says whether the caller of c may see and call the operation of that name in dynamic mode; nil lets every caller of the three
 	// tools do both.
 	Visible func(c *catalog.Call, name string) bool
+	// Changed is called after the source became another one; it must not block. May be nil.
+	Changed func()
 	Log     *slog.Logger
 }
 
@@ -36,8 +38,8 @@ type API struct {
 	spec    Spec
 	options Options
 	current atomic.Pointer[state]
-	changed chan struct{}
 	calls   sync.WaitGroup
+	reading sync.Mutex // one Reload at a time
 	stop    context.CancelFunc
 	ended   chan struct{} // closed when watching has ended
 }
@@ -77,7 +79,7 @@ func New(ctx context.Context, spec Spec, o Options) (*API, error) {
 	if err := spec.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Upstream, err)
 	}
-	a := &API{spec: spec, options: o, changed: make(chan struct{}, 1), ended: make(chan struct{})}
+	a := &API{spec: spec, options: o, ended: make(chan struct{})}
 	s, err := a.read(ctx, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Upstream, err)
@@ -110,8 +112,26 @@ func (s *Spec) check() error {
 // Source implements [translate.Backend].
 func (a *API) Source() *catalog.Source { return a.current.Load().source }
 
-// Changed implements [translate.Backend].
-func (a *API) Changed() <-chan struct{} { return a.changed }
+// List implements [translate.Backend].
+func (a *API) List(context.Context) (*catalog.Source, map[catalog.Kind]error, error) {
+	return a.Source(), nil, nil
+}
+
+// Done implements [translate.Backend].
+func (a *API) Done() <-chan struct{} { return a.ended }
+
+// errClosed is the state of an API after Close.
+var errClosed = errors.New("openapi: closed")
+
+// Err implements [translate.Backend].
+func (a *API) Err() error {
+	select {
+	case <-a.ended:
+		return errClosed
+	default:
+		return nil
+	}
+}
 
 // Report says what the description came to and what is wrong with it.
 func (a *API) Report() Report { return a.current.Load().report }

@@ -17,6 +17,7 @@ import (
 
 	"weir/catalog"
 	"weir/translate"
+	"weir/translate/schema"
 )
 
 const (
@@ -240,7 +241,7 @@ func (a *API) state(tools []*tool, d *description) *state {
 	}
 	s.source = &catalog.Source{
 		Upstream: a.options.Upstream, Tools: items, Capabilities: []byte(`{"tools":{"listChanged":true}}`),
-		Instructions: d.main.root.Get("info").GetText("title"),
+		Instructions: schema.Shorten(schema.Clean(d.main.root.Get("info").GetText("title")), maxText),
 	}
 	return s
 }

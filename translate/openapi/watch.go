@@ -20,6 +20,7 @@ const (
 func (a *API) watch(ctx context.Context) {
 	defer close(a.ended)
 	remote, name := a.spec.location()
+	defer func() { <-ctx.Done() }()
 	if remote != nil {
 		a.poll(ctx)
 		return
@@ -86,6 +87,8 @@ func (a *API) poll(ctx context.Context) {
 // Reload reads the description now and reports whether the source became another one. A description that cannot be read, or that has lost more
 // than half of its tools, leaves the old one in place. Calls that are under way finish on what they began with.
 func (a *API) Reload(ctx context.Context) bool {
+	a.reading.Lock()
+	defer a.reading.Unlock()
 	old := a.current.Load()
 	next, err := a.read(ctx, old)
 	switch {
@@ -106,9 +109,8 @@ func (a *API) Reload(ctx context.Context) bool {
 	if same {
 		return false
 	}
-	select {
-	case a.changed <- struct{}{}:
-	default:
+	if a.options.Changed != nil {
+		a.options.Changed()
 	}
 	return true
 }
