@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/jsonschema-go/jsonschema"
 
 	"weir/translate/schema"
 )
@@ -243,6 +245,9 @@ func checkTool(t *testing.T, file string, x *tool, samples int) (made, valid int
 		t.Errorf("%s: %s: %v", file, x.name, err)
 		return 0, 0
 	}
+	if err := secondOpinion(x); err != nil {
+		t.Errorf("%s: %s: another library: %v", file, x.name, err)
+	}
 	item, err := schema.Parse(x.raw)
 	if err != nil {
 		t.Errorf("%s: %s: %v", file, x.name, err)
@@ -280,4 +285,14 @@ func checkTool(t *testing.T, file string, x *tool, samples int) (made, valid int
 		}
 	}
 	return made, valid
+}
+
+// secondOpinion compiles the full schema with another library.
+func secondOpinion(x *tool) error {
+	var s jsonschema.Schema
+	if err := json.Unmarshal([]byte(x.full.Value().JSON()), &s); err != nil {
+		return err
+	}
+	_, err := s.Resolve(nil)
+	return err
 }
