@@ -28,11 +28,33 @@ func (g *Gateway) answer(r *Request, e *Event, a *catalog.Answer) *Reply {
 		if r.Client.Era == catalog.Modern {
 			g.spliceModern(reply, e.Method, a)
 		} else {
-			reply.add(m.Result.Of(m.Data))
+			reply.add(legacyResult(a))
 		}
 	}
 	reply.add(envelopeEnd)
 	return reply
+}
+
+// legacyResult is an answer's result as revisions with a handshake know it: without a result type, and with structured content that is an object or
+// not there (its text copy stays; spec 2026-07-28, changelog, SEP-2106). What a legacy upstream answered is not touched.
+func legacyResult(a *catalog.Answer) []byte {
+	m := a.Message
+	result := m.Result.Of(m.Data)
+	if a.Era == catalog.Legacy {
+		return result
+	}
+	f, err := rawjson.Fields(result, "structuredContent")
+	if err != nil {
+		return result
+	}
+	content := f[0].Of(result)
+	odd := len(content) > 0 && content[0] != '{'
+	if m.ResultType.Absent() && !odd {
+		return result
+	}
+	return rawjson.AppendObject(nil, result, func(key []byte) bool {
+		return string(key) == "resultType" || odd && string(key) == "structuredContent"
+	})
 }
 
 // isToolError reports whether a tools/call result says isError: true.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"weir/catalog"
+	"weir/upstream/process"
 )
 
 const (
@@ -52,6 +53,7 @@ type member struct {
 	since    time.Time
 	reason   string
 	hint     string
+	known    process.Facts
 	trying   bool          // an attempt to connect is under way
 	tried    time.Time     // when the last attempt began
 	tries    int           // attempts that are over
@@ -181,9 +183,22 @@ func (m *member) list(ctx context.Context, l *live) error {
 		src.Legacy = !c.Eras().Modern
 	}
 	m.source = src
+	fresh := m.state != Ready
 	m.mu.Unlock()
+	m.tell(fresh, src, faults)
 	m.turn(Ready, nil)
 	return nil
+}
+
+// tell logs what an upstream offers when it becomes ready, and every list that could not be read: a catalogue that is empty says nothing by itself.
+func (m *member) tell(fresh bool, src *catalog.Source, faults map[catalog.Kind]error) {
+	if fresh {
+		m.set.o.Log.Info("upstream is ready", "upstream", m.name, "tools", len(src.Tools), "prompts", len(src.Prompts),
+			"resources", len(src.Resources), "templates", len(src.Templates))
+	}
+	for kind, fault := range faults {
+		m.set.o.Log.Warn("a list could not be read", "upstream", m.name, "kind", kind.String(), "error", fault)
+	}
 }
 
 func items(src *catalog.Source, kind catalog.Kind) *[][]byte {
@@ -286,8 +301,9 @@ func (m *member) turn(state State, err error) {
 	if m.state == Ready && state != Ready {
 		m.lost++
 	}
-	m.state, m.reason, m.hint = state, "", ""
+	m.state, m.reason, m.hint, m.known = state, "", "", nil
 	if err != nil {
+		errors.As(err, &m.known)
 		m.reason = reasonOf(m.name, err)
 		if own, ok := errors.AsType[*catalog.Error](err); ok {
 			m.hint = own.Hint

@@ -114,7 +114,8 @@ func TestChildIsRestarted(t *testing.T) {
 	if !ok || e.Code != catalog.Unavailable || e.Execution != catalog.Unknown || !strings.HasPrefix(e.Msg, "up: exited with code 3") {
 		t.Errorf("error %#v", err)
 	}
-	mustCall(t, s, "up__echo") // waits for the new child
+	mustCall(t, s, "up__echo") // waits for the new child, though not for its lists
+	upstreamtest.Eventually(t, func() bool { return statusOf(s, "up").State == Ready }, "the new child's lists are read")
 	st := statusOf(s, "up")
 	if st.State != Ready || st.Restarts != 1 || st.Transport != "stdio" || st.Calls != 3 || st.Errors != 1 || len(st.Stderr) == 0 || st.Stderr[0] != "hello from the child" {
 		t.Errorf("%+v", st)

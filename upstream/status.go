@@ -6,6 +6,7 @@ import (
 	"weir/catalog"
 	"weir/catalog/rawjson"
 	"weir/upstream/mcpconn"
+	"weir/upstream/process"
 )
 
 // State is where an upstream stands.
@@ -45,6 +46,7 @@ type Status struct {
 	Restarts      int    // connections lost after the upstream was ready
 	Junk          uint64 // lines on a child's standard output that were no messages
 	Stderr        []string
+	Facts         process.Facts // what else is known about why it is not ready, for the operator only
 	Required      bool
 }
 
@@ -90,7 +92,7 @@ func (m *member) status() Status {
 	if st.Transport == "" {
 		st.Transport = m.spec.Load().transport()
 	}
-	st.State, st.Since, st.Reason, st.Hint, st.NextTry = m.state, m.since, m.reason, m.hint, m.nextTry
+	st.State, st.Since, st.Reason, st.Hint, st.Facts, st.NextTry = m.state, m.since, m.reason, m.hint, m.known, m.nextTry
 	st.Calls, st.Errors, st.Restarts, st.Problems = m.calls.Load(), m.errors.Load(), m.lost, m.problems
 	if src := m.source; src != nil {
 		st.Tools, st.Prompts, st.Resources, st.Templates = len(src.Tools), len(src.Prompts), len(src.Resources), len(src.Templates)

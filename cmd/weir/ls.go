@@ -14,29 +14,31 @@ import (
 	"weir/cmd/weir/internal/config"
 	"weir/cmd/weir/internal/term"
 	"weir/upstream"
+	"weir/upstream/process"
 )
 
 // upstreamRow is one upstream in weir ls --json.
 type upstreamRow struct {
-	Name      string    `json:"name"`
-	Transport string    `json:"transport"`
-	Era       string    `json:"era,omitempty"` // not known before the first handshake
-	State     string    `json:"state"`
-	Since     time.Time `json:"since"` // of the state
-	Version   string    `json:"version,omitempty"`
-	Server    string    `json:"server,omitempty"` // name and version as the server gives them
-	Tools     int       `json:"tools"`
-	Prompts   int       `json:"prompts"`
-	Resources int       `json:"resources"`
-	Templates int       `json:"templates"`
-	Tokens    int       `json:"tokens"` // estimated, of its visible tools
-	Stale     bool      `json:"stale"`
-	Required  bool      `json:"required"`
-	Reason    string    `json:"reason,omitempty"`
-	Hint      string    `json:"hint,omitempty"`
-	Stderr    []string  `json:"stderr,omitempty"` // last lines, of one that is not ready
-	Junk      uint64    `json:"junk,omitempty"`   // lines on standard output that were no messages
-	Warnings  []string  `json:"warnings"`
+	Name      string        `json:"name"`
+	Transport string        `json:"transport"`
+	Era       string        `json:"era,omitempty"` // not known before the first handshake
+	State     string        `json:"state"`
+	Since     time.Time     `json:"since"` // of the state
+	Version   string        `json:"version,omitempty"`
+	Server    string        `json:"server,omitempty"` // name and version as the server gives them
+	Tools     int           `json:"tools"`
+	Prompts   int           `json:"prompts"`
+	Resources int           `json:"resources"`
+	Templates int           `json:"templates"`
+	Tokens    int           `json:"tokens"` // estimated, of its visible tools
+	Stale     bool          `json:"stale"`
+	Required  bool          `json:"required"`
+	Reason    string        `json:"reason,omitempty"`
+	Hint      string        `json:"hint,omitempty"`
+	Stderr    []string      `json:"stderr,omitempty"` // last lines, of one that is not ready
+	Facts     process.Facts `json:"facts,omitempty"`  // what else is known about why
+	Junk      uint64        `json:"junk,omitempty"`   // lines on standard output that were no messages
+	Warnings  []string      `json:"warnings"`
 }
 
 // ls is weir ls [FILE].
@@ -88,7 +90,7 @@ func rowsOf(a *app.App) []upstreamRow {
 			Templates: s.Templates, Stale: s.Stale, Required: s.Required, Reason: s.Reason, Hint: s.Hint, Junk: s.Junk, Warnings: []string{},
 		}
 		if s.State != upstream.Ready {
-			r.Stderr = s.Stderr
+			r.Stderr, r.Facts = s.Stderr, s.Facts
 		}
 		for _, p := range s.Problems {
 			r.Warnings = append(r.Warnings, p.Reason)
@@ -135,6 +137,15 @@ func (c *cli) facts(rows []upstreamRow) {
 		}
 		if r.Reason == "" {
 			continue
+		}
+		if len(r.Facts) > 0 {
+			c.Note("%s", term.Line(r.Name+":"))
+		}
+		for _, x := range r.Facts {
+			c.Note("%s", strings.TrimRight(fmt.Sprintf("  %-11s %s", x.Name, term.Line(x.Text)), " "))
+		}
+		if len(r.Facts) > 0 {
+			r.Stderr = nil // the facts hold what of it matters
 		}
 		for i, line := range r.Stderr[max(0, len(r.Stderr)-3):] {
 			if i == 0 {

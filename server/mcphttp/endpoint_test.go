@@ -219,7 +219,7 @@ func TestLegacySession(t *testing.T) {
 			t.Errorf("%s: initialized: %d %s", version, got.Status, got.Body)
 		}
 		got, _ = f.do("POST", `{"jsonrpc":"2.0","id":"a\u00e9","method":"tools/call","params":{"name":"up__echo","arguments":{"x":1}}}`, s...)
-		want := answer{200, "application/json", `{"jsonrpc":"2.0","id":"a\u00e9","result":{"content":[],"structuredContent":{"x":1},"x-odd":[1e400,{}],"resultType":"complete"}}`}
+		want := answer{200, "application/json", `{"jsonrpc":"2.0","id":"a\u00e9","result":{"content":[],"structuredContent":{"x":1},"x-odd":[1e400,{}]}}`}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", version, diff)
 		}

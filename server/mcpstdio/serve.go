@@ -45,17 +45,21 @@ type conn struct {
 	err error // the first failed write
 }
 
-// Serve answers the messages on in until it ends or ctx does, and returns when the last answer is written.
+// Serve answers the messages on in until it ends or ctx does, and returns when the last answer is written. The end of ctx is the end of the
+// input: requests in flight are finished.
 func Serve(ctx context.Context, o Options, in io.Reader, out io.Writer) error {
 	c := &conn{o: o, out: out, outlet: server.NewOutlet(), slots: make(chan struct{}, maxOpen), listen: func() {}, ended: make(chan struct{})}
 	c.session = server.NewSession(o.Principal, catalog.Client{Era: catalog.Legacy, Version: "2025-11-25", Capabilities: []byte(`{}`)})
 	defer c.session.Attach(c.outlet)()
-	ctx, cancel := context.WithCancelCause(ctx)
+	requests, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
+	reading, stopReading := context.WithCancel(ctx)
+	defer stopReading()
 	pumped := make(chan struct{})
 	stop := make(chan struct{})
 	go c.pump(stop, pumped)
-	err := c.readAll(ctx, in)
+	err := c.readAll(reading, requests, in)
+	stopReading()
 	close(c.ended)
 	c.drain(cancel)
 	c.session.End()
@@ -72,7 +76,7 @@ type line struct {
 }
 
 // readAll handles messages until the input ends. Reading happens beside, because a read of standard input cannot be interrupted.
-func (c *conn) readAll(ctx context.Context, in io.Reader) error {
+func (c *conn) readAll(ctx, requests context.Context, in io.Reader) error {
 	lines := make(chan line)
 	go func() {
 		r := bufio.NewReaderSize(in, 64<<10)
@@ -97,7 +101,7 @@ func (c *conn) readAll(ctx context.Context, in io.Reader) error {
 			case errors.Is(l.err, errLong):
 				c.write(server.ErrorReply(0, nil, server.CodeInvalidRequest, "message is larger than the limit (maxBody)", nil))
 			case len(bytes.TrimSpace(l.data)) > 0:
-				c.message(ctx, l.data)
+				c.message(requests, l.data)
 			}
 			if errors.Is(l.err, io.EOF) {
 				return nil

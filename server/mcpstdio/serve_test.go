@@ -124,6 +124,38 @@ func TestTrap5_10_EOFDropsNothing(t *testing.T) {
 	}
 }
 
+// TestSignalDropsNothing: when weir is told to stop, calls in flight are answered first.
+func TestSignalDropsNothing(t *testing.T) {
+	started, release := make(chan struct{}), make(chan struct{})
+	o := options(t, func(ctx context.Context, _ *catalog.Call) (*catalog.Answer, error) {
+		close(started)
+		select {
+		case <-release:
+			return result(t, `{"content":[]}`), nil
+		case <-ctx.Done():
+			return nil, &catalog.Error{Code: catalog.Canceled, Msg: "cancelled"}
+		}
+	})
+	inR, inW := io.Pipe()
+	defer func() { _ = inW.Close() }()
+	var out bytes.Buffer
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- Serve(ctx, o, inR, &out) }()
+	if _, err := io.WriteString(inW, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"up__echo"}}`+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-started
+	stop()
+	close(release)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if got := out.String(); got != `{"jsonrpc":"2.0","id":1,"result":{"content":[]}}`+"\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // client is the far end of a connection that stays open.
 type client struct {
 	t     *testing.T

@@ -22,7 +22,7 @@ func (c *Conn) subscribe(p *peer) {
 			heard, more := c.subscribed(filter)
 			had = had || heard
 			switch {
-			case c.ctx.Err() != nil:
+			case c.ctx.Err() != nil || c.Err() != nil:
 				return
 			case !more && had:
 				_ = c.surprise("the server no longer takes subscriptions", nil)

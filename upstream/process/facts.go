@@ -7,7 +7,10 @@ import (
 )
 
 // Fact is one line of an error report below its first line: "looked in", "/usr/bin:/bin".
-type Fact struct{ Name, Text string }
+type Fact struct {
+	Name string `json:"name,omitempty"`
+	Text string `json:"text"`
+}
 
 // Facts are the cause (catalog.Error.Err) of errors made here. They are for the operator: paths and stderr lines are not for callers.
 type Facts []Fact //nolint:errname // a list of facts first, an error by its use
