@@ -3,6 +3,7 @@ package translate
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
@@ -37,6 +38,7 @@ func (r *Result) block() {
 // AddText adds a text block.
 func (r *Result) AddText(text string) {
 	r.block()
+	r.content = slices.Grow(r.content, len(text)+len(text)/4+64)
 	r.content = append(r.content, `{"type":"text","text":`...)
 	r.content = rawjson.AppendString(r.content, text)
 	r.content = append(r.content, '}')

@@ -70,7 +70,8 @@ func (c canned) RoundTrip(*http.Request) (*http.Response, error) {
 
 // BenchmarkCall is one call without the network: check, build, shape.
 func BenchmarkCall(b *testing.B) {
-	large := `{"id":1,"tags":["` + strings.Repeat(`text","`, 7000) + `"]}`
+	record := `{"id":12345678,"name":"a name of common length","url":"https://api.example.com/v1/things/12345678/parts","state":"open","created_at":"2026-01-02T03:04:05Z","score":1.5,"owner":{"login":"somebody","id":42}},`
+	large := `{"id":1,"items":[` + strings.Repeat(record, 250) + `{}]}`
 	for name, body := range map[string]string{"small": `{"id":1,"name":"n","tags":["a","b"]}`, "50kB": large} {
 		b.Run(name, func(b *testing.B) {
 			a := newAPI(b, small, Spec{Server: "https://h.test"}, Options{Transport: canned{body}})

@@ -181,23 +181,23 @@ func fileName(response *http.Response) string {
 
 // json makes text and structuredContent of a JSON answer.
 func (x *exchange) json(response *http.Response, data []byte) *translate.Result {
-	if err := rawjson.Valid(data); err != nil {
+	v, err := schema.Parse(data)
+	if err != nil {
 		text := decodeText("", data)
 		if strings.HasPrefix(strings.TrimSpace(text), "<") {
 			return translate.Failure("The API answered with a web page instead of JSON" + pageTitle(text) + ".")
 		}
 		return translate.Failure("The API answered JSON that cannot be read (" + err.Error() + "). " + x.outcome())
 	}
+	more := x.next(response, v)
 	if path := x.tool.shape.Path; path != "" {
 		if part := gjson.GetBytes(data, path); part.Exists() {
 			data = []byte(part.Raw)
+			if v, err = schema.Parse(data); err != nil {
+				return translate.Failure("The part of the answer that is configured cannot be read.")
+			}
 		}
 	}
-	v, err := schema.Parse(data)
-	if err != nil {
-		return translate.Failure("The API answered JSON that cannot be read. " + x.outcome())
-	}
-	more := x.next(response, v)
 	if x.passes(data) {
 		return x.present(rawjson.Compact(make([]byte, 0, len(data)), data), v, nil, more)
 	}

@@ -173,8 +173,13 @@ func (t types) names() []string {
 		bit  types
 		name string
 	}{
-		{typeString, "string"}, {typeNumber, "number"}, {typeInteger, "integer"}, {typeBoolean, "boolean"},
-		{typeObject, "object"}, {typeArray, "array"}, {typeNull, "null"},
+		{typeString, "string"},
+		{typeNumber, "number"},
+		{typeInteger, "integer"},
+		{typeBoolean, "boolean"},
+		{typeObject, "object"},
+		{typeArray, "array"},
+		{typeNull, "null"},
 	} {
 		if t.has(n.bit) && (n.bit != typeInteger || !t.has(typeNumber)) {
 			names = append(names, n.name)
@@ -270,8 +275,8 @@ func declared(v *Value) types {
 		return typeNamed(v.Text)
 	}
 	t := types(0)
-	for _, name := range v.Strings() {
-		t |= typeNamed(name)
+	for _, m := range v.Members {
+		t |= typeNamed(m.Value.Text)
 	}
 	if t == 0 {
 		return anyType
