@@ -115,7 +115,7 @@ func (d *Dynamic) Items() [][]byte {
 func (d *Dynamic) Call(ctx context.Context, c *catalog.Call, tool string, raw []byte) (*Result, error) {
 	args, err := schema.Parse(raw)
 	if err != nil || !args.Is(schema.Object) || rawjson.UniqueKeys(raw) != nil {
-		return Failure(tool + ": the arguments are no JSON object with unique keys."), nil
+		return Failure(tool + ": the arguments are no JSON object with unique keys."), nil //nolint:nilerr // the result says it
 	}
 	switch tool {
 	case d.search:

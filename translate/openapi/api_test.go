@@ -105,11 +105,11 @@ func TestCall(t *testing.T) {
 			w.WriteHeader(http.StatusNoContent)
 		case r.URL.Path == "/v1/list":
 			w.Header().Set("Content-Type", "application/json")
-			io.WriteString(w, `[{"id":9007199254740993}]`)
+			_, _ = io.WriteString(w, `[{"id":9007199254740993}]`)
 		default:
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("Link", `<https://x/v1/things/7?page=3>; rel="next"`)
-			io.WriteString(w, ` {"id": 9007199254740993, "name": "<b>", "extra": [1.50]} `)
+			_, _ = io.WriteString(w, ` {"id": 9007199254740993, "name": "<b>", "extra": [1.50]} `)
 		}
 	}))
 	defer server.Close()
@@ -192,38 +192,38 @@ func TestR20_WhatIsNoAnswer(t *testing.T) {
 		{"404 in problem form", func(w http.ResponseWriter) {
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(404)
-			io.WriteString(w, `{"title":"No thing","detail":"thing 7 is gone","errors":[{"field":"id"}]}`)
+			_, _ = io.WriteString(w, `{"title":"No thing","detail":"thing 7 is gone","errors":[{"field":"id"}]}`)
 		}, "The API answered 404 Not Found: No thing; thing 7 is gone. It names the arguments `id`. Check the arguments that name what you look for."},
 		{"429", func(w http.ResponseWriter) { w.Header().Set("Retry-After", "30"); w.WriteHeader(429) }, "The API answered 429 Too Many Requests. Try again in 30s."},
 		{"500 with a page", func(w http.ResponseWriter) {
 			w.Header().Set("Content-Type", "text/html")
 			w.WriteHeader(500)
-			io.WriteString(w, "<html><head><title>Oops</title></head><body>"+strings.Repeat("x", 9000))
+			_, _ = io.WriteString(w, "<html><head><title>Oops</title></head><body>"+strings.Repeat("x", 9000))
 		}, "The API answered 500 Internal Server Error: Oops. The fault is on the side of the API"},
 		{"a page instead of JSON", func(w http.ResponseWriter) {
 			w.Header().Set("Content-Type", "text/html")
-			io.WriteString(w, "<html><title>Sign in</title>")
+			_, _ = io.WriteString(w, "<html><title>Sign in</title>")
 		}, "The API answered with a web page instead of data (Sign in)."},
 		{"a page called JSON", func(w http.ResponseWriter) {
 			w.Header().Set("Content-Type", "application/json")
-			io.WriteString(w, "<html><title>Sign in</title>")
+			_, _ = io.WriteString(w, "<html><title>Sign in</title>")
 		}, "The API answered with a web page instead of JSON (Sign in)."},
 		{"half a JSON", func(w http.ResponseWriter) {
 			w.Header().Set("Content-Type", "application/json")
-			io.WriteString(w, `{"id":1,`)
+			_, _ = io.WriteString(w, `{"id":1,`)
 		}, "The API answered JSON that cannot be read"},
 		{"truncated", func(w http.ResponseWriter) {
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("Content-Length", "100")
-			io.WriteString(w, `{"id":1}`)
+			_, _ = io.WriteString(w, `{"id":1}`)
 		}, "The API answered, but the answer cannot be used: it ended after 8 bytes, before it was complete."},
 		{"too long", func(w http.ResponseWriter) {
 			w.Header().Set("Content-Type", "application/json")
-			io.WriteString(w, `{"name":"`+strings.Repeat("x", 3000)+`"}`)
+			_, _ = io.WriteString(w, `{"name":"`+strings.Repeat("x", 3000)+`"}`)
 		}, "The API answered, but the answer cannot be used: it is longer than 2.0 KiB."},
 		{"a redirect elsewhere", func(w http.ResponseWriter) { w.Header().Set("Location", "http://other.test/"); w.WriteHeader(302) }, "The API answered 302 Found. It points elsewhere"},
 		{"a redirect to itself", func(w http.ResponseWriter) { w.Header().Set("Location", "/things/7"); w.WriteHeader(302) }, "The API answered 302 Found. It points elsewhere"},
-		{"nothing", func(w http.ResponseWriter) { panic(http.ErrAbortHandler) }, "The connection to the API failed before an answer came. It only reads, so it may be tried again."},
+		{"nothing", func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, "The connection to the API failed before an answer came. It only reads, so it may be tried again."},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

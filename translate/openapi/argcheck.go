@@ -145,6 +145,7 @@ func retyped(v *schema.Value, types []string) *schema.Value {
 		if slices.Contains(types, "string") && !takes(types, v) {
 			return schema.Text(v.Text)
 		}
+	default:
 	}
 	return v
 }

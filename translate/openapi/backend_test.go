@@ -35,7 +35,7 @@ func TestCuration(t *testing.T) {
 		body, _ := io.ReadAll(r.Body)
 		seen = r.Method + " " + r.URL.RequestURI() + " " + string(body)
 		w.Header().Set("Content-Type", "application/json")
-		io.WriteString(w, `{"id":1,"name":"n","tags":["a"]}`)
+		_, _ = io.WriteString(w, `{"id":1,"name":"n","tags":["a"]}`)
 	}))
 	defer server.Close()
 	yes := true
@@ -153,7 +153,7 @@ func TestCredentials(t *testing.T) {
 			return
 		}
 		w.WriteHeader(400)
-		fmt.Fprintf(w, `{"message":"bad key %s"}`, r.Header.Get("X-Key"))
+		_, _ = fmt.Fprintf(w, `{"message":"bad key %s"}`, r.Header.Get("X-Key"))
 	}))
 	defer server.Close()
 	s := &secret{}
@@ -193,7 +193,7 @@ func TestContent(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			a := newAPI(t, text, Spec{Server: "https://h.test"}, Options{Transport: direct{http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", tt.contentType)
-				io.WriteString(w, tt.body)
+				_, _ = io.WriteString(w, tt.body)
 			})}})
 			got, err := call(t, a, "a", `{}`)
 			if err != nil {
@@ -214,7 +214,7 @@ func TestLargeResults(t *testing.T) {
 		if i > 0 {
 			b.WriteString(",")
 		}
-		fmt.Fprintf(&b, `{"id":%d,"text":"%s"}`, i, strings.Repeat("x", 100))
+		_, _ = fmt.Fprintf(&b, `{"id":%d,"text":"%s"}`, i, strings.Repeat("x", 100))
 	}
 	b.WriteString(`],"total":1000}`)
 	for _, limit := range []int{200, 1000, 10_000, 60_000, 1 << 20} {
@@ -302,13 +302,13 @@ func TestDescriptionOverHTTP(t *testing.T) {
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
-		io.WriteString(w, small)
+		_, _ = io.WriteString(w, small)
 	})}
 	a, err := New(t.Context(), Spec{OpenAPI: "https://h.test/api/openapi.json", Refresh: -1}, Options{Upstream: "api", Transport: transport})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer a.Close(t.Context())
+	defer func() { _ = a.Close(t.Context()) }()
 	if a.Reload(t.Context()) {
 		t.Error("an unchanged description became another")
 	}

@@ -90,7 +90,7 @@ func (d *description) produced(at, op site) []media {
 		return nil
 	}
 	var list []media
-	for _, name := range d.nearest("produces", schema.Array, op).value.Strings() {
+	for _, name := range d.nearest("produces", op).value.Strings() {
 		list = append(list, media{name: strings.ToLower(name), schema: s})
 	}
 	if len(list) == 0 {
@@ -102,7 +102,7 @@ func (d *description) produced(at, op site) []media {
 // consumed returns the media types of 2.0 bodies that satisfy wanted.
 func (d *description) consumed(op site, wanted func(string) bool) []string {
 	var names []string
-	for _, name := range d.nearest("consumes", schema.Array, op).value.Strings() {
+	for _, name := range d.nearest("consumes", op).value.Strings() {
 		if name = strings.ToLower(name); wanted(name) && !strings.ContainsFunc(name, isControl) {
 			names = append(names, name)
 		}

@@ -92,7 +92,7 @@ func translateText(t testing.TB, f corpusFile, spec Spec) translation {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer root.Close()
+		defer func() { _ = root.Close() }()
 		read = reader(root)
 		name = filepath.ToSlash(filepath.Join("spec", name))
 	}
@@ -113,26 +113,26 @@ func translateText(t testing.TB, f corpusFile, spec Spec) translation {
 func (tr translation) summary() string {
 	var b strings.Builder
 	r := tr.state.report
-	fmt.Fprintf(&b, "tools %d, lost %d, warnings %d, tokens %d, median %d, largest %d\n", r.Tools, r.Lost, len(r.Warnings), r.Tokens, r.Median/bytesPerToken, r.Largest/bytesPerToken)
+	_, _ = fmt.Fprintf(&b, "tools %d, lost %d, warnings %d, tokens %d, median %d, largest %d\n", r.Tools, r.Lost, len(r.Warnings), r.Tokens, r.Median/bytesPerToken, r.Largest/bytesPerToken)
 	messages := make(map[string]int)
 	for _, w := range r.Warnings {
 		message, _, _ := strings.Cut(w.Message, "\"")
 		messages[message]++
 	}
 	for _, m := range slices.Sorted(maps.Keys(messages)) {
-		fmt.Fprintf(&b, "warning x%d: %s\n", messages[m], m)
+		_, _ = fmt.Fprintf(&b, "warning x%d: %s\n", messages[m], m)
 	}
 	for _, t := range tr.tools {
-		fmt.Fprintf(&b, "%s [%s] %s", t.name, t.hints.letters(), t.document.Path)
+		_, _ = fmt.Fprintf(&b, "%s [%s] %s", t.name, t.hints.letters(), t.document.Path)
 		for _, a := range t.plan.arguments {
 			mark := ""
 			if a.required {
 				mark = "!"
 			}
-			fmt.Fprintf(&b, " %s%s%s", a.name, mark, strings.TrimPrefix(a.place.suffix(), "_"))
+			_, _ = fmt.Fprintf(&b, " %s%s%s", a.name, mark, strings.TrimPrefix(a.place.suffix(), "_"))
 		}
 		sum := sha256.Sum256(t.raw)
-		fmt.Fprintf(&b, " %s %x\n", t.plan.media, sum[:3])
+		_, _ = fmt.Fprintf(&b, " %s %x\n", t.plan.media, sum[:3])
 	}
 	return b.String()
 }

@@ -58,7 +58,7 @@ func (x *exchange) run(ctx context.Context, out *outgoing) *translate.Result {
 		return failure
 	}
 	if response.StatusCode == http.StatusUnauthorized && x.renew(ctx, schemes) {
-		response.Body.Close() // the API did not run the call
+		_ = response.Body.Close() // the API did not run the call
 		if response, failure = x.send(ctx, out, schemes); failure != nil {
 			return failure
 		}
@@ -68,13 +68,13 @@ func (x *exchange) run(ctx context.Context, out *outgoing) *translate.Result {
 		if next == nil {
 			break
 		}
-		response.Body.Close()
+		_ = response.Body.Close()
 		out = next
 		if response, failure = x.send(ctx, out, schemes); failure != nil {
 			return failure
 		}
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	return x.result(ctx, response)
 }
 

@@ -85,7 +85,7 @@ func (r raw) expected(item, op map[string]any) []string {
 	content, _ := body["content"].(map[string]any)
 	for media, m := range content {
 		if len(content) == 1 || media == "application/json" {
-			for _, name := range r.writable(m.(map[string]any)["schema"], 0) {
+			for _, name := range r.writable(m.(map[string]any)["schema"], 0) { //nolint:errcheck,forcetypeassert // the oracle made it
 				all = append(all, "body "+name)
 			}
 		}
@@ -159,17 +159,17 @@ func TestHostileDescriptions(t *testing.T) {
 	}
 	var doubling, enum, cycles, wide strings.Builder
 	for i := range 40 {
-		fmt.Fprintf(&doubling, `"S%d":{"allOf":[{"$ref":"#/components/schemas/S%d"},{"$ref":"#/components/schemas/S%d"}]},`, i, i+1, i+1)
-		fmt.Fprintf(&wide, `"W%d":{"type":"object","properties":{"a":{"$ref":"#/components/schemas/W%d"},"b":{"$ref":"#/components/schemas/W%d"},"c":{"$ref":"#/components/schemas/W0"}}},`, i, i+1, i+1)
+		_, _ = fmt.Fprintf(&doubling, `"S%d":{"allOf":[{"$ref":"#/components/schemas/S%d"},{"$ref":"#/components/schemas/S%d"}]},`, i, i+1, i+1)
+		_, _ = fmt.Fprintf(&wide, `"W%d":{"type":"object","properties":{"a":{"$ref":"#/components/schemas/W%d"},"b":{"$ref":"#/components/schemas/W%d"},"c":{"$ref":"#/components/schemas/W0"}}},`, i, i+1, i+1)
 	}
 	for i := range 100_000 {
-		fmt.Fprintf(&enum, `"v%d",`, i)
+		_, _ = fmt.Fprintf(&enum, `"v%d",`, i)
 	}
 	for _, k := range []string{"allOf", "anyOf", "oneOf"} {
-		fmt.Fprintf(&cycles, `%q:{%q:[{"$ref":"#/components/schemas/%s"},{"type":"object"}]},`, k, k, k)
+		_, _ = fmt.Fprintf(&cycles, `%q:{%q:[{"$ref":"#/components/schemas/%s"},{"type":"object"}]},`, k, k, k)
 	}
 	for _, k := range []string{"not", "items", "additionalProperties", "contains", "propertyNames", "if"} {
-		fmt.Fprintf(&cycles, `%q:{%q:{"$ref":"#/components/schemas/%s"}},`, k, k, k)
+		_, _ = fmt.Fprintf(&cycles, `%q:{%q:{"$ref":"#/components/schemas/%s"}},`, k, k, k)
 	}
 	bomb := "openapi: 3.0.0\na0: &a0 [x,x,x,x,x,x,x,x,x,x]\n"
 	for i := range 12 {

@@ -115,6 +115,7 @@ func (b *builder) body(o *operation, p *plan) []argument {
 		return b.wholeBody(o, p, described(v, o.body.text), style{})
 	case mediaXML:
 		return b.wholeBody(o, p, xmlArgument(v, o.body.text), style{})
+	default:
 	}
 	if v == nil {
 		v = schema.Map()

@@ -162,20 +162,20 @@ func (d *description) operation(key, method string, item, at site) *operation {
 	}
 	d.pathParameters(o)
 	o.responses = d.responses(at)
-	o.servers = d.nearest("servers", schema.Array, at, item)
-	o.security = d.nearest("security", schema.Array, at)
+	o.servers = d.nearest("servers", at, item)
+	o.security = d.nearest("security", at)
 	return o
 }
 
-// nearest is the first of a member of the places given, or of the document, that is of kind.
-func (d *description) nearest(key string, kind schema.Kind, places ...site) site {
+// nearest is the first array that is a member of the places given, or of the document.
+func (d *description) nearest(key string, places ...site) site {
 	for _, p := range append(slices.Clip(places), site{doc: d.main, value: d.main.root}) {
 		m := p.member(key)
-		if m.is(kind) {
+		if m.is(schema.Array) {
 			return m
 		}
 		if m.value != nil {
-			d.warn(m, "%s is no %s and is not used", key, kind)
+			d.warn(m, "%s is no %s and is not used", key, schema.Array)
 		}
 	}
 	return site{}

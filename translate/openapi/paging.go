@@ -32,8 +32,17 @@ func (x *exchange) next(response *http.Response, body *schema.Value) string {
 		return ""
 	}
 	for _, path := range [...][]string{
-		{"next"}, {"links", "next"}, {"_links", "next", "href"}, {"paging", "next"}, {"pagination", "next_url"}, {"next_page_uri"}, {"next_url"},
-		{"@odata.nextLink"}, {"nextLink"}, {"meta", "next"}, {"next_page", "uri"},
+		{"next"},
+		{"links", "next"},
+		{"_links", "next", "href"},
+		{"paging", "next"},
+		{"pagination", "next_url"},
+		{"next_page_uri"},
+		{"next_url"},
+		{"@odata.nextLink"},
+		{"nextLink"},
+		{"meta", "next"},
+		{"next_page", "uri"},
 	} {
 		if s := scalarOf(follow(body, path)); strings.HasPrefix(s, "http") || strings.HasPrefix(s, "/") {
 			return x.fromLink(s)
@@ -43,9 +52,20 @@ func (x *exchange) next(response *http.Response, body *schema.Value) string {
 		return x.fromFlag(body)
 	}
 	for _, path := range [...][]string{
-		{"next_cursor"}, {"nextCursor"}, {"next_page_token"}, {"nextPageToken"}, {"NextToken"}, {"nextToken"}, {"response_metadata", "next_cursor"},
-		{"meta", "next_cursor"}, {"paging", "cursors", "after"}, {"pagination", "next_cursor"}, {"pageInfo", "endCursor"}, {"metadata", "continue"},
-		{"cursor", "next"}, {"next_page", "offset"},
+		{"next_cursor"},
+		{"nextCursor"},
+		{"next_page_token"},
+		{"nextPageToken"},
+		{"NextToken"},
+		{"nextToken"},
+		{"response_metadata", "next_cursor"},
+		{"meta", "next_cursor"},
+		{"paging", "cursors", "after"},
+		{"pagination", "next_cursor"},
+		{"pageInfo", "endCursor"},
+		{"metadata", "continue"},
+		{"cursor", "next"},
+		{"next_page", "offset"},
 	} {
 		s := follow(body, path)
 		if s == nil || len(s.Members) > 0 || scalarText(s) == "" || path[0] == "pageInfo" && !body.Get("pageInfo").True("hasNextPage") {

@@ -270,5 +270,5 @@ func (b *builder) flat(v *schema.Value) (properties []schema.Member, required []
 			properties = append(properties, schema.Member{Key: name, Value: schema.Map()})
 		}
 	}
-	return properties, required, (object || shapes > 0) && len(properties) > 0 && !(closed && shapes > 1)
+	return properties, required, (object || shapes > 0) && len(properties) > 0 && (!closed || shapes <= 1)
 }

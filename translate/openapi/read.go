@@ -62,7 +62,7 @@ func (a *API) read(ctx context.Context, old *state) (*state, error) {
 		if root, err = os.OpenRoot(a.spec.References); err != nil {
 			return nil, fmt.Errorf("the folder of references cannot be opened: %w", err)
 		}
-		defer root.Close()
+		defer func() { _ = root.Close() }()
 		if name, err = filepath.Rel(a.spec.References, in.file); err != nil {
 			return nil, fmt.Errorf("the description does not lie in the folder of references: %w", err)
 		}
@@ -95,7 +95,7 @@ func reader(root *os.Root) func(string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		return readLimited(f)
 	}
 }
@@ -141,7 +141,7 @@ func readFileLimited(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	data, err := readLimited(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -171,7 +171,7 @@ func (a *API) fetch(ctx context.Context, u *url.URL, old *state) (text []byte, e
 	if err != nil {
 		return nil, "", fmt.Errorf("the description at %s cannot be fetched: %w", u.Redacted(), err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	switch {
 	case response.StatusCode == http.StatusNotModified && old != nil:
 		return nil, "", errUnchanged
@@ -192,14 +192,14 @@ const descriptionScheme = "description"
 func (a *API) version(in inputs) string {
 	h := sha256.New()
 	for _, part := range append([][]byte{in.text}, in.overlays...) {
-		fmt.Fprintf(h, "%d\n", len(part))
+		_, _ = fmt.Fprintf(h, "%d\n", len(part))
 		h.Write(part)
 	}
 	spec, err := json.Marshal(a.spec)
 	if err == nil {
 		h.Write(spec)
 	}
-	fmt.Fprintf(h, "%s\n%v", a.options.Upstream, in.base)
+	_, _ = fmt.Fprintf(h, "%s\n%v", a.options.Upstream, in.base)
 	return hex.EncodeToString(h.Sum(nil))
 }
 

@@ -53,6 +53,7 @@ func (p *plan) outgoing(args *schema.Value, arrays string) (*outgoing, error) {
 			}
 		case inCookie:
 			cookies.add(a.wire, a.style, v)
+		default:
 		}
 	}
 	if len(cookies.out) > 0 {

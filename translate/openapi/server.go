@@ -131,7 +131,7 @@ func (b *builder) swaggerServer(o *operation) (*server, error) {
 		return b.resolveServer("/" + strings.TrimPrefix(path, "/"))
 	}
 	scheme := "https"
-	if schemes := b.description.nearest("schemes", schema.Array, o.at).value.Strings(); len(schemes) > 0 && !slices.Contains(schemes, scheme) {
+	if schemes := b.description.nearest("schemes", o.at).value.Strings(); len(schemes) > 0 && !slices.Contains(schemes, scheme) {
 		scheme = schemes[0]
 	}
 	return b.resolveServer(scheme + "://" + host + "/" + strings.TrimPrefix(path, "/"))

@@ -53,7 +53,7 @@ func sent(t testing.TB, text, arguments string, spec Spec) (*http.Request, error
 // TestStyles holds every cell of the style tables of OpenAPI 3.0 (section 4.7.12.4) and 3.1 (4.8.12.4): the values are those of the specification,
 // color = "", "blue", [blue, black, brown], {R: 100, G: 200, B: 150}.
 func TestStyles(t *testing.T) {
-	const any = `"schema":{"type":["string","array","object"]}`
+	const anyOf3 = `"schema":{"type":["string","array","object"]}`
 	const any30 = `"schema":{}`
 	values := map[string]string{"empty": `""`, "string": `"blue"`, "array": `["blue","black","brown"]`, "object": `{"R":100,"G":200,"B":150}`}
 	tests := []struct {
@@ -80,7 +80,7 @@ func TestStyles(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for kind, want := range tt.want {
-			for version, rest := range map[string]string{"3.0.4": any30, "3.1.1": any, "3.2.0": any} {
+			for version, rest := range map[string]string{"3.0.4": any30, "3.1.1": anyOf3, "3.2.0": anyOf3} {
 				r, err := sent(t, styleDescription(version, tt.in, tt.style, tt.explode, rest), `{"color":`+values[kind]+`}`, Spec{})
 				if err != nil {
 					t.Errorf("%s %s %s %s: %v", tt.in, tt.style, tt.explode, kind, err)
@@ -167,16 +167,22 @@ func TestBodies(t *testing.T) {
 		{"JSON", "application/json", `{"schema":{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":["string","null"]}}}}`, `{"b":null,"a":1}`, `{"a":1,"b":null}`},
 		{"JSON whole", "application/json", `{"schema":{"type":"array","items":{"type":"integer"}}}`, `{"body":[1,2]}`, `[1,2]`},
 		{"a vendor type", "application/vnd.x+json", `{"schema":{"type":"object","properties":{"a":{}}}}`, `{"a":{"b":[]}}`, `{"a":{"b":[]}}`},
-		{"form", "application/x-www-form-urlencoded", `{"schema":{"type":"object","properties":{"a":{"type":"string"},"l":{"type":"array","items":{"type":"string"}},"o":{"type":"object"}}}}`,
-			`{"a":"x y&z","l":["1","2"],"o":{"k":"v"}}`, `a=x%20y%26z&l=1&l=2&o=%7B%22k%22%3A%22v%22%7D`},
-		{"form, as Stripe nests", "application/x-www-form-urlencoded", `{"schema":{"type":"object","properties":{"m":{"type":"object"},"items":{"type":"array","items":{"type":"object"}}}},
+		{
+			"form", "application/x-www-form-urlencoded", `{"schema":{"type":"object","properties":{"a":{"type":"string"},"l":{"type":"array","items":{"type":"string"}},"o":{"type":"object"}}}}`,
+			`{"a":"x y&z","l":["1","2"],"o":{"k":"v"}}`, `a=x%20y%26z&l=1&l=2&o=%7B%22k%22%3A%22v%22%7D`,
+		},
+		{
+			"form, as Stripe nests", "application/x-www-form-urlencoded", `{"schema":{"type":"object","properties":{"m":{"type":"object"},"items":{"type":"array","items":{"type":"object"}}}},
 			"encoding":{"m":{"style":"deepObject","explode":true},"items":{"style":"deepObject","explode":true}}}`,
 			`{"m":{"order":"6735","n":{"x":1}},"items":[{"price":"p","quantity":2}]}`,
-			`m%5Border%5D=6735&m%5Bn%5D%5Bx%5D=1&items%5B0%5D%5Bprice%5D=p&items%5B0%5D%5Bquantity%5D=2`},
+			`m%5Border%5D=6735&m%5Bn%5D%5Bx%5D=1&items%5B0%5D%5Bprice%5D=p&items%5B0%5D%5Bquantity%5D=2`,
+		},
 		{"text", "text/plain", `{"schema":{"type":"string"}}`, `{"body":"a\nb"}`, "a\nb"},
 		{"bytes", "application/octet-stream", `{}`, `{"body":{"data":"AAEC"}}`, "\x00\x01\x02"},
-		{"XML", "application/xml", `{"schema":{"type":"object","xml":{"name":"pet"},"properties":{"id":{"type":"integer","xml":{"attribute":true}},"tags":{"type":"array","xml":{"name":"tags","wrapped":true},"items":{"type":"string","xml":{"name":"tag"}}},"n":{"type":"string"}}}}`,
-			`{"body":{"id":1,"tags":["a","<b>"],"n":"x&y"}}`, `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<pet id="1"><tags><tag>a</tag><tag>&lt;b&gt;</tag></tags><n>x&amp;y</n></pet>`},
+		{
+			"XML", "application/xml", `{"schema":{"type":"object","xml":{"name":"pet"},"properties":{"id":{"type":"integer","xml":{"attribute":true}},"tags":{"type":"array","xml":{"name":"tags","wrapped":true},"items":{"type":"string","xml":{"name":"tag"}}},"n":{"type":"string"}}}}`,
+			`{"body":{"id":1,"tags":["a","<b>"],"n":"x&y"}}`, `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<pet id="1"><tags><tag>a</tag><tag>&lt;b&gt;</tag></tags><n>x&amp;y</n></pet>`,
+		},
 		{"lines", "application/x-ndjson", `{"itemSchema":{"type":"object"}}`, `{"body":[{"a":1},{"a":2}]}`, "{\"a\":1}\n{\"a\":2}\n"},
 	}
 	for _, tt := range tests {

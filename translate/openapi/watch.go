@@ -30,7 +30,7 @@ func (a *API) watch(ctx context.Context) {
 		a.options.Log.Warn("the description is not watched", "upstream", a.options.Upstream, "error", err)
 		return
 	}
-	defer w.Close()
+	defer func() { _ = w.Close() }()
 	folders := []string{name}
 	if file, err := inFolder(name); err == nil {
 		folders = []string{filepath.Dir(file)}
@@ -74,7 +74,7 @@ func (a *API) poll(ctx context.Context) {
 		every = defaultRefresh
 	}
 	for {
-		jitter := time.Duration(rand.Int64N(int64(every)/5 + 1))
+		jitter := time.Duration(rand.Int64N(int64(every)/5 + 1)) //nolint:gosec // no secret depends on it
 		select {
 		case <-ctx.Done():
 			return

@@ -3,6 +3,7 @@ package openapi
 import (
 	"bytes"
 	"encoding/xml"
+	"maps"
 	"strings"
 
 	"weir/translate/schema"
@@ -51,9 +52,7 @@ func (d *description) xmlFormOf(s site, depth int) *xmlForm {
 		f.items = d.xmlFormOf(items, depth+1)
 	}
 	for i := range listed(to.value.Get("allOf")) {
-		for name, inner := range d.xmlFormOf(to.member("allOf").element(i), depth+1).members {
-			f.members[name] = inner
-		}
+		maps.Copy(f.members, d.xmlFormOf(to.member("allOf").element(i), depth+1).members)
 	}
 	properties := to.member("properties")
 	for _, m := range members(properties.value) {

@@ -111,6 +111,7 @@ func fits(v, s *Value) bool {
 				return false
 			}
 		}
+	default:
 	}
 	return true
 }

@@ -41,15 +41,15 @@ func (p *publisher) gather(l *look, v *Value, depth int) {
 		if len(branches) == 0 {
 			continue
 		}
-		var real []*Value
+		var typed []*Value
 		for _, b := range branches {
 			if b.Value.GetText("type") != "null" {
-				real = append(real, b.Value)
+				typed = append(typed, b.Value)
 			}
 		}
-		if len(real) == 1 {
+		if len(typed) == 1 {
 			from := len(l.variants)
-			p.gather(l, real[0], depth+1)
+			p.gather(l, typed[0], depth+1)
 			for i := from; i < len(l.variants) && len(branches) > 1; i++ {
 				l.variants[i] = append(slices.Clip(l.variants[i]), Map(Member{"type", Text("null")}))
 			}

@@ -61,8 +61,11 @@ func Publish(f Full, budget int) (published []byte, whole bool) {
 func PublishResult(f Full, budget int) []byte {
 	p := publisher{defs: f.Defs, limit: budget, relaxed: true}
 	for _, c := range [...]cut{
-		{depth: 6, top: 80, nested: 60, optional: -1}, {depth: 4, top: 60, optional: -1},
-		{depth: 3, optional: -1}, {depth: 2, optional: -1}, {depth: 1, optional: -1},
+		{depth: 6, top: 80, nested: 60, optional: -1},
+		{depth: 4, top: 60, optional: -1},
+		{depth: 3, optional: -1},
+		{depth: 2, optional: -1},
+		{depth: 1, optional: -1},
 	} {
 		p.cut, p.out = c, p.out[:0]
 		p.place([]*Value{f.Root}, 0)

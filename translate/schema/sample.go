@@ -409,6 +409,7 @@ func (s *Sampler) expand(b *strings.Builder, re *syntax.Regexp, more, depth int)
 		for range n {
 			s.expand(b, re.Sub[0], 0, depth+1)
 		}
+	default:
 	}
 }
 

@@ -168,7 +168,7 @@ func put(r *http.Request, scheme translate.SecurityScheme, value string) error {
 		}
 		r.URL.RawQuery = pair
 	case "cookie":
-		r.AddCookie(&http.Cookie{Name: scheme.Param, Value: value})
+		r.AddCookie(&http.Cookie{Name: scheme.Param, Value: value}) //nolint:gosec // a request has no cookie attributes
 	default:
 		r.Header.Set(scheme.Param, value)
 	}

@@ -97,17 +97,17 @@ type provider struct {
 func (p *provider) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := httptest.NewRecorder()
 	if strings.HasSuffix(r.URL.Path, "openid-configuration") {
-		io.WriteString(w, `{"issuer":"https://id.test","token_endpoint":"https://id.test/token"}`)
+		_, _ = io.WriteString(w, `{"issuer":"https://id.test","token_endpoint":"https://id.test/token"}`)
 		return w.Result(), nil
 	}
 	n := p.given.Add(1)
 	w.Header().Set("Content-Type", "application/json")
 	if p.status != 0 {
 		w.WriteHeader(p.status)
-		io.WriteString(w, p.body)
+		_, _ = io.WriteString(w, p.body)
 		return w.Result(), nil
 	}
-	fmt.Fprintf(w, `{"access_token":"t%d","token_type":"bearer","expires_in":3600}`, n)
+	_, _ = fmt.Fprintf(w, `{"access_token":"t%d","token_type":"bearer","expires_in":3600}`, n)
 	return w.Result(), nil
 }
 

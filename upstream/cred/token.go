@@ -167,7 +167,7 @@ func (t *tokens) discover(ctx context.Context, issuer string) (string, error) {
 	if err != nil {
 		return "", errors.New("the issuer could not be asked")
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	var found struct {
 		Issuer        string `json:"issuer"`
 		TokenEndpoint string `json:"token_endpoint"`

@@ -24,7 +24,7 @@ func get(t *testing.T, transport *egress.Transport, address string) error {
 	}
 	response, err := transport.RoundTrip(r)
 	if err == nil {
-		response.Body.Close()
+		_ = response.Body.Close()
 	}
 	return err
 }
