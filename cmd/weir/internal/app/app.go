@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -135,7 +136,7 @@ func (a *App) View() *catalog.View {
 	return a.policy.Profile(policy.LocalUser(), a.catalog.Snapshot()).View
 }
 
-// Required waits until every upstream that the file calls required is ready, and fails when one of them is not.
+// Required waits until every upstream that the file calls required is ready and listed, and fails when one of them is not.
 func (a *App) Required(ctx context.Context) error {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
@@ -143,7 +144,9 @@ func (a *App) Required(ctx context.Context) error {
 		waiting := false
 		for _, s := range a.set.Status() {
 			switch {
-			case !s.Required || s.State == upstream.Ready || s.State == upstream.Disabled:
+			case !s.Required || s.State == upstream.Disabled:
+			case s.State == upstream.Ready:
+				waiting = waiting || !a.shows(s.Name)
 			case s.State == upstream.Starting:
 				waiting = true
 			default:
@@ -159,6 +162,11 @@ func (a *App) Required(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// shows reports whether the catalogue holds what an upstream offers now: it is published a moment after the upstream is ready.
+func (a *App) shows(name string) bool {
+	return slices.ContainsFunc(a.catalog.Snapshot().Sources(), func(s *catalog.Source) bool { return s.Upstream == name && !s.Stale })
 }
 
 // Close ends the upstreams. Serve and Stdio must have returned.
