@@ -57,6 +57,14 @@ func (r *Reply) WriteTo(w io.Writer) (int64, error) {
 	return n, nil
 }
 
+// Append appends the response as it is.
+func (r *Reply) Append(dst []byte) []byte {
+	for _, s := range r.segs {
+		dst = append(dst, s...)
+	}
+	return dst
+}
+
 // AppendLine appends the response as one line: without line ends where it has any, for stdio frames and SSE data.
 func (r *Reply) AppendLine(dst []byte) []byte {
 	for _, s := range r.segs {
@@ -64,19 +72,12 @@ func (r *Reply) AppendLine(dst []byte) []byte {
 			return r.appendCompact(dst)
 		}
 	}
-	for _, s := range r.segs {
-		dst = append(dst, s...)
-	}
-	return dst
+	return r.Append(dst)
 }
 
 // appendCompact joins the segments first: a segment alone is not a JSON value.
 func (r *Reply) appendCompact(dst []byte) []byte {
-	whole := make([]byte, 0, r.Len())
-	for _, s := range r.segs {
-		whole = append(whole, s...)
-	}
-	return rawjson.Compact(dst, whole)
+	return rawjson.Compact(dst, r.Append(make([]byte, 0, r.Len())))
 }
 
 // Release gives back what the reply was made of. It must be called once, after the last write.
