@@ -48,7 +48,7 @@ type Spec struct {
 	StartTimeout time.Duration `yaml:"startTimeout"`
 	// MaxMessage bounds one message from the server, in bytes; 0 means 64 MiB.
 	MaxMessage int64 `yaml:"maxMessage"`
-	// Required makes weir refuse to start when this upstream cannot be reached.
+	// Required makes weir answer nobody before this upstream is ready, and refuse to start when it cannot be reached.
 	Required bool `yaml:"required"`
 	// Disabled keeps the entry in the file and out of the gateway.
 	Disabled bool `yaml:"disabled"`
