@@ -22,12 +22,17 @@ func (s *Snapshot) Resolve(kind Kind, name string, visible func(*Entry) bool) (*
 	}
 	switch len(found) {
 	case 0:
-		return nil, Errorf(NotFound, "unknown %s %s", kind, quote(name))
+		return nil, NoSuch(kind, name)
 	case 1:
 		return found[0], nil
 	default:
 		return nil, ambiguous(kind, name, found)
 	}
+}
+
+// NoSuch is the one error for an entry that does not exist or that the caller may not know of: its words are the same, to the letter.
+func NoSuch(kind Kind, name string) *Error {
+	return Errorf(NotFound, "unknown %s %s", kind, quote(name))
 }
 
 func sees(visible func(*Entry) bool, e *Entry) bool { return visible == nil || visible(e) }
@@ -70,7 +75,7 @@ func (s *Snapshot) ResolveURI(uri string, visible func(*Entry) bool) (e *Entry, 
 			return q.entry, q.target, nil
 		}
 	}
-	return nil, "", Errorf(NotFound, "unknown resource %s", quote(uri))
+	return nil, "", NoSuch(Resource, uri)
 }
 
 // uriQuery is one ResolveURI past the first lookup. Each step sets entry and target, or clash, or nothing.

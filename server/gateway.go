@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"weir/catalog"
@@ -164,7 +163,7 @@ func (g *Gateway) use(ctx context.Context, r *Request, e *Event, a policy.Action
 	e.Ref = entry.Ref
 	if d := profile.Decide(a, entry); !d.Allowed {
 		e.Rule = d.Rule
-		return nil, &catalog.Error{Code: catalog.NotFound, Msg: unknown(entry.Kind, entry.Name), Execution: catalog.NotExecuted}
+		return nil, catalog.NoSuch(entry.Kind, entry.Name)
 	}
 	if err := checkParamHeaders(r, entry); err != nil {
 		return nil, err
@@ -216,11 +215,6 @@ func (g *Gateway) resolve(profile *policy.Profile, m *rawjson.Message, a policy.
 	return entry, entry.Ref.Name, nil
 }
 
-// unknown is the one wording for an entry that does not exist or that this caller may not know of.
-func unknown(k catalog.Kind, name string) string {
-	return "unknown " + k.String() + " " + strconv.Quote(name)
-}
-
 // list answers the four list methods from the rendered lists of the caller's profile.
 func (g *Gateway) list(r *Request, kind catalog.Kind) (*Reply, error) {
 	cursor := ""
@@ -245,7 +239,7 @@ func (g *Gateway) complete(ctx context.Context, r *Request, e *Event) (*Reply, e
 	e.Ref = entry.Ref
 	if d := profile.Decide(policy.Complete, entry); !d.Allowed {
 		e.Rule = d.Rule
-		return nil, &catalog.Error{Code: catalog.NotFound, Msg: unknown(entry.Kind, entry.Name), Execution: catalog.NotExecuted}
+		return nil, catalog.NoSuch(entry.Kind, entry.Name)
 	}
 	answer, err := g.upstream.Call(ctx, g.call(r, e, entry, target))
 	if err != nil {

@@ -138,26 +138,24 @@ func Refusal(data []byte, err error) *Reply {
 
 // JSON-RPC and MCP error codes (spec 2026-07-28, basic/index#error-codes); -32010 to -32019 are weir's own.
 const (
-	CodeParse                 = -32700
-	CodeInvalidRequest        = -32600
-	CodeMethodNotFound        = -32601
-	CodeInvalidParams         = -32602
-	CodeInternal              = -32603
-	CodeResourceNotFound      = -32002 // legacy
-	CodeURLElicitation        = -32042 // legacy
-	CodeHeaderMismatch        = -32020
-	CodeMissingCapability     = -32021
-	CodeUnsupportedVersion    = -32022
-	codeDenied                = -32010
-	codeNeedsLogin            = -32011
-	codeUnavailable           = -32012
-	codeTimeout               = -32013
-	codeLimited               = -32014
-	codeTooLarge              = -32015
-	statusOK                  = 200
-	statusBadRequest          = 400
-	statusNotFound            = 404
-	statusInternalServerError = 500
+	CodeParse              = -32700
+	CodeInvalidRequest     = -32600
+	CodeMethodNotFound     = -32601
+	CodeInvalidParams      = -32602
+	CodeInternal           = -32603
+	CodeResourceNotFound   = -32002 // legacy
+	CodeHeaderMismatch     = -32020
+	CodeMissingCapability  = -32021
+	CodeUnsupportedVersion = -32022
+	codeDenied             = -32010
+	codeNeedsLogin         = -32011
+	codeUnavailable        = -32012
+	codeTimeout            = -32013
+	codeLimited            = -32014
+	codeTooLarge           = -32015
+	statusOK               = 200
+	statusBadRequest       = 400
+	statusNotFound         = 404
 )
 
 // rpcCode is the JSON-RPC number of a code.

@@ -42,7 +42,7 @@ func (g *Gateway) Watch(ctx context.Context, p policy.Principal, uri string, upd
 		return nil, err
 	}
 	if d := profile.Decide(policy.Subscribe, entry); !d.Allowed {
-		return nil, &catalog.Error{Code: catalog.NotFound, Msg: unknown(catalog.Resource, uri)}
+		return nil, catalog.NoSuch(catalog.Resource, uri)
 	}
 	id := watchID{entry.Ref.Upstream, target}
 	w := &watcher{uri: uri, updated: updated}

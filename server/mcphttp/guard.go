@@ -15,8 +15,7 @@ import (
 type guard struct {
 	hosts   []string
 	origins []string
-	// loopbackOnly says that only names of this machine are expected, because only its loopback address is listened on.
-	any bool
+	any     bool // the configuration allows every host
 }
 
 func newGuard(s server.Spec) guard {
