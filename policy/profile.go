@@ -85,6 +85,13 @@ func (f *Profile) Decide(a Action, entry *catalog.Entry) Decision {
 	return d
 }
 
+// NeedsRequest reports whether a decision about a with entry takes a request: DecideWith instead of Decide. What nobody's conditions speak of, or
+// no request may do, does not.
+func (f *Profile) NeedsRequest(a Action, entry *catalog.Entry) bool {
+	v := f.verdict(entry)
+	return f.shadow != nil || v.possible.has(useOf(entry.Kind)) && v.possible.has(a) && !v.certain.has(a)
+}
+
 // DecideWith answers for one request. It is Decide for entries without conditions; r must not be nil.
 func (f *Profile) DecideWith(a Action, entry *catalog.Entry, r *Request) Decision {
 	v := f.verdict(entry)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"weir/catalog"
@@ -72,6 +73,8 @@ type Request struct {
 	Principal policy.Principal
 	Client    *catalog.Client
 	Message   *rawjson.Message
+	// Address is where the request came from; the zero Addr when that is not known, as over stdio.
+	Address netip.Addr
 	// Session is the caller's legacy session or stdio connection, nil for a modern HTTP request.
 	Session *Session
 	// Header returns a request header's value for the check of Mcp-Param-* headers; nil where the transport has none.
@@ -156,14 +159,12 @@ func (g *Gateway) profile(p policy.Principal) *policy.Profile {
 // use is the line of tools/call, prompts/get and resources/read: look up, decide, route.
 func (g *Gateway) use(ctx context.Context, r *Request, e *Event, a policy.Action) (*Reply, error) {
 	profile := g.profile(r.Principal)
-	entry, target, err := g.resolve(profile, r.Message, a)
+	entry, name, target, err := g.resolve(profile, r.Message, a)
 	if err != nil {
 		return nil, err
 	}
-	e.Ref = entry.Ref
-	if d := profile.Decide(a, entry); !d.Allowed {
-		e.Rule = d.Rule
-		return nil, catalog.NoSuch(entry.Kind, entry.Name)
+	if err := g.admit(r, e, profile, a, entry, name, target); err != nil {
+		return nil, err
 	}
 	if err := checkParamHeaders(r, entry); err != nil {
 		return nil, err
@@ -190,15 +191,16 @@ func (g *Gateway) call(r *Request, e *Event, entry *catalog.Entry, target string
 	return c
 }
 
-// resolve finds the entry that the message names, among those the profile may see.
-func (g *Gateway) resolve(profile *policy.Profile, m *rawjson.Message, a policy.Action) (*catalog.Entry, string, error) {
+// resolve finds the entry that the message names, among those the profile may hear of; name is what the message calls it.
+func (g *Gateway) resolve(profile *policy.Profile, m *rawjson.Message, a policy.Action) (entry *catalog.Entry, name, target string, err error) {
 	snapshot := profile.View.Snapshot()
 	if a == policy.Read {
 		uri, ok := rawjson.String(m.URI.Of(m.Data))
 		if !ok {
-			return nil, "", catalog.Errorf(catalog.Invalid, "resources/read: params.uri is missing")
+			return nil, "", "", catalog.Errorf(catalog.Invalid, "resources/read: params.uri is missing")
 		}
-		return snapshot.ResolveURI(uri, profile.View.Visible)
+		entry, target, err = snapshot.ResolveURI(uri, profile.Knows)
+		return entry, uri, target, err
 	}
 	kind, method := catalog.Tool, "tools/call"
 	if a == policy.Get {
@@ -206,13 +208,13 @@ func (g *Gateway) resolve(profile *policy.Profile, m *rawjson.Message, a policy.
 	}
 	name, ok := rawjson.String(m.Name.Of(m.Data))
 	if !ok {
-		return nil, "", catalog.Errorf(catalog.Invalid, "%s: params.name is missing", method)
+		return nil, "", "", catalog.Errorf(catalog.Invalid, "%s: params.name is missing", method)
 	}
-	entry, err := snapshot.Resolve(kind, name, profile.View.Visible)
+	entry, err = snapshot.Resolve(kind, name, profile.Knows)
 	if err != nil {
-		return nil, "", err
+		return nil, "", "", err
 	}
-	return entry, entry.Ref.Name, nil
+	return entry, name, entry.Ref.Name, nil
 }
 
 // list answers the four list methods from the rendered lists of the caller's profile.
@@ -232,14 +234,12 @@ func (g *Gateway) list(r *Request, kind catalog.Kind) (*Reply, error) {
 // complete routes completion/complete by the prompt or template it refers to.
 func (g *Gateway) complete(ctx context.Context, r *Request, e *Event) (*Reply, error) {
 	profile := g.profile(r.Principal)
-	entry, target, err := resolveRef(profile, r.Message)
+	entry, name, target, err := resolveRef(profile, r.Message)
 	if err != nil {
 		return nil, err
 	}
-	e.Ref = entry.Ref
-	if d := profile.Decide(policy.Complete, entry); !d.Allowed {
-		e.Rule = d.Rule
-		return nil, catalog.NoSuch(entry.Kind, entry.Name)
+	if err := g.admit(r, e, profile, policy.Complete, entry, name, target); err != nil {
+		return nil, err
 	}
 	answer, err := g.upstream.Call(ctx, g.call(r, e, entry, target))
 	if err != nil {
@@ -249,33 +249,33 @@ func (g *Gateway) complete(ctx context.Context, r *Request, e *Event) (*Reply, e
 }
 
 // resolveRef finds the entry of a completion reference (spec, server/utilities/completion).
-func resolveRef(profile *policy.Profile, m *rawjson.Message) (*catalog.Entry, string, error) {
+func resolveRef(profile *policy.Profile, m *rawjson.Message) (entry *catalog.Entry, name, target string, err error) {
 	ref := m.Ref.Of(m.Data)
 	if ref == nil {
-		return nil, "", catalog.Errorf(catalog.Invalid, "completion/complete: params.ref is missing")
+		return nil, "", "", catalog.Errorf(catalog.Invalid, "completion/complete: params.ref is missing")
 	}
 	f, err := rawjson.Fields(ref, "type", "name", "uri")
 	if err != nil {
-		return nil, "", catalog.Errorf(catalog.Invalid, "completion/complete: params.ref: %v", err)
+		return nil, "", "", catalog.Errorf(catalog.Invalid, "completion/complete: params.ref: %v", err)
 	}
 	kind, _ := rawjson.String(f[0].Of(ref))
-	name, _ := rawjson.String(f[1].Of(ref))
+	name, _ = rawjson.String(f[1].Of(ref))
 	uri, _ := rawjson.String(f[2].Of(ref))
 	snapshot := profile.View.Snapshot()
 	switch {
 	case kind == "ref/prompt" && name != "":
-		entry, err := snapshot.Resolve(catalog.Prompt, name, profile.View.Visible)
-		if err != nil {
-			return nil, "", err
+		if entry, err = snapshot.Resolve(catalog.Prompt, name, profile.Knows); err != nil {
+			return nil, "", "", err
 		}
-		return entry, entry.Ref.Name, nil
+		return entry, name, entry.Ref.Name, nil
 	case kind == "ref/resource" && uri != "":
-		if entry, err := snapshot.Resolve(catalog.Template, uri, profile.View.Visible); err == nil {
-			return entry, entry.Ref.Name, nil
+		if entry, err = snapshot.Resolve(catalog.Template, uri, profile.Knows); err == nil {
+			return entry, uri, entry.Ref.Name, nil
 		}
-		return snapshot.ResolveURI(uri, profile.View.Visible)
+		entry, target, err = snapshot.ResolveURI(uri, profile.Knows)
+		return entry, uri, target, err
 	}
-	return nil, "", catalog.Errorf(catalog.Invalid, "completion/complete: params.ref must be a ref/prompt with name or a ref/resource with uri")
+	return nil, "", "", catalog.Errorf(catalog.Invalid, "completion/complete: params.ref must be a ref/prompt with name or a ref/resource with uri")
 }
 
 // setLevel remembers the level of a legacy session (spec 2025-11-25, server/utilities/logging).

@@ -37,12 +37,12 @@ func (g *Gateway) Watch(ctx context.Context, p policy.Principal, uri string, upd
 		return nil, catalog.Errorf(catalog.Invalid, "%s cannot be subscribed to", uri)
 	}
 	profile := g.profile(p)
-	entry, target, err := profile.View.Snapshot().ResolveURI(uri, profile.View.Visible)
+	entry, target, err := profile.View.Snapshot().ResolveURI(uri, profile.Knows)
 	if err != nil {
 		return nil, err
 	}
-	if d := profile.Decide(policy.Subscribe, entry); !d.Allowed {
-		return nil, catalog.NoSuch(catalog.Resource, uri)
+	if d := decide(profile, policy.Subscribe, entry, policy.Request{Principal: p, Target: target}); !d.Allowed {
+		return nil, profile.Refusal(policy.Subscribe, entry, uri, d)
 	}
 	id := watchID{entry.Ref.Upstream, target}
 	w := &watcher{uri: uri, updated: updated}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -159,5 +160,6 @@ func plain(w http.ResponseWriter, status int, reason string) {
 
 // request makes the gateway's request of a message.
 func (x *exchange) request(m *rawjson.Message, c *catalog.Client, s *server.Session) *server.Request {
-	return &server.Request{Principal: x.principal, Client: c, Message: m, Session: s, Notify: x.notify, Ask: x.ask(s)}
+	from, _ := netip.ParseAddrPort(x.r.RemoteAddr) // the peer's own: what headers say of others is not believed
+	return &server.Request{Principal: x.principal, Address: from.Addr().Unmap(), Client: c, Message: m, Session: s, Notify: x.notify, Ask: x.ask(s)}
 }
