@@ -20,13 +20,13 @@ import (
 	"weir/translate/schema"
 )
 
-func literal(t *testing.T, text string) Literal {
+func literal(t *testing.T, text string) translate.Literal {
 	t.Helper()
 	v, err := schema.Parse([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Literal{v}
+	return translate.Literal{Value: v}
 }
 
 func TestCuration(t *testing.T) {
@@ -43,8 +43,8 @@ func TestCuration(t *testing.T) {
 		Server:  server.URL,
 		Include: []Filter{{Path: "/things/*"}}, Exclude: []Filter{{Method: "DELETE"}},
 		Tools: map[string]Tool{
-			"getThing":         {Name: "read_thing", Description: "Reads.", Args: map[string]Arg{"id": {Fixed: literal(t, "7")}, "page": {Rename: "p", Default: literal(t, "1")}}, Result: Shape{Fields: []string{"name"}}},
-			"PUT /things/{id}": {Args: map[string]Arg{"size": {Hide: true, Fixed: literal(t, "5")}}, Hints: Hints{Idempotent: new(bool), ReadOnly: &yes}},
+			"getThing":         {Name: "read_thing", Description: "Reads.", Args: map[string]translate.Arg{"id": {Fixed: literal(t, "7")}, "page": {Rename: "p", Default: literal(t, "1")}}, Result: translate.Shape{Fields: []string{"name"}}},
+			"PUT /things/{id}": {Args: map[string]translate.Arg{"size": {Hide: true, Fixed: literal(t, "5")}}, Hints: translate.Hints{Idempotent: new(bool), ReadOnly: &yes}},
 			"nothing":          {Name: "x"},
 		},
 	}, Options{})
@@ -222,7 +222,7 @@ func TestLargeResults(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, notes := shrink(v, limit)
+		out, notes := translate.Shrink(v, limit)
 		if n := len(out.JSON()); n > limit || limit < 100_000 && n < limit*6/10 && limit > 500 {
 			t.Errorf("limit %d: %d bytes", limit, n)
 		}

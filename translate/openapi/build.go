@@ -33,10 +33,10 @@ type tool struct {
 	full     schema.Full
 	check    *lazyValidator
 	reply    replyForm
-	shape    Shape
-	hints    hints
+	shape    translate.Shape
+	hints    translate.Annotations
 	page     paging
-	selects  bool  // whether fieldsArgument is one of its arguments
+	selects  bool  // whether translate.FieldsArgument is one of its arguments
 	timeout  int64 // nanoseconds, 0 for that of the API
 	document translate.Document
 	cost     int // bytes of raw
@@ -58,7 +58,7 @@ const outputBytes = 400
 // build makes all tools that configuration keeps.
 func (b *builder) build() []*tool {
 	all := b.description.operations()
-	names := nameAll(all, nameLimit(b.upstream), func(*operation) string { return "" })
+	names := nameAll(all, translate.NameLimit(b.upstream), func(*operation) string { return "" })
 	b.readOverrides(all, names)
 	kept := make([]*operation, 0, len(all))
 	for i, o := range all {
@@ -66,7 +66,7 @@ func (b *builder) build() []*tool {
 			kept = append(kept, o)
 		}
 	}
-	names = nameAll(kept, nameLimit(b.upstream), func(o *operation) string { return b.overrides[o].Name })
+	names = nameAll(kept, translate.NameLimit(b.upstream), func(o *operation) string { return b.overrides[o].Name })
 	b.reportRepeated(all)
 	tools := make([]*tool, 0, len(kept))
 	for i, o := range kept {
@@ -253,7 +253,7 @@ func (b *builder) curate(o *operation, all []argument) {
 		if change.Rename == "" {
 			continue
 		}
-		to := portableArgument(change.Rename)
+		to := translate.PortableArgument(change.Rename)
 		taken := slices.ContainsFunc(all, func(a argument) bool { return a.name == to })
 		if i := slices.IndexFunc(all, func(a argument) bool { return a.name == name }); i >= 0 && !taken {
 			all[i].name = to
@@ -289,7 +289,7 @@ func (b *builder) publish(t *tool) {
 		}
 	}
 	item = append(item, `,"annotations":`...)
-	item = t.hints.append(item)
+	item = t.hints.Append(item)
 	t.raw = append(item, '}')
 	t.cost = len(t.raw)
 	t.reply.source = schema.Full{}
@@ -298,11 +298,11 @@ func (b *builder) publish(t *tool) {
 // selectable gives a tool that reads JSON the argument that picks parts of it, unless one of that name is there.
 func (b *builder) selectable(t *tool) {
 	properties := t.full.Root.Get("properties")
-	if !t.hints.readOnly || t.reply.source.Root == nil || properties.Get(fieldsArgument) != nil {
+	if !t.hints.ReadOnly || t.reply.source.Root == nil || properties.Get(translate.FieldsArgument) != nil {
 		return
 	}
 	t.selects = true
-	properties.Put(fieldsArgument, schema.Map(
+	properties.Put(translate.FieldsArgument, schema.Map(
 		schema.Member{Key: "type", Value: schema.Text("array")},
 		schema.Member{Key: "items", Value: schema.Map(schema.Member{Key: "type", Value: schema.Text("string")})},
 		schema.Member{Key: "description", Value: schema.Text("keep only these paths of the result, e.g. items.name")},

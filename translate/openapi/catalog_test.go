@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"weir/catalog"
+	"weir/translate"
 )
 
 // TestCatalogTakesEveryTool builds the namespace of several APIs: nothing is withheld, in modern lists and legacy ones, and names stay whole.
@@ -33,7 +34,7 @@ func TestCatalogTakesEveryTool(t *testing.T) {
 		t.Errorf("%d of %d tools are entries", len(entries), tools)
 	}
 	for _, e := range entries {
-		if want := e.Ref.Upstream + "__" + e.Ref.Name; e.Name != want || len(e.Name) > maxPublic {
+		if want := e.Ref.Upstream + "__" + e.Ref.Name; e.Name != want || len(e.Name) > translate.MaxPublic {
 			t.Errorf("%s is public as %s", e.Ref, e.Name)
 		}
 		if e.Raw(catalog.Legacy) == nil || e.HeadersFault != "" {

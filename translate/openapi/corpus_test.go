@@ -123,7 +123,7 @@ func (tr translation) summary() string {
 		_, _ = fmt.Fprintf(&b, "warning x%d: %s\n", messages[m], m)
 	}
 	for _, t := range tr.tools {
-		_, _ = fmt.Fprintf(&b, "%s [%s] %s", t.name, t.hints.letters(), t.document.Path)
+		_, _ = fmt.Fprintf(&b, "%s [%s] %s", t.name, t.hints.Letters(), t.document.Path)
 		for _, a := range t.plan.arguments {
 			mark := ""
 			if a.required {

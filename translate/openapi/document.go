@@ -76,7 +76,7 @@ type target struct {
 // open parses data and finds out what it is. Only a text that holds no API description at all is an error.
 // name is its path below the folder in which read finds other files.
 func open(name string, data []byte, overlays [][]byte, read func(string) ([]byte, error)) (*description, error) {
-	root, err := parseText(data)
+	root, err := schema.ParseText(data)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +216,7 @@ func (d *description) file(from *document, ref string) (*document, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be read", name)
 	}
-	root, err := parseText(data)
+	root, err := schema.ParseText(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

@@ -14,7 +14,7 @@ func (a *API) dynamic(s *state) *translate.Dynamic {
 	operations := make([]translate.Operation, len(s.ordered))
 	for i, t := range s.ordered {
 		pinned := slices.Contains(a.spec.Pinned, t.name) || slices.Contains(a.spec.Pinned, t.key)
-		operations[i] = translate.Operation{Document: t.document, Hints: t.hints.letters(), Pinned: pinned}
+		operations[i] = translate.Operation{Document: t.document, Hints: t.hints.Letters(), Pinned: pinned}
 	}
 	return translate.NewDynamic(a.options.Upstream, operations, translate.DynamicOptions{
 		Visible: a.options.Visible,

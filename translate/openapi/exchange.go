@@ -149,7 +149,7 @@ func (x *exchange) scrub(s string) string {
 func (x *exchange) unreached(ctx context.Context, err error) *translate.Result {
 	var op *net.OpError
 	outcome := "It is not known whether the API carried it out."
-	if x.tool.hints.readOnly {
+	if x.tool.hints.ReadOnly {
 		outcome = "It only reads, so it may be tried again."
 	}
 	switch {

@@ -52,7 +52,7 @@ func (x *exchange) said(response *http.Response, data []byte) (message, raw stri
 		if response.StatusCode == http.StatusUnauthorized {
 			return message, ""
 		}
-		short, _ := shrink(v, maxFailure)
+		short, _ := translate.Shrink(v, maxFailure)
 		raw = short.JSON()
 		if message != "" && len(raw) <= len(message)+20 {
 			raw = ""

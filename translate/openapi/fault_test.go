@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"weir/translate"
 )
 
 // TestSeededFaults puts one fault at a time beside a sound operation: the fault is a warning with its place, and the sound operation is there
@@ -98,7 +100,7 @@ func TestNamesDoNotDependOnOthers(t *testing.T) {
 		}
 		paths.Members = paths.Members[:len(paths.Members)*2/3]
 		all := tr.builder.description.operations()
-		for i, name := range nameAll(all, nameLimit("api"), func(*operation) string { return "" }) {
+		for i, name := range nameAll(all, translate.NameLimit("api"), func(*operation) string { return "" }) {
 			if names[all[i].identity] != name {
 				t.Errorf("%s: %s was %s and is %s", f.name, all[i].identity, names[all[i].identity], name)
 			}

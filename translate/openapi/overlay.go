@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"strings"
 
+	"weir/catalog/rawjson"
 	"weir/translate/schema"
 )
 
 // overlay applies an OpenAPI Overlay 1.0 document to the main one. Each action that cannot be applied is a warning.
 func (d *description) overlay(number int, data []byte) {
 	name := fmt.Sprintf("overlay %d", number)
-	root, err := parseText(data)
+	root, err := schema.ParseText(data)
 	if err != nil {
 		d.warn(site{doc: &document{name: name}}, "not applied: %v", err)
 		return
@@ -249,7 +250,7 @@ func selectPath(root *schema.Value, steps []step) []selected {
 }
 
 func (s *step) from(v *schema.Value, found []selected, depth int) []selected {
-	if v == nil || depth > maxYAMLDepth {
+	if v == nil || depth > rawjson.MaxDepth {
 		return found
 	}
 	for i, m := range v.Members {

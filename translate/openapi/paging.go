@@ -20,7 +20,7 @@ func (p paging) lessHint() string {
 
 // next says how to ask for what follows, "" when nothing does or it cannot be told: from a Link header, a cursor in the answer, or a flag.
 func (x *exchange) next(response *http.Response, body *schema.Value) string {
-	if !x.tool.hints.readOnly {
+	if !x.tool.hints.ReadOnly {
 		return ""
 	}
 	for _, header := range response.Header.Values("Link") {

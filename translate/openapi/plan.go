@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"weir/translate"
 	"weir/translate/schema"
 )
 
@@ -145,41 +146,18 @@ func nameArguments(all []argument) {
 	}
 	for _, i := range order {
 		a := &all[i]
-		a.name = portableArgument(a.wire)
+		a.name = translate.PortableArgument(a.wire)
 		if a.place == inBody {
 			a.name = "body"
 		}
 		if taken[a.name] && a.place < inField {
-			a.name = portableArgument(a.name + a.place.suffix())
+			a.name = translate.PortableArgument(a.name + a.place.suffix())
 		}
 		if taken[a.name] {
-			a.name = cutTo(a.name, maxArgument-hashSize-1) + "_" + digest(a.wire+a.place.suffix())
+			a.name = translate.Marked(a.name, a.wire+a.place.suffix(), translate.MaxArgument)
 		}
 		taken[a.name] = true
 	}
-}
-
-// maxArgument is how long the names of arguments may be for every model provider.
-const maxArgument = 64
-
-// portableArgument maps a name to the characters that every provider takes.
-func portableArgument(wire string) string {
-	name := strings.Map(func(r rune) rune {
-		if r == '_' || r == '-' || r == '.' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
-			return r
-		}
-		return '_'
-	}, wire)
-	if name != wire {
-		name = strings.Trim(name, "_")
-	}
-	if name == "" {
-		name = "argument"
-	}
-	if len(name) > maxArgument {
-		name = cutTo(name, maxArgument-hashSize-1) + "_" + digest(wire)
-	}
-	return name
 }
 
 // input makes the full schema of the arguments that models may set.

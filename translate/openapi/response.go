@@ -83,7 +83,7 @@ func (x *exchange) empty(response *http.Response) *translate.Result {
 // cutOff is the result of an answer that is not whole.
 func (x *exchange) cutOff(why string) *translate.Result {
 	text := "The API answered, but the answer cannot be used: " + why + "."
-	if x.tool.hints.readOnly {
+	if x.tool.hints.ReadOnly {
 		text += " Ask for less" + x.tool.page.lessHint() + "."
 	} else {
 		text += " The call was carried out, or part of it; check before you repeat it."
@@ -202,9 +202,9 @@ func (x *exchange) json(response *http.Response, data []byte) *translate.Result 
 		return x.present(rawjson.Compact(make([]byte, 0, len(data)), data), v, nil, more)
 	}
 	if fields := x.fields(); len(fields) > 0 {
-		v = newMask(fields).apply(v)
+		v = translate.Mask(v, fields)
 	}
-	v, notes := shrink(v, x.maxText())
+	v, notes := translate.Shrink(v, x.maxText())
 	return x.present(v.Append(nil), v, notes, more)
 }
 
@@ -214,7 +214,7 @@ func (x *exchange) passes(data []byte) bool {
 }
 
 func (x *exchange) outcome() string {
-	if x.tool.hints.readOnly {
+	if x.tool.hints.ReadOnly {
 		return "It only reads, so it may be tried again."
 	}
 	return "The call was carried out; check before you repeat it."
@@ -223,7 +223,7 @@ func (x *exchange) outcome() string {
 // fields are those that the caller asked for, else those of the configuration.
 func (x *exchange) fields() []string {
 	if x.tool.selects {
-		if asked := x.args.Get(fieldsArgument).Strings(); len(asked) > 0 {
+		if asked := x.args.Get(translate.FieldsArgument).Strings(); len(asked) > 0 {
 			return asked
 		}
 	}

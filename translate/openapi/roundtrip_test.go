@@ -27,7 +27,7 @@ func oracle(f corpusFile) *openapi3.T {
 	loader := openapi3.NewLoader()
 	if strings.Contains(f.name, "2.0") {
 		var old openapi2.T
-		v, err := parseText(f.text)
+		v, err := schema.ParseText(f.text)
 		if err != nil || old.UnmarshalJSON([]byte(v.JSON())) != nil {
 			return nil
 		}

@@ -123,7 +123,7 @@ func TestRecall(t *testing.T) {
 			var documents []translate.Document
 			for _, x := range translateText(t, corpus(t, prefix)[0], Spec{}).tools {
 				documents = append(documents, x.document)
-				if key := portableName(x.key); key != x.name { // names that were cut
+				if key := translate.PortableName(x.key); key != x.name { // names that were cut
 					names[prefix] = append(names[prefix], key)
 					continue
 				}

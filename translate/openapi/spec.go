@@ -3,10 +3,8 @@ package openapi
 import (
 	"time"
 
-	"go.yaml.in/yaml/v4"
-
 	"weir/catalog"
-	"weir/translate/schema"
+	"weir/translate"
 )
 
 // Spec is what the configuration of an upstream says about an API that is described in OpenAPI.
@@ -59,50 +57,12 @@ type Filter struct {
 
 // Tool is what configuration changes about one operation.
 type Tool struct {
-	Name        string         `yaml:"name"`
-	Description string         `yaml:"description"`
-	Args        map[string]Arg `yaml:"args"`
-	Result      Shape          `yaml:"result"`
-	Hints       Hints          `yaml:"hints"`
-	Timeout     time.Duration  `yaml:"timeout"`
+	Name        string                   `yaml:"name"`
+	Description string                   `yaml:"description"`
+	Args        map[string]translate.Arg `yaml:"args"`
+	Result      translate.Shape          `yaml:"result"`
+	Hints       translate.Hints          `yaml:"hints"`
+	Timeout     time.Duration            `yaml:"timeout"`
 	// Media picks the media type of the body among those of the description.
 	Media string `yaml:"media"`
-}
-
-// Arg is what configuration changes about one argument.
-type Arg struct {
-	// Fixed is always sent; the argument is hidden and refused.
-	Fixed Literal `yaml:"fixed"`
-	// Default is sent when the caller gives none.
-	Default     Literal `yaml:"default"`
-	Hide        bool    `yaml:"hide"`
-	Rename      string  `yaml:"rename"`
-	Description string  `yaml:"description"`
-}
-
-// Shape cuts a result down.
-type Shape struct {
-	// Path is a gjson path to the part that is answered: "data.items", "data.#.name".
-	Path string `yaml:"path"`
-	// Fields are paths that are kept of it: "number", "user.login", "items.#.name".
-	Fields   []string `yaml:"fields"`
-	MaxBytes int      `yaml:"maxBytes"`
-}
-
-// Hints override the annotations of a tool.
-type Hints struct {
-	ReadOnly    *bool `yaml:"readOnly"`
-	Destructive *bool `yaml:"destructive"`
-	Idempotent  *bool `yaml:"idempotent"`
-	OpenWorld   *bool `yaml:"openWorld"`
-}
-
-// Literal is a JSON value written in YAML. Value is nil when there is none.
-type Literal struct{ Value *schema.Value }
-
-// UnmarshalYAML keeps the value as it is written.
-func (l *Literal) UnmarshalYAML(n *yaml.Node) error {
-	r := yamlReader{}
-	l.Value = r.value(n, 0)
-	return r.fault
 }

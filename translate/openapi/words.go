@@ -2,7 +2,6 @@ package openapi
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"weir/translate"
@@ -75,33 +74,22 @@ func (b *builder) document(o *operation, t *tool) translate.Document {
 	return d
 }
 
-// hints are the annotations of a tool.
-type hints struct{ readOnly, destructive, idempotent, openWorld bool }
-
 // hintsOf derives the annotations from the method; configuration overrides them.
-func hintsOf(o *operation, override Hints) hints {
-	h := hints{openWorld: true, destructive: true}
+func hintsOf(o *operation, override translate.Hints) translate.Annotations {
+	h := translate.Annotations{OpenWorld: true, Destructive: true}
 	switch o.method {
 	case "GET", "HEAD", "QUERY":
-		h = hints{readOnly: true, idempotent: true, openWorld: true}
+		h = translate.Annotations{ReadOnly: true, Idempotent: true, OpenWorld: true}
 	case "PUT", "DELETE":
-		h.idempotent = true
+		h.Idempotent = true
 	case "POST":
 		if readsOnly(o) {
-			h = hints{readOnly: true, idempotent: true, openWorld: true}
+			h = translate.Annotations{ReadOnly: true, Idempotent: true, OpenWorld: true}
 		} else if createsOnly(o) {
-			h.destructive = false
+			h.Destructive = false
 		}
 	}
-	for _, x := range [...]struct {
-		to   *bool
-		from *bool
-	}{{&h.readOnly, override.ReadOnly}, {&h.destructive, override.Destructive}, {&h.idempotent, override.Idempotent}, {&h.openWorld, override.OpenWorld}} {
-		if x.from != nil {
-			*x.to = *x.from
-		}
-	}
-	return h
+	return h.With(override)
 }
 
 // readsOnly recognizes a POST that only carries a question: its path ends in a word that says so.
@@ -122,38 +110,6 @@ func createsOnly(o *operation) bool {
 		}
 	}
 	return created
-}
-
-// append writes the annotations that differ from what the specification takes for granted (destructive, not idempotent, open), and readOnlyHint
-// always. For a tool that only reads the others mean nothing.
-func (h hints) append(dst []byte) []byte {
-	dst = append(dst, `{"readOnlyHint":`...)
-	dst = strconv.AppendBool(dst, h.readOnly)
-	if !h.readOnly && !h.destructive {
-		dst = append(dst, `,"destructiveHint":false`...)
-	}
-	if !h.readOnly && h.idempotent {
-		dst = append(dst, `,"idempotentHint":true`...)
-	}
-	if !h.openWorld {
-		dst = append(dst, `,"openWorldHint":false`...)
-	}
-	return append(dst, '}')
-}
-
-// letters are the annotations in short: r reads only, d may destroy, i may be repeated.
-func (h hints) letters() string {
-	s := ""
-	if h.readOnly {
-		s += "r"
-	}
-	if h.destructive {
-		s += "d"
-	}
-	if h.idempotent {
-		s += "i"
-	}
-	return s
 }
 
 // paging is how an operation is asked for its next page: arguments that are known by name.

@@ -1,4 +1,4 @@
-package openapi
+package schema
 
 import (
 	"errors"
@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
-
-	"weir/translate/schema"
 )
 
 const (
@@ -18,15 +16,15 @@ const (
 	maxYAMLDepth = 256
 )
 
-// parseText reads JSON, or YAML when the text is not JSON.
-func parseText(data []byte) (*schema.Value, error) {
+// ParseText reads JSON, or YAML when the text is not JSON.
+func ParseText(data []byte) (*Value, error) {
 	data = []byte(strings.TrimPrefix(string(data), "\ufeff"))
 	trimmed := strings.TrimLeft(string(data[:min(len(data), 512)]), " \t\r\n")
 	if trimmed == "" {
-		return nil, errors.New("the description is empty")
+		return nil, errors.New("the text is empty")
 	}
 	if trimmed[0] == '{' || trimmed[0] == '[' {
-		v, err := schema.Parse(data)
+		v, err := Parse(data)
 		if err == nil {
 			return v, nil
 		}
@@ -38,14 +36,19 @@ func parseText(data []byte) (*schema.Value, error) {
 	return parseYAML(data)
 }
 
-func parseYAML(data []byte) (*schema.Value, error) {
+// FromYAML returns the value that a YAML node is, aliases written out.
+func FromYAML(n *yaml.Node) (*Value, error) {
+	r := yamlReader{}
+	v := r.value(n, 0)
+	return v, r.fault
+}
+
+func parseYAML(data []byte) (*Value, error) {
 	var root yaml.Node
 	if err := yaml.Unmarshal(data, &root); err != nil {
 		return nil, fmt.Errorf("yaml: %w", err)
 	}
-	c := yamlReader{}
-	v := c.value(&root, 0)
-	return v, c.fault
+	return FromYAML(&root)
 }
 
 // yamlReader turns YAML nodes into values.
@@ -54,32 +57,32 @@ type yamlReader struct {
 	fault error
 }
 
-func (c *yamlReader) value(n *yaml.Node, depth int) *schema.Value {
+func (c *yamlReader) value(n *yaml.Node, depth int) *Value {
 	c.nodes++
 	switch {
 	case c.fault != nil:
-		return &schema.Value{}
+		return &Value{}
 	case c.nodes > maxYAMLNodes:
 		c.fault = fmt.Errorf("yaml: more than %d values after aliases are followed", maxYAMLNodes)
-		return &schema.Value{}
+		return &Value{}
 	case depth > maxYAMLDepth:
 		c.fault = fmt.Errorf("yaml: line %d: deeper than %d levels", n.Line, maxYAMLDepth)
-		return &schema.Value{}
+		return &Value{}
 	}
 	switch n.Kind {
 	case yaml.DocumentNode:
 		if len(n.Content) == 0 {
-			return &schema.Value{}
+			return &Value{}
 		}
 		return c.value(n.Content[0], depth)
 	case yaml.AliasNode:
 		return c.value(n.Alias, depth+1)
 	case yaml.SequenceNode:
-		elements := make([]*schema.Value, len(n.Content))
+		elements := make([]*Value, len(n.Content))
 		for i, e := range n.Content {
 			elements[i] = c.value(e, depth+1)
 		}
-		return schema.List(elements...)
+		return List(elements...)
 	case yaml.MappingNode:
 		return c.mapping(n, depth)
 	default:
@@ -88,10 +91,10 @@ func (c *yamlReader) value(n *yaml.Node, depth int) *schema.Value {
 }
 
 // mapping reads a mapping with its merge keys; keys that are no strings (a response code) become their text.
-func (c *yamlReader) mapping(n *yaml.Node, depth int) *schema.Value {
-	v := schema.Map()
+func (c *yamlReader) mapping(n *yaml.Node, depth int) *Value {
+	v := Map()
 	index := make(map[string]int, len(n.Content)/2)
-	put := func(key string, value *schema.Value, over bool) {
+	put := func(key string, value *Value, over bool) {
 		if i, ok := index[key]; ok {
 			if over {
 				v.Members[i].Value = value
@@ -99,7 +102,7 @@ func (c *yamlReader) mapping(n *yaml.Node, depth int) *schema.Value {
 			return
 		}
 		index[key] = len(v.Members)
-		v.Members = append(v.Members, schema.Member{Key: key, Value: value})
+		v.Members = append(v.Members, Member{Key: key, Value: value})
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
@@ -112,10 +115,10 @@ func (c *yamlReader) mapping(n *yaml.Node, depth int) *schema.Value {
 	return v
 }
 
-func (c *yamlReader) merge(n *yaml.Node, depth int, put func(string, *schema.Value, bool)) {
+func (c *yamlReader) merge(n *yaml.Node, depth int, put func(string, *Value, bool)) {
 	merged := c.value(n, depth+1)
-	if merged.Is(schema.Object) {
-		merged = schema.List(merged)
+	if merged.Is(Object) {
+		merged = List(merged)
 	}
 	for _, e := range merged.Members {
 		for _, m := range e.Value.Members {
@@ -124,32 +127,32 @@ func (c *yamlReader) merge(n *yaml.Node, depth int, put func(string, *schema.Val
 	}
 }
 
-func scalar(n *yaml.Node) *schema.Value {
+func scalar(n *yaml.Node) *Value {
 	switch n.ShortTag() {
 	case "!!null":
-		return &schema.Value{}
+		return &Value{}
 	case "!!bool":
-		return schema.Boolean(strings.EqualFold(n.Value, "true"))
+		return Boolean(strings.EqualFold(n.Value, "true"))
 	case "!!int":
 		return integer(n.Value)
 	case "!!float":
-		if _, err := schema.Parse([]byte(n.Value)); err == nil {
-			return &schema.Value{Kind: schema.Number, Text: n.Value}
+		if _, err := Parse([]byte(n.Value)); err == nil {
+			return &Value{Kind: Number, Text: n.Value}
 		}
 		if f, err := strconv.ParseFloat(n.Value, 64); err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) {
-			return &schema.Value{Kind: schema.Number, Text: strconv.FormatFloat(f, 'g', -1, 64)}
+			return &Value{Kind: Number, Text: strconv.FormatFloat(f, 'g', -1, 64)}
 		}
 	}
-	return schema.Text(n.Value)
+	return Text(n.Value)
 }
 
 // integer reads the forms of YAML 1.2: decimal, 0o and 0x.
-func integer(text string) *schema.Value {
-	if v, err := schema.Parse([]byte(text)); err == nil && v.Kind == schema.Number {
+func integer(text string) *Value {
+	if v, err := Parse([]byte(text)); err == nil && v.Kind == Number {
 		return v
 	}
 	if i, err := strconv.ParseInt(text, 0, 64); err == nil {
-		return &schema.Value{Kind: schema.Number, Text: strconv.FormatInt(i, 10)}
+		return &Value{Kind: Number, Text: strconv.FormatInt(i, 10)}
 	}
-	return schema.Text(text)
+	return Text(text)
 }

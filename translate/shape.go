@@ -1,4 +1,4 @@
-package openapi
+package translate
 
 import (
 	"fmt"
@@ -7,13 +7,15 @@ import (
 	"weir/translate/schema"
 )
 
-// fieldsArgument is the argument with which a model picks parts of a result.
-const fieldsArgument = "fields"
+// FieldsArgument is the argument with which a model picks parts of a result.
+const FieldsArgument = "fields"
+
+// Mask returns v with the members that the paths keep: "name", "owner.login", "items.*.id". Steps through lists may be left out, or written * or #.
+func Mask(v *schema.Value, paths []string) *schema.Value { return newMask(paths).apply(v) }
 
 // mask is a tree of the members that are kept; nil keeps everything.
 type mask map[string]mask
 
-// newMask reads paths: "name", "owner.login", "items.*.id". Steps through lists may be left out, or written * or #.
 func newMask(paths []string) mask {
 	root := mask{}
 	for _, path := range paths {
@@ -74,9 +76,9 @@ type shrinking struct {
 	cutText, cutDepth  int
 }
 
-// shrink returns v in at most limit bytes of JSON, always valid: lists lose their ends first, then long texts theirs, then what lies deep goes.
+// Shrink returns v in at most limit bytes of JSON, always valid: lists lose their ends first, then long texts theirs, then what lies deep goes.
 // notes say what was cut.
-func shrink(v *schema.Value, limit int) (*schema.Value, []string) {
+func Shrink(v *schema.Value, limit int) (*schema.Value, []string) {
 	if size := jsonSize(v, limit); size <= limit {
 		return v, nil
 	}
