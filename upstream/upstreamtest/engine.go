@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,6 +47,7 @@ type peer struct {
 	level   string  // from logging/setLevel
 	open    map[string]context.CancelFunc
 	tokens  map[string]bool // progress tokens in use
+	watched map[string]bool // URIs from resources/subscribe
 	nextAsk int
 	asks    map[string]chan message
 	stream  sender // where messages go that belong to no request; nil when there is none
@@ -112,7 +114,7 @@ func newEngine(cfg Config, l *Ledger) *engine {
 func newPeer(session, conn string) *peer {
 	return &peer{
 		session: session, conn: conn, open: map[string]context.CancelFunc{},
-		tokens: map[string]bool{}, asks: map[string]chan message{},
+		tokens: map[string]bool{}, watched: map[string]bool{}, asks: map[string]chan message{},
 	}
 }
 
@@ -276,24 +278,35 @@ func (e *engine) change(c Content) {
 	}
 	e.mu.Unlock()
 	for _, kind := range kinds {
-		e.announce("notifications/"+kind+"/list_changed", kind+"ListChanged", nil)
+		e.announce("notifications/"+kind+"/list_changed", nil, func(*peer) bool { return true },
+			func(filter members) bool { return string(filter[kind+"ListChanged"]) == "true" })
 	}
 }
 
-// announce sends a notification on every legacy stream and every listen stream whose filter has the key.
-func (e *engine) announce(method, key string, params []byte) {
+// updated tells every client that subscribed to uri that the resource changed.
+func (e *engine) updated(uri string) {
+	e.announce("notifications/resources/updated", append(append([]byte(`{"uri":`), quote(uri)...), '}'),
+		func(p *peer) bool { return p.watched[uri] },
+		func(filter members) bool {
+			var uris []string
+			return json.Unmarshal(filter["resourceSubscriptions"], &uris) == nil && slices.Contains(uris, uri)
+		})
+}
+
+// announce sends a notification on every legacy stream and every listen stream that wants it.
+func (e *engine) announce(method string, params []byte, peerWants func(*peer) bool, listenWants func(filter members) bool) {
 	e.mu.Lock()
 	var to []sender
 	for p := range e.peers {
 		p.mu.Lock()
-		if p.stream != nil && p.version != "" {
+		if p.stream != nil && p.version != "" && peerWants(p) {
 			to = append(to, p.stream)
 		}
 		p.mu.Unlock()
 	}
 	var ls []*listen
 	for l := range e.listens {
-		if string(l.filter[key]) == "true" {
+		if listenWants(l.filter) {
 			ls = append(ls, l)
 		}
 	}

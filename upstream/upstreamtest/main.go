@@ -134,6 +134,7 @@ type command struct {
 	Change *Content `json:"change,omitempty"`
 	Script *[]Act   `json:"script,omitempty"`
 	Notify Raw      `json:"notify,omitempty"`
+	Update string   `json:"update,omitempty"` // a URI
 	Forget bool     `json:"forget,omitempty"`
 	Exit   bool     `json:"exit,omitempty"`
 }
@@ -146,6 +147,8 @@ func (e *engine) obey(c command) {
 		e.setScript(*c.Script)
 	case c.Notify != "":
 		e.notify(c.Notify)
+	case c.Update != "":
+		e.updated(c.Update)
 	case c.Forget:
 		e.forget()
 	case c.Exit:

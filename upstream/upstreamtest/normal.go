@@ -29,8 +29,15 @@ func (x *exchange) normal(act *Act, answers []json.RawMessage) ([]byte, *rpcErro
 		if x.era == Legacy {
 			return x.initialize()
 		}
-	case "ping", "resources/subscribe", "resources/unsubscribe":
+	case "ping":
 		if x.era == Legacy {
+			return []byte("{}"), nil
+		}
+	case "resources/subscribe", "resources/unsubscribe":
+		if x.era == Legacy {
+			x.peer.mu.Lock()
+			x.peer.watched[x.params.text("uri")] = x.method == "resources/subscribe"
+			x.peer.mu.Unlock()
 			return []byte("{}"), nil
 		}
 	case "logging/setLevel":

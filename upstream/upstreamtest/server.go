@@ -105,6 +105,9 @@ func (s *Server) Script(acts ...Act) { s.t.Helper(); s.tell(command{Script: &act
 // Notify sends a whole message as it is on every legacy GET stream, HTTP+SSE stream or pipe.
 func (s *Server) Notify(msg Raw) { s.t.Helper(); s.tell(command{Notify: msg}) }
 
+// Update tells every client that subscribed to the resource that it changed.
+func (s *Server) Update(uri string) { s.t.Helper(); s.tell(command{Update: uri}) }
+
 // ForgetSessions drops all sessions with their streams, as a restart would: their next request gets 404.
 func (s *Server) ForgetSessions() { s.t.Helper(); s.tell(command{Forget: true}) }
 
