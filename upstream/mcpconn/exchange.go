@@ -2,6 +2,7 @@ package mcpconn
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"sync"
@@ -114,8 +115,11 @@ func askable(method string) bool {
 	return false
 }
 
-// askAnswer makes the member that answers a question.
+// askAnswer makes the member that answers a question. What the client refused, it refuses in its own words.
 func askAnswer(method string, result []byte, err error) []byte {
+	if refused, ok := errors.AsType[*catalog.RPCError](err); ok {
+		return append([]byte(`"error":`), refused.Object...)
+	}
 	if err != nil {
 		return errorMember(-32603, method+": the client did not answer")
 	}

@@ -277,19 +277,22 @@ func TestLegacyCancelIsSaid(t *testing.T) {
 
 func TestLegacyQuestions(t *testing.T) {
 	ask := upstreamtest.Ask{Method: "elicitation/create", Params: `{"message":"who?"}`}
-	up := serve(t, upstreamtest.Config{Era: upstreamtest.Legacy, Script: []upstreamtest.Act{{On: "tools/call", Ask: []upstreamtest.Ask{ask, ask}, Progress: 1}}})
+	up := serve(t, upstreamtest.Config{Era: upstreamtest.Legacy, Script: []upstreamtest.Act{{On: "tools/call", Ask: []upstreamtest.Ask{ask, ask, ask}, Progress: 1}}})
 	c := dial(t, config(up.URL))
 	var asked []string
 	call := legacyCaller().call(t, "tools/call", "echo", "", "")
 	call.Ask = func(_ context.Context, r catalog.Request) ([]byte, error) {
 		asked = append(asked, r.Method+" "+string(r.Params))
-		if len(asked) == 2 {
+		switch len(asked) {
+		case 2:
 			return nil, errors.New("no")
+		case 3:
+			return nil, fmt.Errorf("asking: %w", &catalog.RPCError{Object: []byte(`{"code":-1,"message":"User rejected","data":{"n":9007199254740993}}`)})
 		}
 		return []byte(`{"action":"accept"}`), nil
 	}
 	result(t, c, call)
-	if d := cmp.Diff([]string{`elicitation/create {"message":"who?"}`, `elicitation/create {"message":"who?"}`}, asked); d != "" {
+	if d := cmp.Diff(slices.Repeat([]string{`elicitation/create {"message":"who?"}`}, 3), asked); d != "" {
 		t.Error(d)
 	}
 	replies := func() (list []string) {
@@ -302,13 +305,14 @@ func TestLegacyQuestions(t *testing.T) {
 		}
 		return list
 	}
-	want := []string{`"result":{"action":"accept"}}`, `"error":{"code":-32603,"message":"elicitation/create: the client did not answer"}}`}
+	want := []string{`"result":{"action":"accept"}}`, `"error":{"code":-32603,"message":"elicitation/create: the client did not answer"}}`,
+		`"error":{"code":-1,"message":"User rejected","data":{"n":9007199254740993}}}`}
 	if d := cmp.Diff(want, replies()); d != "" {
 		t.Error(d)
 	}
 	// A caller that cannot be asked: the server hears so at once.
 	result(t, c, legacyCaller().call(t, "tools/call", "echo", "", ""))
-	if got := replies(); len(got) != 4 || !strings.HasPrefix(got[2], `"error":{"code":-32601,`) {
+	if got := replies(); len(got) != 6 || !strings.HasPrefix(got[3], `"error":{"code":-32601,`) {
 		t.Errorf("replies %q", got)
 	}
 }
