@@ -19,6 +19,8 @@ type Backend interface {
 	// Done is closed by Close and by nothing else: an API has no connection that could be lost. Err is not nil from then on.
 	Done() <-chan struct{}
 	Err() error
+	// Report says what the description came to and what is wrong with it.
+	Report() Report
 	// Close stops watching the description and waits for calls that are under way until ctx is done.
 	Close(ctx context.Context) error
 }
