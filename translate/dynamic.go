@@ -19,8 +19,6 @@ type Operation struct {
 
 // DynamicOptions are what [Dynamic] asks its API for.
 type DynamicOptions struct {
-	// Visible says whether the caller of c may see and call the operation; nil means that every caller may.
-	Visible func(c *catalog.Call, name string) bool
 	// Describe writes the input schema of an operation, or of the argument that path leads to, in about budget bytes; false when there is none.
 	Describe func(name string, path []string, budget int) ([]byte, bool)
 	// Call runs an operation with raw arguments.
@@ -136,7 +134,7 @@ func (d *Dynamic) Call(ctx context.Context, c *catalog.Call, tool string, raw []
 // sees reports whether the caller may know of an operation.
 func (d *Dynamic) sees(c *catalog.Call, name string) bool {
 	_, ok := d.byName[name]
-	return ok && (d.options.Visible == nil || d.options.Visible(c, name))
+	return ok && (c.Sees == nil || c.Sees(name))
 }
 
 // unknown is the answer for a name that is not there, or not for this caller.

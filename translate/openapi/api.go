@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -18,25 +17,10 @@ import (
 	"weir/translate"
 )
 
-// Options are what an [API] needs from outside.
-type Options struct {
-	Upstream string // the name of the upstream
-	// Transport reaches the network, for descriptions behind URLs and for calls.
-	Transport http.RoundTripper
-	// Credentials may be nil: requests go without then.
-	Credentials translate.Credentials
-	// Visible says whether the caller of c may see and call the operation of that name in dynamic mode; nil lets every caller of the three
-	// tools do both.
-	Visible func(c *catalog.Call, name string) bool
-	// Changed is called after the source became another one; it must not block. May be nil.
-	Changed func()
-	Log     *slog.Logger
-}
-
 // API is one described API as a backend.
 type API struct {
 	spec    Spec
-	options Options
+	options translate.Options
 	current atomic.Pointer[state]
 	calls   sync.WaitGroup
 	reading sync.Mutex // one Reload at a time
@@ -53,26 +37,13 @@ type state struct {
 	ordered  []*tool
 	dynamic  *translate.Dynamic // nil when the tools are listed
 	warnings []translate.Warning
-	report   Report
+	report   translate.Report
 	version  string // hash of everything that was read
 	etag     string
 }
 
-// Report sums up what a description came to.
-type Report struct {
-	Operations int // kept by include and exclude, or lost
-	Tools      int
-	Lost       int
-	Dynamic    bool
-	Bytes      int // of the list with every operation as a tool
-	Tokens     int // about, of the same list: four bytes each
-	Largest    int // bytes of the largest tool
-	Median     int // bytes of the median tool
-	Warnings   []translate.Warning
-}
-
 // New reads the description and starts watching it. The error says why nothing can be offered at all.
-func New(ctx context.Context, spec Spec, o Options) (*API, error) {
+func New(ctx context.Context, spec Spec, o translate.Options) (*API, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -133,8 +104,8 @@ func (a *API) Err() error {
 	}
 }
 
-// Report says what the description came to and what is wrong with it.
-func (a *API) Report() Report { return a.current.Load().report }
+// Report implements [translate.Backend].
+func (a *API) Report() translate.Report { return a.current.Load().report }
 
 // Close implements [translate.Backend].
 func (a *API) Close(ctx context.Context) error {
@@ -185,7 +156,7 @@ const defaultTimeout = time.Minute
 
 // run calls one operation.
 func (a *API) run(ctx context.Context, c *catalog.Call, t *tool, raw []byte) (*translate.Result, error) {
-	args, refused := t.accept(raw)
+	args, refused := t.input.Accept(raw)
 	if refused != nil {
 		return refused, nil
 	}

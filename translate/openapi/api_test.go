@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // newAPI starts the API of a description.
-func newAPI(t testing.TB, text string, spec Spec, o Options) *API {
+func newAPI(t testing.TB, text string, spec Spec, o translate.Options) *API {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "openapi.json")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -56,12 +56,18 @@ func newAPI(t testing.TB, text string, spec Spec, o Options) *API {
 // call calls a tool as the gateway does.
 func call(t testing.TB, a *API, name, arguments string) (*schema.Value, error) {
 	t.Helper()
+	return callSeeing(t, a, nil, name, arguments)
+}
+
+// callSeeing calls a tool for a caller who may see some operations.
+func callSeeing(t testing.TB, a *API, sees func(string) bool, name, arguments string) (*schema.Value, error) {
+	t.Helper()
 	text := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":%q,"arguments":%s,"_meta":{"progressToken":"p"}}}`, name, arguments)
 	m := new(rawjson.Message)
 	if err := rawjson.Scan(m, []byte(text)); err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
-	answer, err := a.Call(t.Context(), &catalog.Call{Method: "tools/call", Target: name, Message: m, Client: &catalog.Client{}, Owner: "me"})
+	answer, err := a.Call(t.Context(), &catalog.Call{Sees: sees, Method: "tools/call", Target: name, Message: m, Client: &catalog.Client{}, Owner: "me"})
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +119,7 @@ func TestCall(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	a := newAPI(t, small, Spec{Server: server.URL + "/v1"}, Options{})
+	a := newAPI(t, small, Spec{Server: server.URL + "/v1"}, translate.Options{})
 	tests := []struct {
 		name, tool, arguments, request, text, structured string
 		failed                                           bool
@@ -167,7 +173,7 @@ func TestR17_BadArgumentsNeverReachTheAPI(t *testing.T) {
 	requests := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { requests++; w.WriteHeader(204) }))
 	defer server.Close()
-	a := newAPI(t, small, Spec{Server: server.URL}, Options{})
+	a := newAPI(t, small, Spec{Server: server.URL}, translate.Options{})
 	for _, arguments := range []string{
 		`{}`, `{"id":null}`, `{"id":["a","b"]}`, `{"id":{}}`, `{"id":""}`, `{"id":".."}`, `{"id":"a/../b"}`, `{"id":"%2e%2e"}`, `{"id":"a\u0000"}`, `{"id":"a\r\nb"}`,
 		`{"id":"a","other":1}`, `{"id":"..;x"}`, `{"id":"a\\..\\b"}`, `{"id":"a","ID":"b"}`, `{"id":1e999999999}`,
@@ -229,7 +235,7 @@ func TestR20_WhatIsNoAnswer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { tt.answer(w) }))
 			defer server.Close()
-			a := newAPI(t, small, Spec{Server: server.URL, MaxBody: 2048}, Options{})
+			a := newAPI(t, small, Spec{Server: server.URL, Spec: translate.Spec{MaxBody: 2048}}, translate.Options{})
 			got, err := call(t, a, "getThing", `{"id":7}`)
 			if err != nil {
 				t.Fatal(err)
@@ -244,7 +250,7 @@ func TestR20_WhatIsNoAnswer(t *testing.T) {
 	}
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
-	a := newAPI(t, small, Spec{Server: server.URL}, Options{})
+	a := newAPI(t, small, Spec{Server: server.URL}, translate.Options{})
 	if got, err := call(t, a, "getThing", `{"id":7}`); err != nil || !strings.HasPrefix(textOf(got), "The API could not be reached; nothing was sent.") {
 		t.Errorf("got %v, %v", got, err)
 	}
@@ -284,10 +290,10 @@ func mockRoundTrip(t *testing.T, f corpusFile) (called, passed int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := newAPI(t, string(f.text), Spec{Server: "https://mock.test", Mode: modeTools}, Options{Transport: direct{mock}})
+	a := newAPI(t, string(f.text), Spec{Server: "https://mock.test", Spec: translate.Spec{Mode: modeTools}}, translate.Options{Transport: direct{mock}})
 	for _, x := range a.current.Load().ordered {
-		s := schema.Sampler{Defs: x.full.Defs}
-		arguments := s.Value(x.full.Root).JSON()
+		s := schema.Sampler{Defs: x.input.Full.Defs}
+		arguments := s.Value(x.input.Full.Root).JSON()
 		called++
 		got, err := call(t, a, x.name, arguments)
 		if err != nil {

@@ -15,7 +15,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"weir/catalog"
 	"weir/translate"
 	"weir/translate/schema"
 )
@@ -40,14 +39,13 @@ func TestCuration(t *testing.T) {
 	defer server.Close()
 	yes := true
 	a := newAPI(t, small, Spec{
-		Server:  server.URL,
-		Include: []Filter{{Path: "/things/*"}}, Exclude: []Filter{{Method: "DELETE"}},
-		Tools: map[string]Tool{
+		Server: server.URL,
+		Spec: translate.Spec{Include: []string{"/things/*"}, Exclude: []string{"DELETE"}, Tools: map[string]translate.Tool{
 			"getThing":         {Name: "read_thing", Description: "Reads.", Args: map[string]translate.Arg{"id": {Fixed: literal(t, "7")}, "page": {Rename: "p", Default: literal(t, "1")}}, Result: translate.Shape{Fields: []string{"name"}}},
 			"PUT /things/{id}": {Args: map[string]translate.Arg{"size": {Hide: true, Fixed: literal(t, "5")}}, Hints: translate.Hints{Idempotent: new(bool), ReadOnly: &yes}},
 			"nothing":          {Name: "x"},
-		},
-	}, Options{})
+		}},
+	}, translate.Options{})
 	var names []string
 	for _, raw := range a.Source().Tools {
 		item, err := schema.Parse(raw)
@@ -82,41 +80,40 @@ func TestDynamic(t *testing.T) {
 	requests := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { requests++; w.WriteHeader(204) }))
 	defer server.Close()
-	a := newAPI(t, small, Spec{Server: server.URL, Mode: modeDynamic, Pinned: []string{"listThings"}}, Options{
-		Visible: func(c *catalog.Call, name string) bool { return c.Owner == "me" && name != "deleteThing" },
-	})
+	a := newAPI(t, small, Spec{Server: server.URL, Spec: translate.Spec{Mode: modeDynamic, Pinned: []string{"listThings"}}}, translate.Options{})
+	sees := func(name string) bool { return name != "deleteThing" }
 	if n := len(a.Source().Tools); n != 4 {
 		t.Errorf("%d tools are listed", n)
 	}
-	found, err := call(t, a, "search_api", `{"query":"change a thing"}`)
+	found, err := callSeeing(t, a, sees, "search_api", `{"query":"change a thing"}`)
 	if err != nil || !strings.Contains(textOf(found), "putThing(id__path, name) [di]") || strings.Contains(textOf(found), "deleteThing") {
 		t.Errorf("got %s, %v", textOf(found), err)
 	}
-	told, err := call(t, a, "describe_api", `{"names":["putThing"]}`)
+	told, err := callSeeing(t, a, sees, "describe_api", `{"names":["putThing"]}`)
 	if err != nil || !strings.Contains(textOf(told), `"size":{"type":"integer"}`) {
 		t.Errorf("got %s, %v", textOf(told), err)
 	}
-	if done, err := call(t, a, "call_api", `{"name":"putThing","arguments":{"id__path":"a","name":"n"}}`); err != nil || textOf(done) != "Done (204)." {
+	if done, err := callSeeing(t, a, sees, "call_api", `{"name":"putThing","arguments":{"id__path":"a","name":"n"}}`); err != nil || textOf(done) != "Done (204)." {
 		t.Errorf("got %v, %v", done, err)
 	}
 	if requests != 1 {
 		t.Errorf("%d requests", requests)
 	}
-	denied, err := call(t, a, "call_api", `{"name":"deleteThing","arguments":{"id":"a"}}`)
+	denied, err := callSeeing(t, a, sees, "call_api", `{"name":"deleteThing","arguments":{"id":"a"}}`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	unknown, err := call(t, a, "call_api", `{"name":"eraseThing","arguments":{"id":"a"}}`)
+	unknown, err := callSeeing(t, a, sees, "call_api", `{"name":"eraseThing","arguments":{"id":"a"}}`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(strings.ReplaceAll(textOf(unknown), "eraseThing", "deleteThing"), textOf(denied)); diff != "" || requests != 1 {
 		t.Errorf("denied and unknown differ (%d requests): %s", requests, diff)
 	}
-	if _, err := call(t, a, "putThing", `{"id__path":"a","name":"n"}`); err == nil {
+	if _, err := callSeeing(t, a, sees, "putThing", `{"id__path":"a","name":"n"}`); err == nil {
 		t.Error("an operation that is not listed can be called by its name")
 	}
-	if wrong, err := call(t, a, "call_api", `{"name":"putThing","arguments":{"id__path":"a"}}`); err != nil || !strings.Contains(textOf(wrong), "`name` is missing") {
+	if wrong, err := callSeeing(t, a, sees, "call_api", `{"name":"putThing","arguments":{"id__path":"a"}}`); err != nil || !strings.Contains(textOf(wrong), "`name` is missing") {
 		t.Errorf("got %v, %v", wrong, err)
 	}
 }
@@ -159,7 +156,7 @@ func TestCredentials(t *testing.T) {
 	s := &secret{}
 	stale := "stale-secret"
 	s.value.Store(&stale)
-	a := newAPI(t, text, Spec{Server: server.URL}, Options{Credentials: s})
+	a := newAPI(t, text, Spec{Server: server.URL}, translate.Options{Credentials: s})
 	if strings.Contains(string(a.Source().Tools[0]), "X-Key") {
 		t.Error("the credential is an argument")
 	}
@@ -191,7 +188,7 @@ func TestContent(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := newAPI(t, text, Spec{Server: "https://h.test"}, Options{Transport: direct{http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			a := newAPI(t, text, Spec{Server: "https://h.test"}, translate.Options{Transport: direct{http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", tt.contentType)
 				_, _ = io.WriteString(w, tt.body)
 			})}})
@@ -238,7 +235,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))
 	defer server.Close()
 	told := 0
-	a := newAPI(t, small, Spec{Server: server.URL}, Options{Changed: func() { told++ }})
+	a := newAPI(t, small, Spec{Server: server.URL}, translate.Options{Changed: func() { told++ }})
 	write := func(text string) {
 		if err := os.WriteFile(a.spec.OpenAPI, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -304,7 +301,7 @@ func TestDescriptionOverHTTP(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, small)
 	})}
-	a, err := New(t.Context(), Spec{OpenAPI: "https://h.test/api/openapi.json", Refresh: -1}, Options{Upstream: "api", Transport: transport})
+	a, err := New(t.Context(), Spec{OpenAPI: "https://h.test/api/openapi.json", Spec: translate.Spec{Refresh: -1}}, translate.Options{Upstream: "api", Transport: transport})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
+	"weir/translate"
 	"weir/translate/schema"
 )
 
@@ -74,7 +75,7 @@ func BenchmarkCall(b *testing.B) {
 	large := `{"id":1,"items":[` + strings.Repeat(record, 250) + `{}]}`
 	for name, body := range map[string]string{"small": `{"id":1,"name":"n","tags":["a","b"]}`, "50kB": large} {
 		b.Run(name, func(b *testing.B) {
-			a := newAPI(b, small, Spec{Server: "https://h.test"}, Options{Transport: canned{body}})
+			a := newAPI(b, small, Spec{Server: "https://h.test"}, translate.Options{Transport: canned{body}})
 			m := new(rawjson.Message)
 			if err := rawjson.Scan(m, []byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"getThing","arguments":{"id":7,"page":2}}}`)); err != nil {
 				b.Fatal(err)
@@ -99,7 +100,7 @@ func BenchmarkRequest(b *testing.B) {
 	tr := translateText(b, corpusFile{name: "small", text: []byte(small)}, Spec{})
 	x := tr.tools[0]
 	for b.Loop() {
-		args, refused := x.accept([]byte(`{"id":7,"page":2}`))
+		args, refused := x.input.Accept([]byte(`{"id":7,"page":2}`))
 		if refused != nil {
 			b.Fatal("refused")
 		}

@@ -19,7 +19,9 @@ type builder struct {
 	base        *url.URL // where the description was read, nil for a file
 	upstream    string
 	configured  func(scheme string) bool // whether a credential is
-	overrides   map[*operation]Tool
+	include     []filter
+	exclude     []filter
+	overrides   map[*operation]translate.Tool
 }
 
 // tool is one operation as a tool.
@@ -30,8 +32,7 @@ type tool struct {
 	words    string // description
 	raw      []byte // as listed
 	plan     *plan
-	full     schema.Full
-	check    *lazyValidator
+	input    *translate.Input
 	reply    replyForm
 	shape    translate.Shape
 	hints    translate.Annotations
@@ -58,6 +59,7 @@ const outputBytes = 400
 // build makes all tools that configuration keeps.
 func (b *builder) build() []*tool {
 	all := b.description.operations()
+	b.include, b.exclude = parseFilters(b.spec.Include), parseFilters(b.spec.Exclude)
 	names := nameAll(all, translate.NameLimit(b.upstream), func(*operation) string { return "" })
 	b.readOverrides(all, names)
 	kept := make([]*operation, 0, len(all))
@@ -87,7 +89,7 @@ func (b *builder) build() []*tool {
 
 // readOverrides finds what configuration changes about which operation.
 func (b *builder) readOverrides(all []*operation, names []string) {
-	b.overrides = make(map[*operation]Tool, len(b.spec.Tools))
+	b.overrides = make(map[*operation]translate.Tool, len(b.spec.Tools))
 	used := make(map[string]bool)
 	for i, o := range all {
 		for _, key := range [...]string{o.id, o.identity, names[i]} {
@@ -105,35 +107,19 @@ func (b *builder) readOverrides(all []*operation, names []string) {
 	}
 }
 
-func (b *builder) override(o *operation) Tool { return b.overrides[o] }
+func (b *builder) override(o *operation) translate.Tool { return b.overrides[o] }
 
 // keeps applies include, exclude and explicit mode.
 func (b *builder) keeps(o *operation, name string) bool {
-	matches := func(f Filter) bool { return f.matches(o, name) }
-	if slices.ContainsFunc(b.spec.Exclude, matches) {
+	matches := func(f filter) bool { return f.matches(o, name) }
+	if slices.ContainsFunc(b.exclude, matches) {
 		return false
 	}
 	if b.spec.Mode == modeExplicit {
 		_, named := b.overrides[o]
 		return named
 	}
-	return len(b.spec.Include) == 0 || slices.ContainsFunc(b.spec.Include, matches)
-}
-
-func (f Filter) matches(o *operation, name string) bool {
-	if f == (Filter{}) {
-		return false
-	}
-	if f.Operation != "" && !f.Operation.Match(o.id) && !f.Operation.Match(name) {
-		return false
-	}
-	if f.Tag != "" && !slices.ContainsFunc(o.tags, f.Tag.Match) {
-		return false
-	}
-	if f.Path != "" && !f.Path.Match(strings.TrimPrefix(o.identity, o.method+" ")) {
-		return false
-	}
-	return f.Method == "" || f.Method.Match(o.method) || f.Method.Match(strings.ToLower(o.method))
+	return len(b.include) == 0 || slices.ContainsFunc(b.include, matches)
 }
 
 // reportRepeated warns about operationIds that stand there twice.
@@ -176,8 +162,7 @@ func (b *builder) tool(o *operation, name string) (t *tool) {
 	if t.key == "" {
 		t.key = o.identity
 	}
-	t.full = b.input(p.arguments)
-	t.check = &lazyValidator{}
+	t.input = &translate.Input{Tool: name, Full: b.input(p.arguments), Defaults: p.defaults()}
 	t.hints = hintsOf(o, override.Hints)
 	t.page = pagingOf(p.arguments)
 	b.reply(o, t)
@@ -269,7 +254,7 @@ func (b *builder) publish(t *tool) {
 	if budget <= 0 {
 		budget = defaultSchemaBytes
 	}
-	input, _ := schema.Publish(t.full, budget)
+	input, _ := schema.Publish(t.input.Full, budget)
 	text := t.words
 	item := make([]byte, 0, len(input)+len(text)+512)
 	item = append(item, `{"name":`...)
@@ -297,7 +282,7 @@ func (b *builder) publish(t *tool) {
 
 // selectable gives a tool that reads JSON the argument that picks parts of it, unless one of that name is there.
 func (b *builder) selectable(t *tool) {
-	properties := t.full.Root.Get("properties")
+	properties := t.input.Full.Root.Get("properties")
 	if !t.hints.ReadOnly || t.reply.source.Root == nil || properties.Get(translate.FieldsArgument) != nil {
 		return
 	}

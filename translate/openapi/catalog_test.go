@@ -18,9 +18,9 @@ func TestCatalogTakesEveryTool(t *testing.T) {
 			t.Fatal(err)
 		}
 		upstream := f.name[:4]
-		spec := Spec{Server: "https://h.test", Mode: modeTools}
+		spec := Spec{Server: "https://h.test", Spec: translate.Spec{Mode: modeTools}}
 		b := &builder{spec: &spec, upstream: upstream, configured: func(string) bool { return false }, description: d, converter: newConverter(d)}
-		a := &API{spec: spec, options: Options{Upstream: upstream}}
+		a := &API{spec: spec, options: translate.Options{Upstream: upstream}}
 		s := a.state(b.build(), d)
 		tools += len(s.source.Tools)
 		sources = append(sources, s.source)

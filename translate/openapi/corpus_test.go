@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/jsonschema-go/jsonschema"
 
+	"weir/translate"
 	"weir/translate/schema"
 )
 
@@ -104,7 +105,7 @@ func translateText(t testing.TB, f corpusFile, spec Spec) translation {
 		t.Fatalf("%s: %v", f.name, err)
 	}
 	b := &builder{spec: &spec, upstream: "api", configured: func(string) bool { return false }, description: d, converter: newConverter(d)}
-	a := &API{spec: spec, options: Options{Upstream: "api"}}
+	a := &API{spec: spec, options: translate.Options{Upstream: "api"}}
 	tools := b.build()
 	return translation{b, tools, a.state(tools, d)}
 }
@@ -240,7 +241,7 @@ func TestCorpus(t *testing.T) {
 
 func checkTool(t *testing.T, file string, x *tool, samples int) (made, valid int) {
 	t.Helper()
-	full, err := x.check.get(x.full)
+	full, err := x.input.Check()
 	if err != nil {
 		t.Errorf("%s: %s: %v", file, x.name, err)
 		return 0, 0
@@ -267,12 +268,12 @@ func checkTool(t *testing.T, file string, x *tool, samples int) (made, valid int
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range samples {
-		s := schema.Sampler{Defs: x.full.Defs, Optional: i > 0}
+		s := schema.Sampler{Defs: x.input.Full.Defs, Optional: i > 0}
 		if i > 1 {
 			s.Rand = random
 		}
 		made++
-		v := s.Value(x.full.Root)
+		v := s.Value(x.input.Full.Root)
 		if faults := full.Check(v.Plain()); len(faults) > 0 {
 			if i == 0 && testing.Verbose() {
 				t.Logf("%s: %s: the sample is not valid: %+v", file, x.name, faults[0])
@@ -290,7 +291,7 @@ func checkTool(t *testing.T, file string, x *tool, samples int) (made, valid int
 // secondOpinion compiles the full schema with another library.
 func secondOpinion(x *tool) error {
 	var s jsonschema.Schema
-	if err := json.Unmarshal([]byte(x.full.Value().JSON()), &s); err != nil {
+	if err := json.Unmarshal([]byte(x.input.Full.Value().JSON()), &s); err != nil {
 		return err
 	}
 	_, err := s.Resolve(nil)

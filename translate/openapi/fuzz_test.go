@@ -47,7 +47,7 @@ func FuzzArguments(f *testing.F) {
 		if err != nil {
 			return
 		}
-		args, refused := x.accept(raw)
+		args, refused := x.input.Accept(raw)
 		if refused != nil {
 			return
 		}
@@ -108,11 +108,11 @@ func FuzzDescription(f *testing.F) {
 			if err := profile(item.Get("inputSchema"), true); err != nil {
 				t.Errorf("%s: %v", x.raw, err)
 			}
-			if _, err := x.check.get(x.full); err != nil {
-				t.Errorf("%s: %v\n%s", x.name, err, x.full.Value().JSON())
+			if _, err := x.input.Check(); err != nil {
+				t.Errorf("%s: %v\n%s", x.name, err, x.input.Full.Value().JSON())
 			}
-			s := schema.Sampler{Defs: x.full.Defs, Optional: true}
-			if args, refused := x.accept([]byte(s.Value(x.full.Root).JSON())); refused == nil {
+			s := schema.Sampler{Defs: x.input.Full.Defs, Optional: true}
+			if args, refused := x.input.Accept([]byte(s.Value(x.input.Full.Root).JSON())); refused == nil {
 				_, _ = x.plan.outgoing(args, "") // an error is an answer; a panic is not
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"weir/translate/schema"
@@ -114,23 +113,10 @@ func numeric(v *schema.Value) *schema.Value {
 		}
 		v = parsed
 	}
-	if !v.Is(schema.Number) || !bearable(v.Text) {
+	if !v.Is(schema.Number) || !schema.Bearable(v) {
 		return nil
 	}
 	return v
-}
-
-// bearable reports whether a number can be computed with exactly at small cost: 1e999999999 cannot.
-func bearable(literal string) bool {
-	if len(literal) > 400 {
-		return false
-	}
-	at := strings.IndexAny(literal, "eE")
-	if at < 0 {
-		return true
-	}
-	n, err := strconv.Atoi(strings.TrimPrefix(literal[at+1:], "+"))
-	return err == nil && n >= -400 && n <= 400
 }
 
 // count copies a limit that is a natural number.

@@ -140,7 +140,7 @@ func (x *exchange) fromLink(link string) string {
 		if value == scalarText(a.value(x.args)) {
 			continue
 		}
-		if x.tool.full.Defs.Allows(a.schema, "string") {
+		if x.tool.input.Full.Defs.Allows(a.schema, "string") {
 			value = strconv.Quote(value)
 		}
 		parts = append(parts, a.name+"="+schema.Shorten(value, 400))

@@ -250,3 +250,14 @@ func (b *builder) flat(v *schema.Value) (properties []schema.Member, required []
 	}
 	return properties, required, (object || shapes > 0) && len(properties) > 0 && (!closed || shapes <= 1)
 }
+
+// defaults are the arguments that are sent when a caller leaves them out.
+func (p *plan) defaults() []schema.Member {
+	var all []schema.Member
+	for i := range p.arguments {
+		if a := &p.arguments[i]; a.fallback != nil && !a.hidden {
+			all = append(all, schema.Member{Key: a.name, Value: a.fallback})
+		}
+	}
+	return all
+}

@@ -181,9 +181,9 @@ func roundTrip(t *testing.T, f corpusFile, doc *openapi3.T, tr translation, all 
 	t.Helper()
 	var o outcome
 	for _, x := range tr.tools {
-		s := schema.Sampler{Defs: x.full.Defs, Optional: all}
-		v := s.Value(x.full.Root)
-		args, refused := x.accept([]byte(v.JSON()))
+		s := schema.Sampler{Defs: x.input.Full.Defs, Optional: all}
+		v := s.Value(x.input.Full.Root)
+		args, refused := x.input.Accept([]byte(v.JSON()))
 		if refused != nil {
 			continue // the sample is not valid; TestCorpus counts those
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -198,4 +199,29 @@ func values(list []any) string {
 		fmt.Fprint(&b, v)
 	}
 	return b.String()
+}
+
+// Bearable reports whether every number in v can be computed with exactly at small cost: 1e999999999 cannot.
+func Bearable(v *Value) bool {
+	if v.Kind == Number {
+		return bearable(v.Text)
+	}
+	for _, m := range v.Members {
+		if !Bearable(m.Value) {
+			return false
+		}
+	}
+	return true
+}
+
+func bearable(literal string) bool {
+	if len(literal) > 400 {
+		return false
+	}
+	at := strings.IndexAny(literal, "eE")
+	if at < 0 {
+		return true
+	}
+	n, err := strconv.Atoi(strings.TrimPrefix(literal[at+1:], "+"))
+	return err == nil && n >= -400 && n <= 400
 }

@@ -1,72 +1,10 @@
-package openapi
+package translate
 
 import (
 	"slices"
 
-	"weir/catalog/rawjson"
-	"weir/translate"
 	"weir/translate/schema"
 )
-
-// maxArguments bounds the arguments of one call in bytes.
-const maxArguments = 8 << 20
-
-// accept reads the arguments of a call, fills in what is absent and checks them. A nil result means that they are valid.
-func (t *tool) accept(raw []byte) (*schema.Value, *translate.Result) {
-	if raw == nil {
-		raw = []byte("{}")
-	}
-	if len(raw) > maxArguments {
-		return nil, translate.Failure(t.name + ": the arguments are too large; nothing was sent.")
-	}
-	if err := rawjson.UniqueKeys(raw); err != nil {
-		return nil, translate.Failure(t.name + ": an argument stands there twice; nothing was sent.")
-	}
-	v, err := schema.Parse(raw)
-	if err != nil || v.Kind != schema.Object {
-		return nil, translate.Failure(t.name + ": the arguments are no JSON object; nothing was sent.")
-	}
-	if !bearableNumbers(v) {
-		return nil, translate.Failure(t.name + ": a number is too large to be checked; nothing was sent.")
-	}
-	v = t.fill(v)
-	check, err := t.check.get(t.full)
-	if err != nil {
-		return nil, translate.Failure(t.name + ": the tool cannot be called: its schema cannot be checked; nothing was sent.")
-	}
-	faults := check.Check(v.Plain())
-	if len(faults) == 0 {
-		return v, nil
-	}
-	healed := healer{t.full.Defs}.heal(v, t.full.Root, 0)
-	if faults := check.Check(healed.Plain()); len(faults) == 0 {
-		return healed, nil
-	}
-	return nil, translate.Failure(t.explain(v, faults))
-}
-
-func bearableNumbers(v *schema.Value) bool {
-	if v.Kind == schema.Number {
-		return bearable(v.Text)
-	}
-	for _, m := range v.Members {
-		if !bearableNumbers(m.Value) {
-			return false
-		}
-	}
-	return true
-}
-
-// fill adds the defaults of arguments that are absent.
-func (t *tool) fill(v *schema.Value) *schema.Value {
-	for i := range t.plan.arguments {
-		a := &t.plan.arguments[i]
-		if a.fallback != nil && !a.hidden && v.Get(a.name) == nil {
-			v.Members = append(v.Members, schema.Member{Key: a.name, Value: a.fallback})
-		}
-	}
-	return v
-}
 
 // healer puts right what models often get wrong and what can be meant in one way only.
 type healer struct{ defs *schema.Defs }
@@ -137,7 +75,7 @@ func retyped(v *schema.Value, types []string) *schema.Value {
 			return v
 		}
 		parsed, err := schema.Parse([]byte(v.Text))
-		if err != nil || !takes(types, parsed) || !bearableNumbers(parsed) {
+		if err != nil || !takes(types, parsed) || !schema.Bearable(parsed) {
 			return v
 		}
 		return parsed

@@ -1,4 +1,4 @@
-package openapi
+package translate
 
 import (
 	"cmp"
@@ -11,43 +11,46 @@ import (
 )
 
 // explain says what is wrong with arguments so that the next try can be right: where, what came, what is wanted, an example.
-func (t *tool) explain(v *schema.Value, faults []schema.Fault) string {
+func (in *Input) explain(v *schema.Value, faults []schema.Fault, said []string) string {
 	var b strings.Builder
-	b.WriteString("The call was not sent; its arguments do not fit " + t.name + ".")
+	b.WriteString("The call was not sent; its arguments do not fit " + in.Tool + ".")
 	for _, f := range faults {
-		for _, line := range t.sentences(v, f) {
+		for _, line := range in.sentences(v, f) {
 			b.WriteString("\n- " + line)
 		}
+	}
+	for _, line := range said {
+		b.WriteString("\n- " + line)
 	}
 	return b.String()
 }
 
 // sentences describes one fault; required and additionalProperties may have several.
-func (t *tool) sentences(v *schema.Value, f schema.Fault) []string {
-	where := t.full.Root
+func (in *Input) sentences(v *schema.Value, f schema.Fault) []string {
+	where := in.Full.Root
 	at := v
 	for _, step := range f.Path {
-		where = t.step(where, step)
+		where = in.step(where, step)
 		at, _ = at.Pointer("/" + schema.Token(step))
 	}
 	var lines []string
 	switch f.Rule {
 	case "required":
 		for _, name := range f.Names {
-			lines = append(lines, fmt.Sprintf("%s is missing (%s)", quotePath(append(slices.Clip(f.Path), name)), t.wanted(t.step(where, name))))
+			lines = append(lines, fmt.Sprintf("%s is missing (%s)", quotePath(append(slices.Clip(f.Path), name)), in.wanted(in.step(where, name))))
 		}
 	case "additionalProperties":
 		for _, name := range f.Names {
-			lines = append(lines, fmt.Sprintf("%s is not an argument%s", quotePath(append(slices.Clip(f.Path), name)), t.similar(where, name)))
+			lines = append(lines, fmt.Sprintf("%s is not an argument%s", quotePath(append(slices.Clip(f.Path), name)), in.similar(where, name)))
 		}
 		if len(f.Names) == 0 {
 			lines = append(lines, quotePath(f.Path)+" cannot be given")
 		}
 	case "enum":
-		lines = append(lines, fmt.Sprintf("%s: %s is not %s%s", quotePath(f.Path), came(at), f.Want, t.nearest(where, at)))
+		lines = append(lines, fmt.Sprintf("%s: %s is not %s%s", quotePath(f.Path), came(at), f.Want, in.nearest(where, at)))
 	default:
 		line := fmt.Sprintf("%s: expected %s, got %s", quotePath(f.Path), f.Want, came(at))
-		if e := t.example(where); e != "" && f.Rule != "minimum" && f.Rule != "maximum" {
+		if e := in.example(where); e != "" && f.Rule != "minimum" && f.Rule != "maximum" {
 			line += "; for example " + e
 		}
 		lines = append(lines, line)
@@ -56,8 +59,8 @@ func (t *tool) sentences(v *schema.Value, f schema.Fault) []string {
 }
 
 // step is the schema of a member or element, nil when it is not known.
-func (t *tool) step(s *schema.Value, name string) *schema.Value {
-	for _, f := range t.full.Defs.Facets(s) {
+func (in *Input) step(s *schema.Value, name string) *schema.Value {
+	for _, f := range in.Full.Defs.Facets(s) {
 		if p := f.Get("properties").Get(name); p != nil {
 			return p
 		}
@@ -66,7 +69,7 @@ func (t *tool) step(s *schema.Value, name string) *schema.Value {
 		}
 		for _, key := range [...]string{"anyOf", "oneOf"} {
 			for _, m := range f.Array(key) {
-				if p := t.step(m.Value, name); p != nil {
+				if p := in.step(m.Value, name); p != nil {
 					return p
 				}
 			}
@@ -76,21 +79,21 @@ func (t *tool) step(s *schema.Value, name string) *schema.Value {
 }
 
 // wanted describes what a schema takes in a few words.
-func (t *tool) wanted(s *schema.Value) string {
+func (in *Input) wanted(s *schema.Value) string {
 	if s == nil {
 		return "any value"
 	}
-	words := strings.Join(t.full.Defs.Types(s), " or ")
-	if len(t.full.Defs.Types(s)) > 4 {
+	words := strings.Join(in.Full.Defs.Types(s), " or ")
+	if len(in.Full.Defs.Types(s)) > 4 {
 		words = "any value"
 	}
-	if list := t.full.Defs.First(s, "enum"); list != nil {
+	if list := in.Full.Defs.First(s, "enum"); list != nil {
 		words += ", one of " + shortList(list)
 	}
-	if text, ok := describedAs(t.full.Defs, s); ok {
-		words += ": " + schema.Shorten(text, 120)
+	if text := in.Full.Defs.First(s, "description"); text.Is(schema.String) {
+		words += ": " + schema.Shorten(text.Text, 120)
 	}
-	if e := t.example(s); e != "" {
+	if e := in.example(s); e != "" {
 		words += "; for example " + e
 	}
 	return words
@@ -103,27 +106,27 @@ func shortList(list *schema.Value) string {
 			names = append(names, fmt.Sprintf("and %d more", len(list.Members)-i))
 			break
 		}
-		names = append(names, scalarText(m.Value))
+		names = append(names, bare(m.Value))
 	}
 	return strings.Join(names, ", ")
 }
 
 // example is a value that the schema names, or that its type suggests, as JSON.
-func (t *tool) example(s *schema.Value) string {
+func (in *Input) example(s *schema.Value) string {
 	if s == nil {
 		return ""
 	}
 	for _, key := range [...]string{"examples", "enum"} {
-		if list := t.full.Defs.First(s, key); list != nil && len(list.Members) > 0 {
+		if list := in.Full.Defs.First(s, key); list != nil && len(list.Members) > 0 {
 			return schema.Shorten(list.Members[0].Value.JSON(), 80)
 		}
 	}
 	for _, key := range [...]string{"default", "const", "minimum"} {
-		if v := t.full.Defs.First(s, key); v != nil && v.Kind != schema.Null {
+		if v := in.Full.Defs.First(s, key); v != nil && v.Kind != schema.Null {
 			return schema.Shorten(v.JSON(), 80)
 		}
 	}
-	types := t.full.Defs.Types(s)
+	types := in.Full.Defs.Types(s)
 	if len(types) == 0 || len(types) > 4 {
 		return ""
 	}
@@ -133,7 +136,7 @@ func (t *tool) example(s *schema.Value) string {
 	case "boolean":
 		return "true"
 	case "array":
-		if inner := t.example(t.full.Defs.First(s, "items")); inner != "" {
+		if inner := in.example(in.Full.Defs.First(s, "items")); inner != "" {
 			return "[" + inner + "]"
 		}
 		return "[]"
@@ -142,6 +145,14 @@ func (t *tool) example(s *schema.Value) string {
 	default:
 		return `"text"`
 	}
+}
+
+// bare is a value as it is typed: a text without its quotes.
+func bare(v *schema.Value) string {
+	if v.Is(schema.String) {
+		return v.Text
+	}
+	return v.JSON()
 }
 
 // came describes a value that was given.
@@ -178,9 +189,9 @@ func quotePath(path []string) string {
 }
 
 // similar names the properties that are spelt like an unknown one.
-func (t *tool) similar(s *schema.Value, name string) string {
+func (in *Input) similar(s *schema.Value, name string) string {
 	var names []string
-	for _, f := range t.full.Defs.Facets(s) {
+	for _, f := range in.Full.Defs.Facets(s) {
 		for _, m := range f.Object("properties") {
 			names = append(names, m.Key)
 		}
@@ -195,8 +206,8 @@ func (t *tool) similar(s *schema.Value, name string) string {
 }
 
 // nearest suggests a value of an enumeration.
-func (t *tool) nearest(s, v *schema.Value) string {
-	list := t.full.Defs.First(s, "enum")
+func (in *Input) nearest(s, v *schema.Value) string {
+	list := in.Full.Defs.First(s, "enum")
 	if list == nil || !v.Is(schema.String) {
 		return ""
 	}

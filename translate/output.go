@@ -1,0 +1,148 @@
+package translate
+
+import (
+	"fmt"
+	"strings"
+
+	"weir/translate/schema"
+)
+
+const (
+	// defaultMaxText bounds the text that a tool answers, where configuration sets no other bound.
+	defaultMaxText = 64 << 10
+	// outputBytes bounds a published output schema. A model needs the names at the top of a result more than what is deep inside, and
+	// every list carries it.
+	outputBytes = 400
+	// minSecret is from how many bytes on a secret is looked for in answers: taking out shorter ones would tear words apart.
+	minSecret = 6
+)
+
+// Output is how what a tool answers is put into results.
+type Output struct {
+	Schema  *schema.Value // published, nil for none
+	Wrapped bool          // values are put under "result", because structuredContent is an object
+	Selects bool          // FieldsArgument is one of the arguments
+	Shape   Shape
+	MaxText int // bytes; 0 means 65536
+}
+
+// Bound is how many bytes of text the tool answers.
+func (o *Output) Bound() int {
+	switch {
+	case o.Shape.MaxBytes > 0:
+		return o.Shape.MaxBytes
+	case o.MaxText > 0:
+		return o.MaxText
+	}
+	return defaultMaxText
+}
+
+// Select gives a tool, whose full input schema is in, the argument that picks parts of its results, unless one of that name is there.
+func (o *Output) Select(in schema.Full) {
+	properties := in.Root.Get("properties")
+	if properties.Get(FieldsArgument) != nil {
+		return
+	}
+	o.Selects = true
+	properties.Put(FieldsArgument, schema.Map(
+		schema.Member{Key: "type", Value: schema.Text("array")},
+		schema.Member{Key: "items", Value: schema.Map(schema.Member{Key: "type", Value: schema.Text("string")})},
+		schema.Member{Key: "description", Value: schema.Text("keep only these paths of the result, e.g. items.name")},
+	))
+}
+
+// Publish relaxes and cuts the schema of a result and keeps it, when it still says something.
+func (o *Output) Publish(source schema.Full) {
+	v, err := schema.Parse(schema.PublishResult(source, outputBytes))
+	if err == nil && len(v.Object("properties")) > 0 {
+		o.Schema = v
+	}
+}
+
+// Reply is one JSON value that a call came to.
+type Reply struct {
+	Data  []byte        // compact JSON
+	Value *schema.Value // the same
+	Args  *schema.Value // of the call
+	Notes []string      // said behind the value
+	// Scrub takes credentials out of a text; nil when there are none.
+	Scrub func(string) string
+}
+
+// Result puts a value into a result, cut to what was asked for and to size: as text, and as structuredContent that fits the output schema.
+func (o *Output) Result(y Reply) *Result {
+	if fields := o.fields(y.Args); len(fields) > 0 || len(y.Data) > o.Bound() {
+		v, notes := Shrink(Mask(y.Value, fields), o.Bound())
+		y.Value, y.Data, y.Notes = v, v.Append(nil), append(notes, y.Notes...)
+	}
+	text := y.scrub()
+	r := &Result{}
+	r.AddText(text)
+	for _, n := range y.Notes {
+		r.AddText(n)
+	}
+	if o.Schema != nil && o.Wrapped || y.Value.Kind != schema.Object {
+		y.Value = schema.Map(schema.Member{Key: "result", Value: y.Value})
+		y.Data = append(append([]byte(`{"result":`), y.Data...), '}')
+	}
+	if o.Schema != nil {
+		if fitted, whole := schema.Fit(y.Value, o.Schema); !whole {
+			y.Data = fitted.Append(nil)
+			r.AddText("Some values have other types than the API describes; they stand in the text only.")
+		}
+	}
+	r.SetStructured(y.Data)
+	return r
+}
+
+// fields are those that the caller asked for, else those of the configuration.
+func (o *Output) fields(args *schema.Value) []string {
+	if o.Selects {
+		if asked := args.Get(FieldsArgument).Strings(); len(asked) > 0 {
+			return asked
+		}
+	}
+	return o.Shape.Fields
+}
+
+// scrub takes credentials out of the value and returns it as text.
+func (y *Reply) scrub() string {
+	text := string(y.Data)
+	if y.Scrub == nil {
+		return text
+	}
+	clean := y.Scrub(text)
+	if clean == text {
+		return text
+	}
+	y.Data, y.Value = []byte(clean), schema.Map()
+	if v, err := schema.Parse(y.Data); err == nil {
+		y.Value = v
+	}
+	return clean
+}
+
+// Scrub returns what takes secrets out of a text that an API echoed; nil when there is nothing to look for.
+func Scrub(secrets []string) func(string) string {
+	var pairs []string
+	for _, s := range secrets {
+		if len(s) >= minSecret {
+			pairs = append(pairs, s, "[removed]")
+		}
+	}
+	if len(pairs) == 0 {
+		return nil
+	}
+	return strings.NewReplacer(pairs...).Replace
+}
+
+// Bytes writes a size for people.
+func Bytes(n int) string {
+	switch {
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
