@@ -79,8 +79,8 @@ func (b *build) open(sources []*Source) {
 		b.origins = append(b.origins, &origin{
 			name:      s.Upstream,
 			source:    s,
-			filter:    newFilter(rules),
-			alias:     rules.Alias,
+			filter:    newFilter(s.Upstream, rules, b.options.offer),
+			alias:     b.options.offer.alias(s.Upstream, rules.Alias),
 			authority: authority(s.Upstream),
 			resources: len(s.Resources)+len(s.Templates) > 0 || declaresResources(s.Capabilities),
 		})
@@ -124,7 +124,7 @@ func (b *build) readKind(o *origin, kind Kind, raws [][]byte) (items []*item, na
 	items = make([]*item, 0, len(raws))
 	names = make([]string, 0, len(raws))
 	for i, raw := range raws {
-		it, name, fault := read(o, kind, i+1, raw)
+		it, name, fault := read(o, kind, i+1, b.options.offer.overlay(o.name, kind, raw))
 		if name != "" {
 			names = append(names, name)
 		}
@@ -217,7 +217,7 @@ func (it *item) render(moved map[Ref]string) {
 
 // snapshot orders the entries and builds the tables.
 func (b *build) snapshot() *Snapshot {
-	s := &Snapshot{problems: b.problems, origins: b.origins, pageSize: b.options.PageSize, partial: b.options.Partial}
+	s := &Snapshot{problems: b.problems, origins: b.origins, pageSize: b.options.PageSize, partial: b.options.Partial, options: b.options}
 	if s.pageSize <= 0 {
 		s.pageSize = DefaultPageSize
 	}

@@ -21,10 +21,12 @@ type Rules struct {
 type filter struct {
 	include, exclude []Glob
 	names, uris      bool // whether include limits tools and prompts, resources and templates
+	upstream         string
+	offer            *Offer // nil: all of it
 }
 
-func newFilter(r Rules) filter {
-	var f filter
+func newFilter(upstream string, r Rules, offer *Offer) filter {
+	f := filter{upstream: upstream, offer: offer}
 	for _, p := range r.Include {
 		f.include = append(f.include, Glob(p))
 		f.names = f.names || !strings.Contains(p, "://")
@@ -42,11 +44,13 @@ func (f *filter) keeps(kind Kind, name string) bool {
 	if kind == Resource || kind == Template {
 		limited = f.uris
 	}
-	return (!limited || matchesAny(f.include, name)) && !f.excludes(name)
+	return (!limited || matchesAny(f.include, name)) && !f.excludes(name) && f.offer.includes(Ref{f.upstream, name})
 }
 
 // excludes reports whether name is taken out by a pattern of its own, whatever its kind.
-func (f *filter) excludes(name string) bool { return matchesAny(f.exclude, name) }
+func (f *filter) excludes(name string) bool {
+	return matchesAny(f.exclude, name) || f.offer.excludes(Ref{f.upstream, name})
+}
 
 func matchesAny(globs []Glob, name string) bool {
 	return slices.ContainsFunc(globs, func(g Glob) bool { return g.Match(name) })

@@ -8,6 +8,7 @@ type Snapshot struct {
 	origins  []*origin
 	pageSize int
 	partial  bool
+	options  Options
 	// names are the entries by public name, URI or template. bare are those whose public name is another than the upstream's own, by the
 	// latter.
 	names [kinds]map[string]*Entry

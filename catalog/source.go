@@ -5,6 +5,10 @@ type Source struct {
 	Upstream string
 	// Tools, Prompts, Resources and Templates are raw items, verbatim, in the upstream's order.
 	Tools, Prompts, Resources, Templates [][]byte
+	// Hidden are raw tools that stand in no list and that no name calls: operations behind a listed tool that calls one of many. Through says which
+	// of them a call of a listed tool is about, and with which raw arguments; false when it is about none. It is nil when there are none.
+	Hidden  [][]byte
+	Through func(tool string, arguments []byte) (name string, inner []byte, ok bool)
 	// Capabilities is the upstream's raw ServerCapabilities object; Instructions its free text.
 	Capabilities []byte
 	Instructions string
@@ -32,6 +36,8 @@ type Options struct {
 	Order    []string         // upstreams in the order of the configuration
 	// Partial says that upstreams are down or still starting, so that more is to come: see [Snapshot.Partial].
 	Partial bool
+
+	offer *Offer // see Snapshot.Offer
 }
 
 // DefaultPageSize is large because many clients never ask for a second page.
