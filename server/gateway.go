@@ -17,12 +17,12 @@ type Upstream interface {
 	Call(context.Context, *catalog.Call) (*catalog.Answer, error)
 }
 
-// Subscriber subscribes to resources of upstreams.
+// Subscriber subscribes to resources and tasks of upstreams.
 type Subscriber interface {
-	// Subscribe asks an upstream for updates of a resource, and keeps asking whenever its connection is made anew, until Unsubscribe. Updates
-	// go to Gateway.Updated.
-	Subscribe(ctx context.Context, upstream, uri string) error
-	Unsubscribe(ctx context.Context, upstream, uri string)
+	// Subscribe asks an upstream to tell about a topic, and keeps asking whenever its connection is made anew, until Unsubscribe. What it tells
+	// goes to Gateway.Updated.
+	Subscribe(ctx context.Context, upstream string, topic catalog.Topic) error
+	Unsubscribe(ctx context.Context, upstream string, topic catalog.Topic)
 }
 
 // Options are what a Gateway is made of. The first four are required.
@@ -31,7 +31,7 @@ type Options struct {
 	Policy     *policy.Engine
 	Upstream   Upstream
 	Log        *slog.Logger
-	Subscriber Subscriber    // nil when no resource can be subscribed to
+	Subscriber Subscriber    // nil when nothing can be subscribed to
 	Version    string        // of weir, for serverInfo
 	ListTTL    time.Duration // ttlMs of lists for modern clients
 	Record     func(*Event)  // called once per request when it is over; nil for none
@@ -48,7 +48,9 @@ type Gateway struct {
 	wire     wire
 	changes  changes
 	parking  *parking
-	watches  watches
+	watches  *watches // shared by the gateways of one program, like parking
+	part     bool     // of another gateway, which owns what they share
+	unhook   []func() // ends the following of catalogue and policy
 }
 
 // New returns a gateway.
@@ -59,14 +61,38 @@ func New(o Options) *Gateway {
 	}
 	g.wire = newWire(o.Version, o.ListTTL)
 	g.parking = newParking()
-	g.watches.byID = make(map[watchID]*watch)
+	g.watches = &watches{byID: make(map[watchID]*watch)}
 	g.changes.listeners = make(map[*listener]struct{})
-	o.Catalog.OnPublish(g.published)
+	g.hook()
 	return g
 }
 
+// hook makes the gateway follow the catalogue and the policy.
+func (g *Gateway) hook() {
+	g.unhook = []func(){g.catalog.OnPublish(func(_, _ *catalog.Snapshot) { g.changed() }), g.policy.OnSwap(g.changed)}
+}
+
+// Part returns a gateway to a part of the namespace, with lists of its own. It shares everything else with g: upstreams, policy, what is
+// parked and watched, the record. Closing it ends none of that.
+func (g *Gateway) Part(c *catalog.Catalog) *Gateway {
+	part := &Gateway{
+		part: true, catalog: c, policy: g.policy, upstream: g.upstream, watching: g.watching, log: g.log, record: g.record, wire: g.wire,
+		parking: g.parking, watches: g.watches,
+	}
+	part.changes.listeners = make(map[*listener]struct{})
+	part.hook()
+	return part
+}
+
 // Close ends the upstream calls that wait for an answer of their user. It must be called after the last request was served.
-func (g *Gateway) Close() { g.parking.close() }
+func (g *Gateway) Close() {
+	for _, f := range g.unhook {
+		f()
+	}
+	if !g.part {
+		g.parking.close()
+	}
+}
 
 // Request is one JSON-RPC request of a known caller.
 type Request struct {
@@ -182,7 +208,7 @@ func (g *Gateway) use(ctx context.Context, r *Request, e *Event, a policy.Action
 // call puts a request into the form that upstreams take.
 func (g *Gateway) call(r *Request, e *Event, entry *catalog.Entry, target string) *catalog.Call {
 	c := &catalog.Call{
-		Method: e.Method, Entry: entry, Target: target, Message: r.Message, Client: r.Client, Owner: r.Principal.String(),
+		Method: e.Method, Entry: entry, Target: target, Message: r.Message, Client: r.Client, Owner: r.Principal.Owner(),
 		Notify: r.Notify, InputRequired: r.Client.Era == catalog.Modern,
 	}
 	if r.Client.Era == catalog.Legacy && interactive(r.Client) {
