@@ -290,21 +290,21 @@ func mockRoundTrip(t *testing.T, f corpusFile) (called, passed int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := newAPI(t, string(f.text), Spec{Server: "https://mock.test", Spec: translate.Spec{Mode: modeTools}}, translate.Options{Transport: direct{mock}})
-	for _, x := range a.current.Load().ordered {
-		s := schema.Sampler{Defs: x.input.Full.Defs}
-		arguments := s.Value(x.input.Full.Root).JSON()
+	a := newAPI(t, string(f.text), Spec{Server: "https://mock.test", Spec: translate.Spec{Mode: translate.ModeTools}}, translate.Options{Transport: direct{mock}})
+	for _, x := range translateText(t, f, Spec{}).tools {
+		s := schema.Sampler{Defs: x.Input.Full.Defs}
+		arguments := s.Value(x.Input.Full.Root).JSON()
 		called++
-		got, err := call(t, a, x.name, arguments)
+		got, err := call(t, a, x.Name, arguments)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got.True("isError") {
-			t.Logf("%s: %s: %s", f.name, x.name, schema.Shorten(textOf(got), 200))
+			t.Logf("%s: %s: %s", f.name, x.Name, schema.Shorten(textOf(got), 200))
 			continue
 		}
 		if fault := fitsOutput(x, got); fault != "" {
-			t.Logf("%s: %s: %s", f.name, x.name, fault)
+			t.Logf("%s: %s: %s", f.name, x.Name, fault)
 			continue
 		}
 		passed++
@@ -314,7 +314,7 @@ func mockRoundTrip(t *testing.T, f corpusFile) (called, passed int) {
 
 // fitsOutput checks a result against what the list says about it.
 func fitsOutput(x *tool, result *schema.Value) string {
-	item, err := schema.Parse(x.raw)
+	item, err := schema.Parse(x.Raw)
 	if err != nil {
 		return err.Error()
 	}

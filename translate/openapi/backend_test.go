@@ -80,7 +80,7 @@ func TestDynamic(t *testing.T) {
 	requests := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { requests++; w.WriteHeader(204) }))
 	defer server.Close()
-	a := newAPI(t, small, Spec{Server: server.URL, Spec: translate.Spec{Mode: modeDynamic, Pinned: []string{"listThings"}}}, translate.Options{})
+	a := newAPI(t, small, Spec{Server: server.URL, Spec: translate.Spec{Mode: translate.ModeDynamic, Pinned: []string{"listThings"}}}, translate.Options{})
 	sees := func(name string) bool { return name != "deleteThing" }
 	if n := len(a.Source().Tools); n != 4 {
 		t.Errorf("%d tools are listed", n)
@@ -234,8 +234,8 @@ func TestLargeResults(t *testing.T) {
 func TestReloadUnderLoad(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))
 	defer server.Close()
-	told := 0
-	a := newAPI(t, small, Spec{Server: server.URL}, translate.Options{Changed: func() { told++ }})
+	var told atomic.Int32
+	a := newAPI(t, small, Spec{Server: server.URL}, translate.Options{Changed: func() { told.Add(1) }})
 	write := func(text string) {
 		if err := os.WriteFile(a.spec.OpenAPI, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -269,17 +269,16 @@ func TestReloadUnderLoad(t *testing.T) {
 		if a.Reload(t.Context()) {
 			t.Error("a change was told that was none")
 		}
-		if a.reading.Lock(); told != i+1 {
-			t.Errorf("change %d was told %d times", i+1, told)
+		if n := told.Load(); n != int32(i+1) {
+			t.Errorf("change %d was told %d times", i+1, n)
 		}
-		a.reading.Unlock()
 	}
 	close(stop)
 	callers.Wait()
-	before := a.current.Load()
+	before := a.Source()
 	for _, broken := range []string{`{"openapi":`, ``, `{"openapi":"3.0.0","paths":{}}`} {
 		write(broken)
-		if a.Reload(t.Context()) || a.current.Load() != before {
+		if a.Reload(t.Context()) || a.Source() != before {
 			t.Errorf("%q replaced the description", broken)
 		}
 	}

@@ -100,7 +100,7 @@ func BenchmarkRequest(b *testing.B) {
 	tr := translateText(b, corpusFile{name: "small", text: []byte(small)}, Spec{})
 	x := tr.tools[0]
 	for b.Loop() {
-		args, refused := x.input.Accept([]byte(`{"id":7,"page":2}`))
+		args, refused := x.Input.Accept([]byte(`{"id":7,"page":2}`))
 		if refused != nil {
 			b.Fatal("refused")
 		}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"weir/catalog/rawjson"
 	"weir/translate"
 	"weir/translate/schema"
 )
@@ -26,35 +25,12 @@ type builder struct {
 
 // tool is one operation as a tool.
 type tool struct {
-	name     string
-	key      string // operationId, or method and path
+	translate.Entry
 	identity string // method and path
-	words    string // description
-	raw      []byte // as listed
 	plan     *plan
-	input    *translate.Input
-	reply    replyForm
-	shape    translate.Shape
-	hints    translate.Annotations
 	page     paging
-	selects  bool  // whether translate.FieldsArgument is one of its arguments
-	timeout  int64 // nanoseconds, 0 for that of the API
-	document translate.Document
-	cost     int // bytes of raw
+	source   schema.Full // what the output schema is made of, until it is published
 }
-
-// replyForm is what is known of a successful response.
-type replyForm struct {
-	output  *schema.Value // published output schema, nil for none
-	wrapped bool          // results are put under "result"
-	source  schema.Full   // what output is made of, until it is published
-}
-
-const defaultSchemaBytes = 4096
-
-// outputBytes bounds a published output schema. A model needs the names at the top of a result more than what is deep inside, and every list
-// carries it.
-const outputBytes = 400
 
 // build makes all tools that configuration keeps.
 func (b *builder) build() []*tool {
@@ -82,7 +58,11 @@ func (b *builder) build() []*tool {
 		}
 	}
 	for _, t := range tools {
-		b.publish(t)
+		if t.source.Root != nil {
+			t.Output.Publish(t.source)
+			t.source = schema.Full{}
+		}
+		t.Publish(b.spec.SchemaBytes)
 	}
 	return tools
 }
@@ -115,7 +95,7 @@ func (b *builder) keeps(o *operation, name string) bool {
 	if slices.ContainsFunc(b.exclude, matches) {
 		return false
 	}
-	if b.spec.Mode == modeExplicit {
+	if b.spec.Mode == translate.ModeExplicit {
 		_, named := b.overrides[o]
 		return named
 	}
@@ -158,17 +138,23 @@ func (b *builder) tool(o *operation, name string) (t *tool) {
 	}
 	p.server = s
 	override := b.override(o)
-	t = &tool{name: name, key: o.id, identity: o.identity, plan: p, shape: override.Result, timeout: int64(override.Timeout)}
-	if t.key == "" {
-		t.key = o.identity
+	t = &tool{identity: o.identity, plan: p, Entry: translate.Entry{Name: name, Key: o.id, Timeout: override.Timeout}}
+	if t.Key == "" {
+		t.Key = o.identity
 	}
-	t.input = &translate.Input{Tool: name, Full: b.input(p.arguments), Defaults: p.defaults()}
-	t.hints = hintsOf(o, override.Hints)
+	if t.Timeout <= 0 {
+		t.Timeout = b.spec.Timeout
+	}
+	t.Output = &translate.Output{Shape: override.Result, MaxText: b.spec.MaxText}
+	t.Input = &translate.Input{Tool: name, Full: b.input(p.arguments), Defaults: p.defaults()}
+	t.Annotations = hintsOf(o, override.Hints)
 	t.page = pagingOf(p.arguments)
 	b.reply(o, t)
-	b.selectable(t)
-	t.document = b.document(o, t)
-	t.words = b.text(o, p)
+	if t.Annotations.ReadOnly && t.source.Root != nil {
+		t.Output.Select(t.Input.Full)
+	}
+	t.Document = b.document(o, t)
+	t.Words = b.text(o, p)
 	return t
 }
 
@@ -248,52 +234,6 @@ func (b *builder) curate(o *operation, all []argument) {
 	}
 }
 
-// publish writes the item as it is listed.
-func (b *builder) publish(t *tool) {
-	budget := b.spec.SchemaBytes
-	if budget <= 0 {
-		budget = defaultSchemaBytes
-	}
-	input, _ := schema.Publish(t.input.Full, budget)
-	text := t.words
-	item := make([]byte, 0, len(input)+len(text)+512)
-	item = append(item, `{"name":`...)
-	item = rawjson.AppendString(item, t.name)
-	if text != "" {
-		item = append(item, `,"description":`...)
-		item = rawjson.AppendString(item, text)
-	}
-	item = append(item, `,"inputSchema":`...)
-	item = append(item, input...)
-	if t.reply.source.Root != nil {
-		output, err := schema.Parse(schema.PublishResult(t.reply.source, outputBytes))
-		if err == nil && len(output.Object("properties")) > 0 {
-			item = append(item, `,"outputSchema":`...)
-			item = output.Append(item)
-			t.reply.output = output
-		}
-	}
-	item = append(item, `,"annotations":`...)
-	item = t.hints.Append(item)
-	t.raw = append(item, '}')
-	t.cost = len(t.raw)
-	t.reply.source = schema.Full{}
-}
-
-// selectable gives a tool that reads JSON the argument that picks parts of it, unless one of that name is there.
-func (b *builder) selectable(t *tool) {
-	properties := t.input.Full.Root.Get("properties")
-	if !t.hints.ReadOnly || t.reply.source.Root == nil || properties.Get(translate.FieldsArgument) != nil {
-		return
-	}
-	t.selects = true
-	properties.Put(translate.FieldsArgument, schema.Map(
-		schema.Member{Key: "type", Value: schema.Text("array")},
-		schema.Member{Key: "items", Value: schema.Map(schema.Member{Key: "type", Value: schema.Text("string")})},
-		schema.Member{Key: "description", Value: schema.Text("keep only these paths of the result, e.g. items.name")},
-	))
-}
-
 // reply finds the schema of a successful JSON response and whether it has to be wrapped: structuredContent is an object.
 func (b *builder) reply(o *operation, t *tool) {
 	var accept, schemas []*schema.Value
@@ -323,15 +263,15 @@ func (b *builder) reply(o *operation, t *tool) {
 		root = schema.Map(schema.Member{Key: "anyOf", Value: schema.List(schemas...)})
 	}
 	types := b.converter.defs[reply].Types(root)
-	t.reply.wrapped = len(types) != 1 || types[0] != "object"
-	if t.reply.wrapped {
+	t.Output.Wrapped = len(types) != 1 || types[0] != "object"
+	if t.Output.Wrapped {
 		root = schema.Map(
 			schema.Member{Key: "type", Value: schema.Text("object")},
 			schema.Member{Key: "properties", Value: schema.Map(schema.Member{Key: "result", Value: root})},
 		)
 	}
-	if len(t.shape.Fields) == 0 && t.shape.Path == "" {
-		t.reply.source = b.converter.full(root, reply)
+	if len(t.Output.Shape.Fields) == 0 && t.Output.Shape.Path == "" {
+		t.source = b.converter.full(root, reply)
 	}
 }
 

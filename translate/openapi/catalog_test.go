@@ -18,12 +18,12 @@ func TestCatalogTakesEveryTool(t *testing.T) {
 			t.Fatal(err)
 		}
 		upstream := f.name[:4]
-		spec := Spec{Server: "https://h.test", Spec: translate.Spec{Mode: modeTools}}
+		spec := Spec{Server: "https://h.test", Spec: translate.Spec{Mode: translate.ModeTools}}
 		b := &builder{spec: &spec, upstream: upstream, configured: func(string) bool { return false }, description: d, converter: newConverter(d)}
 		a := &API{spec: spec, options: translate.Options{Upstream: upstream}}
 		s := a.state(b.build(), d)
-		tools += len(s.source.Tools)
-		sources = append(sources, s.source)
+		tools += len(s.Source.Tools)
+		sources = append(sources, s.Source)
 	}
 	snapshot := catalog.Build(sources, catalog.Options{})
 	for _, p := range snapshot.Problems() {

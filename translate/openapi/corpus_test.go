@@ -79,7 +79,7 @@ func unzip(data []byte) ([]byte, error) {
 type translation struct {
 	builder *builder
 	tools   []*tool
-	state   *state
+	state   *translate.Reading
 }
 
 // translate builds the tools of one description, with nothing around it.
@@ -113,8 +113,8 @@ func translateText(t testing.TB, f corpusFile, spec Spec) translation {
 // summary is what the golden file of a description holds.
 func (tr translation) summary() string {
 	var b strings.Builder
-	r := tr.state.report
-	_, _ = fmt.Fprintf(&b, "tools %d, lost %d, warnings %d, tokens %d, median %d, largest %d\n", r.Tools, r.Lost, len(r.Warnings), r.Tokens, r.Median/bytesPerToken, r.Largest/bytesPerToken)
+	r := tr.state.Report
+	_, _ = fmt.Fprintf(&b, "tools %d, lost %d, warnings %d, tokens %d, median %d, largest %d\n", r.Tools, r.Lost, len(r.Warnings), r.Tokens, r.Median/translate.BytesPerToken, r.Largest/translate.BytesPerToken)
 	messages := make(map[string]int)
 	for _, w := range r.Warnings {
 		message, _, _ := strings.Cut(w.Message, "\"")
@@ -124,7 +124,7 @@ func (tr translation) summary() string {
 		_, _ = fmt.Fprintf(&b, "warning x%d: %s\n", messages[m], m)
 	}
 	for _, t := range tr.tools {
-		_, _ = fmt.Fprintf(&b, "%s [%s] %s", t.name, t.hints.Letters(), t.document.Path)
+		_, _ = fmt.Fprintf(&b, "%s [%s] %s", t.Name, t.Annotations.Letters(), t.Document.Path)
 		for _, a := range t.plan.arguments {
 			mark := ""
 			if a.required {
@@ -132,7 +132,7 @@ func (tr translation) summary() string {
 			}
 			_, _ = fmt.Fprintf(&b, " %s%s%s", a.name, mark, strings.TrimPrefix(a.place.suffix(), "_"))
 		}
-		sum := sha256.Sum256(t.raw)
+		sum := sha256.Sum256(t.Raw)
 		_, _ = fmt.Fprintf(&b, " %s %x\n", t.plan.media, sum[:3])
 	}
 	return b.String()
@@ -217,18 +217,18 @@ func TestCorpus(t *testing.T) {
 	var operations, tools, made, valid int
 	for _, f := range corpus(t, "") {
 		tr := translateText(t, f, Spec{})
-		operations, tools = operations+tr.state.report.Operations, tools+tr.state.report.Tools
-		for _, w := range tr.state.report.Warnings {
+		operations, tools = operations+tr.state.Report.Operations, tools+tr.state.Report.Tools
+		for _, w := range tr.state.Report.Warnings {
 			if w.Lost {
 				t.Errorf("%s: lost: %s: %s", f.name, w.Pointer, w.Message)
 			}
 		}
 		names := make(map[string]bool)
 		for _, x := range tr.tools {
-			if names[x.name] || !regexp.MustCompile(`^[a-zA-Z0-9_-]{1,45}$`).MatchString(x.name) {
-				t.Errorf("%s: name %q", f.name, x.name)
+			if names[x.Name] || !regexp.MustCompile(`^[a-zA-Z0-9_-]{1,45}$`).MatchString(x.Name) {
+				t.Errorf("%s: name %q", f.name, x.Name)
 			}
-			names[x.name] = true
+			names[x.Name] = true
 			m, v := checkTool(t, f.name, x, samples)
 			made, valid = made+m, valid+v
 		}
@@ -241,48 +241,48 @@ func TestCorpus(t *testing.T) {
 
 func checkTool(t *testing.T, file string, x *tool, samples int) (made, valid int) {
 	t.Helper()
-	full, err := x.input.Check()
+	full, err := x.Input.Check()
 	if err != nil {
-		t.Errorf("%s: %s: %v", file, x.name, err)
+		t.Errorf("%s: %s: %v", file, x.Name, err)
 		return 0, 0
 	}
 	if err := secondOpinion(x); err != nil {
-		t.Errorf("%s: %s: another library: %v", file, x.name, err)
+		t.Errorf("%s: %s: another library: %v", file, x.Name, err)
 	}
-	item, err := schema.Parse(x.raw)
+	item, err := schema.Parse(x.Raw)
 	if err != nil {
-		t.Errorf("%s: %s: %v", file, x.name, err)
+		t.Errorf("%s: %s: %v", file, x.Name, err)
 		return 0, 0
 	}
 	input := item.Get("inputSchema")
-	if size := len(input.JSON()); size > defaultSchemaBytes {
-		t.Errorf("%s: %s: %d bytes are published", file, x.name, size)
+	if size := len(input.JSON()); size > 4096 {
+		t.Errorf("%s: %s: %d bytes are published", file, x.Name, size)
 	}
 	if err := profile(input, true); err != nil {
-		t.Errorf("%s: %s: %v", file, x.name, err)
+		t.Errorf("%s: %s: %v", file, x.Name, err)
 	}
 	published, err := schema.Compile(schema.Full{Root: input, Defs: schema.NewDefs()}, schema.Untrusted())
 	if err != nil {
-		t.Errorf("%s: %s: %v", file, x.name, err)
+		t.Errorf("%s: %s: %v", file, x.Name, err)
 		return 0, 0
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range samples {
-		s := schema.Sampler{Defs: x.input.Full.Defs, Optional: i > 0}
+		s := schema.Sampler{Defs: x.Input.Full.Defs, Optional: i > 0}
 		if i > 1 {
 			s.Rand = random
 		}
 		made++
-		v := s.Value(x.input.Full.Root)
+		v := s.Value(x.Input.Full.Root)
 		if faults := full.Check(v.Plain()); len(faults) > 0 {
 			if i == 0 && testing.Verbose() {
-				t.Logf("%s: %s: the sample is not valid: %+v", file, x.name, faults[0])
+				t.Logf("%s: %s: the sample is not valid: %+v", file, x.Name, faults[0])
 			}
 			continue
 		}
 		valid++
 		if faults := published.Check(v.Plain()); len(faults) > 0 {
-			t.Errorf("%s: %s: published refuses what full takes: %+v\n%s\n%s", file, x.name, faults, v.JSON(), input.JSON())
+			t.Errorf("%s: %s: published refuses what full takes: %+v\n%s\n%s", file, x.Name, faults, v.JSON(), input.JSON())
 		}
 	}
 	return made, valid
@@ -291,7 +291,7 @@ func checkTool(t *testing.T, file string, x *tool, samples int) (made, valid int
 // secondOpinion compiles the full schema with another library.
 func secondOpinion(x *tool) error {
 	var s jsonschema.Schema
-	if err := json.Unmarshal([]byte(x.input.Full.Value().JSON()), &s); err != nil {
+	if err := json.Unmarshal([]byte(x.Input.Full.Value().JSON()), &s); err != nil {
 		return err
 	}
 	_, err := s.Resolve(nil)

@@ -28,7 +28,6 @@ type exchange struct {
 
 const (
 	defaultMaxBody = 16 << 20
-	defaultMaxText = 64 << 10
 	// maxRedirects bounds how often a read follows its own origin.
 	maxRedirects = 3
 )
@@ -38,16 +37,6 @@ func (x *exchange) maxBody() int64 {
 		return x.api.spec.MaxBody
 	}
 	return defaultMaxBody
-}
-
-func (x *exchange) maxText() int {
-	switch {
-	case x.tool.shape.MaxBytes > 0:
-		return x.tool.shape.MaxBytes
-	case x.api.spec.MaxText > 0:
-		return x.api.spec.MaxText
-	}
-	return defaultMaxText
 }
 
 // run sends the request and makes a result of whatever comes.
@@ -110,11 +99,7 @@ func (x *exchange) send(ctx context.Context, out *outgoing, schemes alternative)
 // remember notes what the credentials added.
 func (x *exchange) remember(out *outgoing, r *http.Request) {
 	x.secrets = x.secrets[:0]
-	add := func(s string) {
-		if len(s) >= 6 {
-			x.secrets = append(x.secrets, s)
-		}
-	}
+	add := func(s string) { x.secrets = append(x.secrets, s) }
 	for name, values := range r.Header {
 		for _, v := range values {
 			if out.header.Get(name) != v {
@@ -139,8 +124,8 @@ func (x *exchange) remember(out *outgoing, r *http.Request) {
 
 // scrub takes credentials out of a text that an API echoed.
 func (x *exchange) scrub(s string) string {
-	for _, secret := range x.secrets {
-		s = strings.ReplaceAll(s, secret, "[removed]")
+	if clean := translate.Scrub(x.secrets); clean != nil {
+		return clean(s)
 	}
 	return s
 }
@@ -149,7 +134,7 @@ func (x *exchange) scrub(s string) string {
 func (x *exchange) unreached(ctx context.Context, err error) *translate.Result {
 	var op *net.OpError
 	outcome := "It is not known whether the API carried it out."
-	if x.tool.hints.ReadOnly {
+	if x.tool.Annotations.ReadOnly {
 		outcome = "It only reads, so it may be tried again."
 	}
 	switch {
@@ -158,7 +143,7 @@ func (x *exchange) unreached(ctx context.Context, err error) *translate.Result {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
 		return translate.Failure(fmt.Sprintf("The API did not answer within %s. %s", x.timeout, outcome))
 	}
-	x.api.options.Log.Warn("a call got no answer", "upstream", x.api.options.Upstream, "tool", x.tool.name, "error", x.scrub(err.Error()))
+	x.api.options.Log.Warn("a call got no answer", "upstream", x.api.options.Upstream, "tool", x.tool.Name, "error", x.scrub(err.Error()))
 	return translate.Failure("The connection to the API failed before an answer came. " + outcome)
 }
 
@@ -187,19 +172,9 @@ func (x *exchange) body(response *http.Response) (data []byte, cut string) {
 	data, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
 	switch {
 	case int64(len(data)) > limit:
-		return data[:limit], fmt.Sprintf("it is longer than %s", bytesText(int(limit)))
+		return data[:limit], fmt.Sprintf("it is longer than %s", translate.Bytes(int(limit)))
 	case err != nil:
-		return data, fmt.Sprintf("it ended after %s, before it was complete", bytesText(len(data)))
+		return data, fmt.Sprintf("it ended after %s, before it was complete", translate.Bytes(len(data)))
 	}
 	return data, ""
-}
-
-func bytesText(n int) string {
-	switch {
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	case n >= 1<<10:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	}
-	return fmt.Sprintf("%d bytes", n)
 }

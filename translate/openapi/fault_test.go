@@ -76,7 +76,7 @@ func TestSeededFaults(t *testing.T) {
 				t.Errorf("no warning at %s that says %q: %+v", tt.pointer, tt.message, d.warnings)
 			}
 			for _, x := range tools {
-				if x.name == "sound" && strings.Contains(string(x.raw), `"q":{"type":"string"}`) {
+				if x.Name == "sound" && strings.Contains(string(x.Raw), `"q":{"type":"string"}`) {
 					return
 				}
 			}
@@ -92,7 +92,7 @@ func TestNamesDoNotDependOnOthers(t *testing.T) {
 		names := make(map[string]string)
 		tr := translateText(t, f, Spec{})
 		for _, x := range tr.tools {
-			names[x.identity] = x.name
+			names[x.identity] = x.Name
 		}
 		paths := tr.builder.description.main.root.Get("paths")
 		for i, j := 0, len(paths.Members)-1; i < j; i, j = i+1, j-1 {
@@ -128,9 +128,9 @@ actions:
 	b := &builder{spec: &Spec{}, upstream: "api", configured: func(string) bool { return false }, description: d, converter: newConverter(d)}
 	var got []string
 	for _, x := range b.build() {
-		got = append(got, x.name)
-		if x.name == "getThing" && (!strings.Contains(string(x.raw), "Reads one") || !strings.Contains(string(x.raw), "which page")) {
-			t.Errorf("%s", x.raw)
+		got = append(got, x.Name)
+		if x.Name == "getThing" && (!strings.Contains(string(x.Raw), "Reads one") || !strings.Contains(string(x.Raw), "which page")) {
+			t.Errorf("%s", x.Raw)
 		}
 	}
 	if want := "[getThing putThing listThings]"; fmt.Sprint(got) != want {

@@ -47,7 +47,7 @@ func FuzzArguments(f *testing.F) {
 		if err != nil {
 			return
 		}
-		args, refused := x.input.Accept(raw)
+		args, refused := x.Input.Accept(raw)
 		if refused != nil {
 			return
 		}
@@ -101,18 +101,18 @@ func FuzzDescription(f *testing.F) {
 		}
 		b := &builder{spec: &Spec{Server: "https://h.test"}, upstream: "api", configured: func(string) bool { return false }, description: d, converter: newConverter(d)}
 		for _, x := range b.build() {
-			item, err := schema.Parse(x.raw)
+			item, err := schema.Parse(x.Raw)
 			if err != nil {
-				t.Fatalf("%s: %v", x.raw, err)
+				t.Fatalf("%s: %v", x.Raw, err)
 			}
 			if err := profile(item.Get("inputSchema"), true); err != nil {
-				t.Errorf("%s: %v", x.raw, err)
+				t.Errorf("%s: %v", x.Raw, err)
 			}
-			if _, err := x.input.Check(); err != nil {
-				t.Errorf("%s: %v\n%s", x.name, err, x.input.Full.Value().JSON())
+			if _, err := x.Input.Check(); err != nil {
+				t.Errorf("%s: %v\n%s", x.Name, err, x.Input.Full.Value().JSON())
 			}
-			s := schema.Sampler{Defs: x.input.Full.Defs, Optional: true}
-			if args, refused := x.input.Accept([]byte(s.Value(x.input.Full.Root).JSON())); refused == nil {
+			s := schema.Sampler{Defs: x.Input.Full.Defs, Optional: true}
+			if args, refused := x.Input.Accept([]byte(s.Value(x.Input.Full.Root).JSON())); refused == nil {
 				_, _ = x.plan.outgoing(args, "") // an error is an answer; a panic is not
 			}
 		}

@@ -115,7 +115,7 @@ func TestNoArgumentIsLost(t *testing.T) {
 					} else if a.place != inBody {
 						kept[places[a.place]+" "+a.wire] = true
 					} else {
-						for _, facet := range allFacets(x.input.Full.Defs, a.schema, 0) {
+						for _, facet := range allFacets(x.Input.Full.Defs, a.schema, 0) {
 							for _, m := range facet.Object("properties") {
 								kept["body "+m.Key] = true
 							}
@@ -198,10 +198,10 @@ func TestHostileDescriptions(t *testing.T) {
 			if d, err := open("", []byte(text), nil, nil); err == nil {
 				b := &builder{spec: &Spec{}, upstream: "api", configured: func(string) bool { return false }, description: d, converter: newConverter(d)}
 				for _, x := range b.build() {
-					if s := string(x.raw); strings.Contains(s, "x-mcp-header") || strings.Contains(s, "$ref") || strings.Contains(s, "passwd") {
+					if s := string(x.Raw); strings.Contains(s, "x-mcp-header") || strings.Contains(s, "$ref") || strings.Contains(s, "passwd") {
 						t.Errorf("%s", s)
 					}
-					args, refused := x.input.Accept([]byte(`{"a":"v1","id":"1"}`))
+					args, refused := x.Input.Accept([]byte(`{"a":"v1","id":"1"}`))
 					if refused == nil {
 						_, _ = x.plan.outgoing(args, "") // an error is an answer; a panic is not
 					}
@@ -238,7 +238,7 @@ func TestRepair(t *testing.T) {
 	}
 	repaired := 0
 	for _, arguments := range wrong {
-		_, refused := x.input.Accept([]byte(arguments))
+		_, refused := x.Input.Accept([]byte(arguments))
 		if refused == nil {
 			t.Errorf("%s is not wrong", arguments)
 			continue
@@ -256,7 +256,7 @@ func TestRepair(t *testing.T) {
 			t.Fatal(err)
 		}
 		next := applySuggestions(v, textOf(result))
-		if _, again := x.input.Accept([]byte(next.JSON())); again == nil {
+		if _, again := x.Input.Accept([]byte(next.JSON())); again == nil {
 			repaired++
 		} else {
 			t.Logf("%s became %s by: %s", arguments, next.JSON(), textOf(result))

@@ -20,7 +20,7 @@ func (p paging) lessHint() string {
 
 // next says how to ask for what follows, "" when nothing does or it cannot be told: from a Link header, a cursor in the answer, or a flag.
 func (x *exchange) next(response *http.Response, body *schema.Value) string {
-	if !x.tool.hints.ReadOnly {
+	if !x.tool.Annotations.ReadOnly {
 		return ""
 	}
 	for _, header := range response.Header.Values("Link") {
@@ -140,7 +140,7 @@ func (x *exchange) fromLink(link string) string {
 		if value == scalarText(a.value(x.args)) {
 			continue
 		}
-		if x.tool.input.Full.Defs.Allows(a.schema, "string") {
+		if x.tool.Input.Full.Defs.Allows(a.schema, "string") {
 			value = strconv.Quote(value)
 		}
 		parts = append(parts, a.name+"="+schema.Shorten(value, 400))

@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"weir/catalog"
@@ -24,15 +23,6 @@ const (
 	// maxDescriptionBytes bounds a description; the largest public ones have 15 MB.
 	maxDescriptionBytes = 64 << 20
 	fetchTimeout        = 30 * time.Second
-
-	modeAuto     = "auto"
-	modeTools    = "tools"
-	modeDynamic  = "dynamic"
-	modeExplicit = "explicit"
-
-	defaultBudget = 20_000
-	// bytesPerToken is what English and JSON come to in the tokenizers of today.
-	bytesPerToken = 4
 )
 
 // inputs are the bytes that a state is made of.
@@ -47,9 +37,9 @@ type inputs struct {
 // errUnchanged says that the server still has the description of the given ETag.
 var errUnchanged = errors.New("the description is unchanged")
 
-// read reads and translates the description. It returns the old state itself when nothing changed.
-func (a *API) read(ctx context.Context, old *state) (*state, error) {
-	in, err := a.load(ctx, old)
+// read reads and translates the description. It returns the old reading itself when nothing changed.
+func (a *API) read(ctx context.Context, old *translate.Reading) (*translate.Reading, error) {
+	in, err := a.load(ctx)
 	if errors.Is(err, errUnchanged) {
 		return old, nil
 	}
@@ -68,7 +58,7 @@ func (a *API) read(ctx context.Context, old *state) (*state, error) {
 		}
 	}
 	version := a.version(in)
-	if old != nil && root == nil && version == old.version {
+	if old != nil && root == nil && version == a.last {
 		return old, nil
 	}
 	b := &builder{spec: &a.spec, base: in.base, upstream: a.options.Upstream, configured: a.configured}
@@ -77,7 +67,7 @@ func (a *API) read(ctx context.Context, old *state) (*state, error) {
 	}
 	b.converter = newConverter(b.description)
 	s := a.state(b.build(), b.description)
-	s.version, s.etag = version, in.etag
+	a.last, a.etag = version, in.etag
 	return s, nil
 }
 
@@ -109,13 +99,13 @@ func readLimited(r io.Reader) ([]byte, error) {
 }
 
 // load reads the bytes.
-func (a *API) load(ctx context.Context, old *state) (inputs, error) {
+func (a *API) load(ctx context.Context) (inputs, error) {
 	var in inputs
 	remote, name := a.spec.location()
 	var err error
 	if remote != nil {
 		in.base = remote
-		in.text, in.etag, err = a.fetch(ctx, remote, old)
+		in.text, in.etag, err = a.fetch(ctx, remote)
 	} else {
 		if name, err = inFolder(name); err != nil {
 			return in, err
@@ -150,7 +140,7 @@ func readFileLimited(name string) ([]byte, error) {
 }
 
 // fetch asks for the description behind a URL.
-func (a *API) fetch(ctx context.Context, u *url.URL, old *state) (text []byte, etag string, err error) {
+func (a *API) fetch(ctx context.Context, u *url.URL) (text []byte, etag string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
@@ -158,8 +148,8 @@ func (a *API) fetch(ctx context.Context, u *url.URL, old *state) (text []byte, e
 		return nil, "", err
 	}
 	r.Header.Set("Accept", "application/json, application/yaml, */*;q=0.5")
-	if old != nil && old.etag != "" {
-		r.Header.Set("If-None-Match", old.etag)
+	if a.etag != "" {
+		r.Header.Set("If-None-Match", a.etag)
 	}
 	if a.configured(descriptionScheme) {
 		s := translate.SecurityScheme{Name: descriptionScheme, Type: "http", HTTP: "bearer"}
@@ -173,7 +163,7 @@ func (a *API) fetch(ctx context.Context, u *url.URL, old *state) (text []byte, e
 	}
 	defer func() { _ = response.Body.Close() }()
 	switch {
-	case response.StatusCode == http.StatusNotModified && old != nil:
+	case response.StatusCode == http.StatusNotModified && a.etag != "":
 		return nil, "", errUnchanged
 	case response.StatusCode != http.StatusOK:
 		return nil, "", fmt.Errorf("the description at %s cannot be fetched: status %d", u.Redacted(), response.StatusCode)
@@ -203,45 +193,15 @@ func (a *API) version(in inputs) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// state decides how the tools are offered.
-func (a *API) state(tools []*tool, d *description) *state {
-	s := &state{tools: make(map[string]*tool, len(tools)), ordered: tools, warnings: d.sorted()}
-	sizes := make([]int, 0, len(tools))
-	for _, t := range tools {
-		s.tools[t.name] = t
-		s.report.Bytes += t.cost
-		sizes = append(sizes, t.cost)
-	}
-	slices.Sort(sizes)
-	if n := len(sizes); n > 0 {
-		s.report.Median, s.report.Largest = sizes[n/2], sizes[n-1]
-	}
-	for _, w := range s.warnings {
-		if w.Lost {
-			s.report.Lost++
+// state makes a reading of the tools.
+func (a *API) state(tools []*tool, d *description) *translate.Reading {
+	entries := make([]*translate.Entry, len(tools))
+	for i, t := range tools {
+		entries[i] = &t.Entry
+		t.Run = func(ctx context.Context, c *catalog.Call, args *schema.Value, timeout time.Duration) *translate.Result {
+			return a.run(ctx, t, c, args, timeout)
 		}
 	}
-	s.report.Tools, s.report.Operations = len(tools), len(tools)+s.report.Lost
-	s.report.Tokens = s.report.Bytes / bytesPerToken
-	s.report.Warnings = s.warnings
-	budget := a.spec.Budget
-	if budget <= 0 {
-		budget = defaultBudget
-	}
-	s.report.Dynamic = a.spec.Mode == modeDynamic || (a.spec.Mode == "" || a.spec.Mode == modeAuto) && s.report.Tokens > budget
-	var items [][]byte
-	if s.report.Dynamic {
-		s.dynamic = a.dynamic(s)
-		items = s.dynamic.Items()
-	}
-	for _, t := range tools {
-		if s.dynamic == nil || s.dynamic.Pinned(t.name) {
-			items = append(items, t.raw)
-		}
-	}
-	s.source = &catalog.Source{
-		Upstream: a.options.Upstream, Tools: items, Capabilities: []byte(`{"tools":{"listChanged":true}}`),
-		Instructions: schema.Shorten(schema.Clean(d.main.root.Get("info").GetText("title")), maxText),
-	}
-	return s
+	title := schema.Shorten(schema.Clean(d.main.root.Get("info").GetText("title")), maxText)
+	return translate.NewReading(a.options.Upstream, &a.spec.Spec, entries, d.sorted(), title)
 }

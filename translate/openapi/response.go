@@ -45,7 +45,7 @@ func (x *exchange) result(ctx context.Context, response *http.Response) *transla
 		kind = sniff(data)
 	}
 	switch {
-	case kind == mediaJSON, x.tool.reply.output != nil && looksJSON(data):
+	case kind == mediaJSON, x.tool.Output.Schema != nil && looksJSON(data):
 		return x.json(response, data)
 	case kind == mediaText || kind == mediaXML || kind == mediaForm:
 		return x.text(response, data)
@@ -74,7 +74,7 @@ func (x *exchange) empty(response *http.Response) *translate.Result {
 		text = fmt.Sprintf("Done (%d). Location: %s", response.StatusCode, schema.Shorten(x.scrub(at), 500))
 	}
 	r.AddText(text)
-	if x.tool.reply.output != nil {
+	if x.tool.Output.Schema != nil {
 		r.SetStructured([]byte("{}"))
 	}
 	return r
@@ -83,7 +83,7 @@ func (x *exchange) empty(response *http.Response) *translate.Result {
 // cutOff is the result of an answer that is not whole.
 func (x *exchange) cutOff(why string) *translate.Result {
 	text := "The API answered, but the answer cannot be used: " + why + "."
-	if x.tool.hints.ReadOnly {
+	if x.tool.Annotations.ReadOnly {
 		text += " Ask for less" + x.tool.page.lessHint() + "."
 	} else {
 		text += " The call was carried out, or part of it; check before you repeat it."
@@ -98,18 +98,18 @@ func (x *exchange) text(response *http.Response, data []byte) *translate.Result 
 	if name == "text/html" && !strings.Contains(x.tool.plan.accept, "text/html") {
 		return translate.Failure("The API answered with a web page instead of data" + pageTitle(text) + ". The server or its address may be wrong.")
 	}
-	if x.tool.reply.output != nil && name != "text/html" && kindOf(name) != mediaText && kindOf(name) != mediaXML {
+	if x.tool.Output.Schema != nil && name != "text/html" && kindOf(name) != mediaText && kindOf(name) != mediaXML {
 		return translate.Failure("The API answered " + name + " instead of JSON.")
 	}
 	r := &translate.Result{}
-	limit := x.maxText()
+	limit := x.tool.Output.Bound()
 	if len(text) > limit {
 		r.AddText(schema.Shorten(text, limit))
-		r.AddText(fmt.Sprintf("Cut: these are the first %s of %s.", bytesText(limit), bytesText(len(text))))
+		r.AddText(fmt.Sprintf("Cut: these are the first %s of %s.", translate.Bytes(limit), translate.Bytes(len(text))))
 	} else {
 		r.AddText(text)
 	}
-	if x.tool.reply.output != nil {
+	if x.tool.Output.Schema != nil {
 		r.SetStructured([]byte("{}"))
 	}
 	return r
@@ -151,21 +151,21 @@ func (x *exchange) binary(response *http.Response, data []byte) *translate.Resul
 		}
 	}
 	r := &translate.Result{}
-	if x.tool.reply.output != nil {
+	if x.tool.Output.Schema != nil {
 		r.SetStructured([]byte("{}"))
 	}
 	sum := sha256.Sum256(data)
 	hash := hex.EncodeToString(sum[:])
 	switch {
 	case len(data) > maxBlob:
-		r.AddText(fmt.Sprintf("The answer is %s of %s, which is too large to be passed on. SHA-256: %s.", bytesText(len(data)), name, hash))
+		r.AddText(fmt.Sprintf("The answer is %s of %s, which is too large to be passed on. SHA-256: %s.", translate.Bytes(len(data)), name, hash))
 	case strings.HasPrefix(name, "image/") && name != "image/svg+xml":
 		r.AddMedia("image", name, data)
 	case strings.HasPrefix(name, "audio/"):
 		r.AddMedia("audio", name, data)
 	default:
 		r.AddBlob("blob:sha256:"+hash[:16], name, data)
-		r.AddText(fmt.Sprintf("%s of %s%s.", bytesText(len(data)), name, fileName(response)))
+		r.AddText(fmt.Sprintf("%s of %s%s.", translate.Bytes(len(data)), name, fileName(response)))
 	}
 	return r
 }
@@ -190,7 +190,7 @@ func (x *exchange) json(response *http.Response, data []byte) *translate.Result 
 		return translate.Failure("The API answered JSON that cannot be read (" + err.Error() + "). " + x.outcome())
 	}
 	more := x.next(response, v)
-	if path := x.tool.shape.Path; path != "" {
+	if path := x.tool.Output.Shape.Path; path != "" {
 		if part := gjson.GetBytes(data, path); part.Exists() {
 			data = []byte(part.Raw)
 			if v, err = schema.Parse(data); err != nil {
@@ -198,70 +198,16 @@ func (x *exchange) json(response *http.Response, data []byte) *translate.Result 
 			}
 		}
 	}
-	if x.passes(data) {
-		return x.present(rawjson.Compact(make([]byte, 0, len(data)), data), v, nil, more)
+	y := translate.Reply{Data: rawjson.Compact(make([]byte, 0, len(data)), data), Value: v, Args: x.args, Scrub: translate.Scrub(x.secrets)}
+	if more != "" {
+		y.Notes = []string{more}
 	}
-	if fields := x.fields(); len(fields) > 0 {
-		v = translate.Mask(v, fields)
-	}
-	v, notes := translate.Shrink(v, x.maxText())
-	return x.present(v.Append(nil), v, notes, more)
-}
-
-// passes reports whether the answer can go as it is.
-func (x *exchange) passes(data []byte) bool {
-	return len(data) <= x.maxText() && len(x.fields()) == 0
+	return x.tool.Output.Result(y)
 }
 
 func (x *exchange) outcome() string {
-	if x.tool.hints.ReadOnly {
+	if x.tool.Annotations.ReadOnly {
 		return "It only reads, so it may be tried again."
 	}
 	return "The call was carried out; check before you repeat it."
-}
-
-// fields are those that the caller asked for, else those of the configuration.
-func (x *exchange) fields() []string {
-	if x.tool.selects {
-		if asked := x.args.Get(translate.FieldsArgument).Strings(); len(asked) > 0 {
-			return asked
-		}
-	}
-	return x.tool.shape.Fields
-}
-
-// present puts a JSON value into a result: as it is written in text, and as v.
-func (x *exchange) present(value []byte, v *schema.Value, notes []string, more string) *translate.Result {
-	text := string(value)
-	if clean := x.scrub(text); clean != text {
-		text = clean
-		if scrubbed, err := schema.Parse([]byte(text)); err == nil {
-			v = scrubbed
-		} else {
-			v = schema.Map()
-		}
-		value = []byte(text)
-	}
-	r := &translate.Result{}
-	r.AddText(text)
-	for _, n := range notes {
-		r.AddText(n)
-	}
-	if more != "" {
-		r.AddText(more)
-	}
-	wrap := x.tool.reply.output != nil && x.tool.reply.wrapped || v.Kind != schema.Object
-	if wrap {
-		v = schema.Map(schema.Member{Key: "result", Value: v})
-		value = append(append([]byte(`{"result":`), value...), '}')
-	}
-	if output := x.tool.reply.output; output != nil {
-		fitted, whole := schema.Fit(v, output)
-		if !whole {
-			value = fitted.Append(nil)
-			r.AddText("Some values have other types than the API describes; they stand in the text only.")
-		}
-	}
-	r.SetStructured(value)
-	return r
 }

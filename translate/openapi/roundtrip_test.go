@@ -181,15 +181,15 @@ func roundTrip(t *testing.T, f corpusFile, doc *openapi3.T, tr translation, all 
 	t.Helper()
 	var o outcome
 	for _, x := range tr.tools {
-		s := schema.Sampler{Defs: x.input.Full.Defs, Optional: all}
-		v := s.Value(x.input.Full.Root)
-		args, refused := x.input.Accept([]byte(v.JSON()))
+		s := schema.Sampler{Defs: x.Input.Full.Defs, Optional: all}
+		v := s.Value(x.Input.Full.Root)
+		args, refused := x.Input.Accept([]byte(v.JSON()))
 		if refused != nil {
 			continue // the sample is not valid; TestCorpus counts those
 		}
 		out, err := x.plan.outgoing(args, "")
 		if err != nil {
-			t.Errorf("%s: %s: %v", f.name, x.name, err)
+			t.Errorf("%s: %s: %v", f.name, x.Name, err)
 			continue
 		}
 		r := out.request()

@@ -122,12 +122,12 @@ func TestRecall(t *testing.T) {
 		if indexes[prefix] == nil {
 			var documents []translate.Document
 			for _, x := range translateText(t, corpus(t, prefix)[0], Spec{}).tools {
-				documents = append(documents, x.document)
-				if key := translate.PortableName(x.key); key != x.name { // names that were cut
+				documents = append(documents, x.Document)
+				if key := translate.PortableName(x.Key); key != x.Name { // names that were cut
 					names[prefix] = append(names[prefix], key)
 					continue
 				}
-				names[prefix] = append(names[prefix], x.name)
+				names[prefix] = append(names[prefix], x.Name)
 			}
 			indexes[prefix] = translate.NewIndex(documents)
 		}

@@ -10,8 +10,6 @@ import (
 	"net/http"
 	"strings"
 
-	"weir/catalog"
-	"weir/catalog/rawjson"
 	"weir/translate"
 	"weir/translate/schema"
 )
@@ -21,12 +19,12 @@ const maxItems = 1000
 
 // stream collects the events of a text/event-stream or the lines of NDJSON until the end, a limit, or the deadline. Each one is progress.
 func (x *exchange) stream(ctx context.Context, response *http.Response, kind mediaKind) *translate.Result {
-	s := collector{x: x, limit: x.maxText()}
+	s := collector{translate.Collector{Call: x.call, Name: "items", Limit: x.tool.Output.Bound(), Most: maxItems}}
 	in := bufio.NewScanner(io.LimitReader(response.Body, x.maxBody()))
 	in.Buffer(make([]byte, 0, 16<<10), 1<<20)
 	in.Split(bufio.ScanLines)
 	var event []byte
-	for s.why == "" && in.Scan() {
+	for !s.Stopped() && in.Scan() {
 		line := bytes.TrimPrefix(in.Bytes(), []byte{0x1e}) // RFC 7464
 		if kind == mediaLines {
 			s.add(bytes.TrimSpace(line))
@@ -44,28 +42,22 @@ func (x *exchange) stream(ctx context.Context, response *http.Response, kind med
 			event = append(event, bytes.TrimPrefix(data, []byte(" "))...)
 		}
 	}
-	if s.why == "" {
+	if !s.Stopped() {
 		s.add(event)
 	}
 	switch err := in.Err(); {
 	case ctx.Err() != nil:
-		s.why = fmt.Sprintf("the time of %s is over", x.timeout)
+		s.Stop(fmt.Sprintf("the time of %s is over", x.timeout))
 	case errors.Is(err, bufio.ErrTooLong):
-		s.why = "one of them is larger than 1 MiB"
-	case err != nil && s.why == "":
-		s.why = "the connection ended early"
+		s.Stop("one of them is larger than 1 MiB")
+	case err != nil:
+		s.Stop("the connection ended early")
 	}
-	return s.result()
+	return s.Result(translate.Scrub(x.secrets))
 }
 
-// collector gathers items.
-type collector struct {
-	x     *exchange
-	items []*schema.Value
-	size  int
-	limit int
-	why   string // why collecting ended before the stream
-}
+// collector takes the items of a stream as texts.
+type collector struct{ translate.Collector }
 
 func (s *collector) add(data []byte) {
 	text := strings.TrimSpace(string(data))
@@ -76,42 +68,5 @@ func (s *collector) add(data []byte) {
 	if err != nil {
 		v = schema.Text(strings.ToValidUTF8(text, "\uFFFD"))
 	}
-	if s.size += len(text); s.size > s.limit {
-		s.why = fmt.Sprintf("the limit of %s is reached", bytesText(s.limit))
-		return
-	}
-	s.items = append(s.items, v)
-	if len(s.items) == maxItems {
-		s.why = fmt.Sprintf("the limit of %d items is reached", maxItems)
-	}
-	s.progress()
-}
-
-// progress tells the caller how many items have come, when it gave a token.
-func (s *collector) progress() {
-	c := s.x.call
-	token := c.Message.Meta.ProgressToken.Of(c.Message.Data)
-	if c.Notify == nil || token == nil {
-		return
-	}
-	params := append([]byte(`{"progressToken":`), token...)
-	params = fmt.Appendf(params, `,"progress":%d}`, len(s.items))
-	c.Notify(catalog.Notification{Method: "notifications/progress", Params: params})
-}
-
-func (s *collector) result() *translate.Result {
-	value := schema.Map(
-		schema.Member{Key: "items", Value: schema.List(s.items...)},
-		schema.Member{Key: "complete", Value: schema.Boolean(s.why == "")},
-	)
-	if s.why != "" {
-		value.Put("stopped", schema.Text(s.why))
-	}
-	text := s.x.scrub(value.JSON())
-	r := &translate.Result{}
-	r.AddText(text)
-	if rawjson.Valid([]byte(text)) == nil {
-		r.SetStructured([]byte(text))
-	}
-	return r
+	s.Add(v, len(text))
 }

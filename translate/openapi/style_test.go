@@ -32,10 +32,10 @@ func sent(t testing.TB, text, arguments string, spec Spec) (*http.Request, error
 	t.Helper()
 	tr := translateText(t, corpusFile{name: "test", text: []byte(text)}, spec)
 	if len(tr.tools) != 1 {
-		t.Fatalf("%d tools: %v", len(tr.tools), tr.state.report.Warnings)
+		t.Fatalf("%d tools: %v", len(tr.tools), tr.state.Report.Warnings)
 	}
 	x := tr.tools[0]
-	args, refused := x.input.Accept([]byte(arguments))
+	args, refused := x.Input.Accept([]byte(arguments))
 	if refused != nil {
 		a, err := refused.Answer()
 		if err != nil {
@@ -150,7 +150,7 @@ func bodyOf(t *testing.T, media, content, arguments string) (body, contentType s
 	t.Helper()
 	text := fmt.Sprintf(`{"openapi":"3.1.0","info":{"title":"t","version":"1"},"paths":{"/x":{"post":{"requestBody":{"required":true,"content":{%q:%s}},"responses":{}}}}}`, media, content)
 	tr := translateText(t, corpusFile{name: "test", text: []byte(text)}, Spec{})
-	args, refused := tr.tools[0].input.Accept([]byte(arguments))
+	args, refused := tr.tools[0].Input.Accept([]byte(arguments))
 	if refused != nil {
 		a, err := refused.Answer()
 		t.Fatalf("%s: %v", a.Message.Data, err)

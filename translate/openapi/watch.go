@@ -18,9 +18,7 @@ const (
 
 // watch reads the description again when it may have changed, until ctx is done.
 func (a *API) watch(ctx context.Context) {
-	defer close(a.ended)
 	remote, name := a.spec.location()
-	defer func() { <-ctx.Done() }()
 	if remote != nil {
 		a.poll(ctx)
 		return
@@ -82,35 +80,4 @@ func (a *API) poll(ctx context.Context) {
 			a.Reload(ctx)
 		}
 	}
-}
-
-// Reload reads the description now and reports whether the source became another one. A description that cannot be read, or that has lost more
-// than half of its tools, leaves the old one in place. Calls that are under way finish on what they began with.
-func (a *API) Reload(ctx context.Context) bool {
-	a.reading.Lock()
-	defer a.reading.Unlock()
-	old := a.current.Load()
-	next, err := a.read(ctx, old)
-	switch {
-	case err != nil:
-		if ctx.Err() == nil {
-			a.options.Log.Warn("the description cannot be read; the last one stays", "upstream", a.options.Upstream, "error", err)
-		}
-		return false
-	case next == old:
-		return false
-	case len(next.tools)*2 < len(old.tools):
-		a.options.Log.Warn("the description lost more than half of its tools; the last one stays",
-			"upstream", a.options.Upstream, "before", len(old.tools), "now", len(next.tools))
-		return false
-	}
-	same := slices.EqualFunc(old.source.Tools, next.source.Tools, slices.Equal[[]byte])
-	a.current.Store(next)
-	if same {
-		return false
-	}
-	if a.options.Changed != nil {
-		a.options.Changed()
-	}
-	return true
 }

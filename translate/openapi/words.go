@@ -55,7 +55,7 @@ func joinWords(summary, text string) string {
 
 // document is what the search knows of the tool.
 func (b *builder) document(o *operation, t *tool) translate.Document {
-	d := translate.Document{Name: t.name, Path: o.method + " " + o.path, Summary: o.summary, Text: o.text, Tags: o.tags, Outdated: o.outdated}
+	d := translate.Document{Name: t.Name, Path: o.method + " " + o.path, Summary: o.summary, Text: o.text, Tags: o.tags, Outdated: o.outdated}
 	if d.Summary == "" {
 		d.Summary = schema.Shorten(o.text, 160)
 	}
