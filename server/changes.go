@@ -33,10 +33,12 @@ func (g *Gateway) Listen(p policy.Principal, changed func(catalog.Kind)) (stop f
 	}
 }
 
-// published compares every listener's view before and after; listeners of one profile share the comparison.
-func (g *Gateway) published(_, next *catalog.Snapshot) {
+// compare compares every listener's view before and after; listeners of one profile share the comparison. The snapshot is read under the lock, so that
+// of two changes at a time the later one is compared last.
+func (g *Gateway) compare() {
 	g.changes.mu.Lock()
 	defer g.changes.mu.Unlock()
+	next := g.catalog.Snapshot()
 	type pair struct{ old, next *policy.Profile }
 	known := make(map[pair][]catalog.Kind)
 	for l := range g.changes.listeners {

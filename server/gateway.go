@@ -63,13 +63,16 @@ func New(o Options) *Gateway {
 	g.parking = newParking()
 	g.watches = &watches{byID: make(map[watchID]*watch)}
 	g.changes.listeners = make(map[*listener]struct{})
-	g.hook()
+	g.follow(func() {
+		g.compare()
+		g.dropLost()
+	})
 	return g
 }
 
-// hook makes the gateway follow the catalogue and the policy.
-func (g *Gateway) hook() {
-	g.unhook = []func(){g.catalog.OnPublish(func(_, _ *catalog.Snapshot) { g.changed() }), g.policy.OnSwap(g.changed)}
+// follow calls f after each change of the catalogue or the policy.
+func (g *Gateway) follow(f func()) {
+	g.unhook = []func(){g.catalog.OnPublish(func(_, _ *catalog.Snapshot) { f() }), g.policy.OnSwap(f)}
 }
 
 // Part returns a gateway to a part of the namespace, with lists of its own. It shares everything else with g: upstreams, policy, what is
@@ -80,7 +83,7 @@ func (g *Gateway) Part(c *catalog.Catalog) *Gateway {
 		parking: g.parking, watches: g.watches,
 	}
 	part.changes.listeners = make(map[*listener]struct{})
-	part.hook()
+	part.follow(part.compare) // g looks after what is watched
 	return part
 }
 

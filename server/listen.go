@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
@@ -50,14 +51,19 @@ func ReadListen(m *rawjson.Message) (l Listening, err error) {
 }
 
 // Open begins what l asks for on behalf of p: the acknowledgement is the first thing on outlet, changes follow, each tagged with id. Resources that p may
-// not watch, or whose upstream does not take subscriptions, are left out of what is acknowledged.
-func (g *Gateway) Open(ctx context.Context, p policy.Principal, l Listening, id []byte, outlet *Outlet) (stop func()) {
+// not watch, or whose upstream does not take subscriptions, are left out of what is acknowledged. What was acknowledged cannot be taken back, so ended is
+// closed when p loses a right to any of it: the stream must be completed then. stop must be called in the end.
+func (g *Gateway) Open(ctx context.Context, p policy.Principal, l Listening, id []byte, outlet *Outlet) (ended <-chan struct{}, stop func()) {
 	id = slices.Clone(id)
+	over := make(chan struct{})
+	lost := sync.OnceFunc(func() { close(over) })
 	var stops []func()
 	watched := make([]string, 0, len(l.URIs))
 	early := NewOutlet() // nothing goes before the acknowledgement
 	for _, uri := range l.URIs {
-		end, err := g.Watch(ctx, p, uri, func(uri string, params []byte) { early.Put(ResourceUpdated(uri, params, id)) })
+		end, err := g.Watch(ctx, p, Watching{
+			Name: uri, Updated: func(uri string, params []byte) { early.Put(ResourceUpdated(uri, params, id)) }, Lost: lost,
+		})
 		if err == nil {
 			stops, watched = append(stops, end), append(watched, uri)
 		}
@@ -70,7 +76,7 @@ func (g *Gateway) Open(ctx context.Context, p policy.Principal, l Listening, id 
 			outlet.Put(Tagged(k, id))
 		}
 	}))
-	return func() {
+	return over, func() {
 		for _, end := range stops {
 			end()
 		}

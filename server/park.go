@@ -11,14 +11,13 @@ import (
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
-	"weir/policy"
 )
 
 // Limits of parked calls: the upstream calls of modern clients that wait for an answer.
 const (
-	parkedPerPrincipal = 100
-	parkedInAll        = 10_000
-	parkedFor          = 10 * time.Minute
+	parkedPerOwner = 100
+	parkedInAll    = 10_000
+	parkedFor      = 10 * time.Minute
 	// gather is how long weir waits for further questions after the first, so that simultaneous ones make one round.
 	gather = 5 * time.Millisecond
 	// heldNotifications bounds what an upstream says while no client listens.
@@ -34,23 +33,23 @@ type parking struct {
 	mu    sync.Mutex
 	next  uint64
 	slots map[uint64]*slot
-	count map[policy.Principal]int
+	count map[string]int // by owner
 }
 
 func newParking() *parking {
-	return &parking{sealer: newSealer(), after: parkedFor, slots: make(map[uint64]*slot), count: make(map[policy.Principal]int)}
+	return &parking{sealer: newSealer(), after: parkedFor, slots: make(map[uint64]*slot), count: make(map[string]int)}
 }
 
 // slot is one upstream call that may be parked.
 type slot struct {
-	id        uint64
-	principal policy.Principal
-	binding   [32]byte
-	client    *catalog.Client
-	cancel    context.CancelCauseFunc
-	over      chan struct{} // closed when the upstream call has returned
-	answer    *catalog.Answer
-	err       error
+	id      uint64
+	owner   string
+	binding [32]byte
+	client  *catalog.Client
+	cancel  context.CancelCauseFunc
+	over    chan struct{} // closed when the upstream call has returned
+	answer  *catalog.Answer
+	err     error
 
 	mu     sync.Mutex
 	round  uint32
@@ -77,17 +76,18 @@ var (
 func (k *parking) begin(r *Request, binding [32]byte, run func(context.Context, *slot) (*catalog.Answer, error)) (*slot, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.count[r.Principal] >= parkedPerPrincipal || len(k.slots) >= parkedInAll {
+	owner := r.Principal.Owner()
+	if k.count[owner] >= parkedPerOwner || len(k.slots) >= parkedInAll {
 		return nil, &catalog.Error{Code: catalog.Limited, Msg: "too many calls wait for an answer of their user", Execution: catalog.NotExecuted}
 	}
 	k.next++
 	ctx, cancel := context.WithCancelCause(context.Background())
 	s := &slot{
-		id: k.next, principal: r.Principal, binding: binding, client: ownClient(r.Client), cancel: cancel, over: make(chan struct{}),
+		id: k.next, owner: owner, binding: binding, client: ownClient(r.Client), cancel: cancel, over: make(chan struct{}),
 		open: make(map[string]*question), raised: make(chan struct{}, 1),
 	}
 	k.slots[s.id] = s
-	k.count[r.Principal]++
+	k.count[owner]++
 	go func() {
 		defer close(s.over)
 		defer cancel(nil)
@@ -114,8 +114,8 @@ func (k *parking) leave(s *slot) bool {
 		return false
 	}
 	delete(k.slots, s.id)
-	if k.count[s.principal]--; k.count[s.principal] == 0 {
-		delete(k.count, s.principal)
+	if k.count[s.owner]--; k.count[s.owner] == 0 {
+		delete(k.count, s.owner)
 	}
 	return true
 }

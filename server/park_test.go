@@ -243,7 +243,7 @@ func TestParkedCallEndsWithItsClient(t *testing.T) {
 
 func TestParkedCallsAreBounded(t *testing.T) {
 	g := gateway(t, asking(t))
-	for range parkedPerPrincipal {
+	for range parkedPerOwner {
 		state(t, call(t.Context(), t, g, "ask", "", ""))
 	}
 	if reply := call(t.Context(), t, g, "ask", "", ""); !strings.Contains(reply, "too many calls") {

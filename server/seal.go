@@ -87,7 +87,7 @@ func (s *sealer) open(token string, binding [32]byte) (ticket, error) {
 // bind digests what a parked call belongs to: who, method, entry, URI and arguments. Parts carry their length, so no two sets of parts run together.
 func bind(p policy.Principal, method string, entry *catalog.Entry, target string, arguments []byte) [32]byte {
 	h := sha256.New()
-	for _, part := range [][]byte{[]byte(p.String()), []byte(method), []byte(entry.Ref.Upstream), []byte(entry.Ref.Name), []byte(target), arguments} {
+	for _, part := range [][]byte{[]byte(p.Owner()), []byte(method), []byte(entry.Ref.Upstream), []byte(entry.Ref.Name), []byte(target), arguments} {
 		var length [8]byte
 		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
 		h.Write(length[:])

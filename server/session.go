@@ -17,11 +17,11 @@ import (
 // ErrCanceled is the cause of a request's context when its client sent notifications/cancelled.
 var ErrCanceled = errors.New("cancelled by the client")
 
-// Session is what weir remembers of one legacy client, or of the one client of a stdio connection. It is bound to the principal that
-// opened it.
+// Session is what weir remembers of one legacy client, or of the one client of a stdio connection. It is bound to the owner (see policy.Principal.Owner)
+// that opened it: groups and scopes may change from request to request.
 type Session struct {
-	ID        string
-	Principal policy.Principal
+	ID    string
+	owner string
 
 	client   atomic.Pointer[catalog.Client]
 	lastUsed atomic.Int64 // Unix nanoseconds
@@ -39,7 +39,7 @@ type Session struct {
 
 // NewSession returns the session of a client; its ID is 128 random bits.
 func NewSession(p policy.Principal, c catalog.Client) *Session {
-	s := &Session{ID: rand.Text(), Principal: p, done: make(chan struct{})}
+	s := &Session{ID: rand.Text(), owner: p.Owner(), done: make(chan struct{})}
 	s.inflight, s.asking, s.watched = make(map[string]context.CancelCauseFunc), make(map[string]chan answered), make(map[string]func())
 	c.Session = s.ID
 	s.client.Store(&c)
@@ -159,28 +159,28 @@ func (s *Session) End() {
 	}()
 }
 
-// Sessions are the legacy sessions of an HTTP endpoint, by id. Ids are looked up only together with the principal they belong to.
+// Sessions are the legacy sessions of an HTTP endpoint, by id. Ids are looked up only together with the owner they belong to.
 type Sessions struct {
 	idle time.Duration
 	max  int
 
 	mu    sync.RWMutex
 	byID  map[string]*Session
-	count map[policy.Principal]int
+	count map[string]int // by owner
 }
 
-// NewSessions returns an empty table. Sweep ends sessions idle for longer than idle; a principal has at most limit.
+// NewSessions returns an empty table. Sweep ends sessions idle for longer than idle; an owner has at most limit.
 func NewSessions(idle time.Duration, limit int) *Sessions {
 	return &Sessions{idle: idle, max: limit, byID: make(map[string]*Session), count: make(map[policy.Principal]int)}
 }
 
-// Add enters s. A principal at the limit loses the session that was idle longest: clients that forget to say goodbye must not lock
+// Add enters s. An owner at the limit loses the session that was idle longest: clients that forget to say goodbye must not lock
 // themselves out. Add returns false when none is idle.
 func (t *Sessions) Add(s *Session) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.count[s.Principal] >= t.max {
-		oldest := t.longestIdle(s.Principal)
+	if t.count[s.owner] >= t.max {
+		oldest := t.longestIdle(s.owner)
 		if oldest == nil {
 			return false
 		}
@@ -188,15 +188,15 @@ func (t *Sessions) Add(s *Session) bool {
 		defer oldest.End()
 	}
 	t.byID[s.ID] = s
-	t.count[s.Principal]++
+	t.count[s.owner]++
 	return true
 }
 
-func (t *Sessions) longestIdle(p policy.Principal) *Session {
+func (t *Sessions) longestIdle(owner string) *Session {
 	var oldest *Session
 	var at time.Time
 	for _, s := range t.byID {
-		if since, idle := s.idleSince(); s.Principal == p && idle && (oldest == nil || since.Before(at)) {
+		if since, idle := s.idleSince(); s.owner == owner && idle && (oldest == nil || since.Before(at)) {
 			oldest, at = s, since
 		}
 	}
@@ -209,8 +209,8 @@ func (t *Sessions) forget(s *Session) {
 		return
 	}
 	delete(t.byID, s.ID)
-	if t.count[s.Principal]--; t.count[s.Principal] == 0 {
-		delete(t.count, s.Principal)
+	if t.count[s.owner]--; t.count[s.owner] == 0 {
+		delete(t.count, s.owner)
 	}
 }
 
@@ -219,7 +219,7 @@ func (t *Sessions) Get(id string, p policy.Principal) *Session {
 	t.mu.RLock()
 	s := t.byID[id]
 	t.mu.RUnlock()
-	if s == nil || s.Principal != p {
+	if s == nil || s.owner != p.Owner() {
 		return nil
 	}
 	return s

@@ -10,65 +10,113 @@ import (
 	"weir/policy"
 )
 
-// unwatchWait bounds the telling of an upstream that nobody watches a resource any more.
+// unwatchWait bounds the telling of an upstream that nobody watches something any more.
 const unwatchWait = 10 * time.Second
 
-// watches are the subscriptions to resources, one to the upstream for all that watch the same.
+// watches are the subscriptions to resources and tasks, one to the upstream for all that watch the same.
 type watches struct {
 	mu   sync.Mutex
 	byID map[watchID]*watch
-	// telling orders what an upstream is told about one resource: the answers of subscribe and unsubscribe must not cross.
-	telling sync.Map // watchID → *sync.Mutex
 }
 
-type watchID struct{ upstream, uri string }
+type watchID struct {
+	upstream string
+	topic    catalog.Topic
+}
 
-type watch struct{ watchers map[*watcher]struct{} }
+type watch struct {
+	turn     sync.Mutex // orders what the upstream is told: the answers of subscribe and unsubscribe must not cross
+	users    int        // who holds or waits for turn
+	watchers map[*watcher]struct{}
+}
 
+// watcher is one client's subscription.
 type watcher struct {
-	uri     string // as its client knows the resource
-	updated func(uri string, params []byte)
+	Watching
+
+	// may reports whether the client's principal has the right to watch now.
+	may func() bool
 }
 
-// Watch subscribes p to updates of the resource that its clients know as uri; updated gets that uri and the raw params of each notification, and must
-// not block. The upstream is told once for all watchers, and again when the last one stops.
-func (g *Gateway) Watch(ctx context.Context, p policy.Principal, uri string, updated func(uri string, params []byte)) (stop func(), err error) {
+// Watching says what becomes of what is watched. Neither func may block.
+type Watching struct {
+	// Name is how the client knows the resource or task.
+	Name string
+	// Updated gets Name and the raw params of each notification.
+	Updated func(name string, params []byte)
+	// Lost is called when the caller may no longer watch; the subscription stays until it is stopped. It may be called more than once.
+	Lost func()
+}
+
+// Watch subscribes p to updates of the resource that its clients know as w.Name. The upstream is told once for all watchers, and again when the last
+// one stops.
+func (g *Gateway) Watch(ctx context.Context, p policy.Principal, w Watching) (stop func(), err error) {
 	if g.watching == nil {
-		return nil, catalog.Errorf(catalog.Invalid, "%s cannot be subscribed to", uri)
+		return nil, catalog.Errorf(catalog.Invalid, "%s cannot be subscribed to", w.Name)
 	}
 	profile := g.profile(p)
-	entry, target, err := profile.View.Snapshot().ResolveURI(uri, profile.Knows)
+	entry, target, err := profile.View.Snapshot().ResolveURI(w.Name, profile.Knows)
 	if err != nil {
 		return nil, err
 	}
-	if d := decide(profile, policy.Subscribe, entry, policy.Request{Principal: p, Target: target}); !d.Allowed {
-		return nil, profile.Refusal(policy.Subscribe, entry, uri, d)
+	ask := func(by *policy.Profile) policy.Decision {
+		return decide(by, policy.Subscribe, entry, policy.Request{Principal: p, Target: target})
 	}
-	id := watchID{entry.Ref.Upstream, target}
-	w := &watcher{uri: uri, updated: updated}
-	lock, _ := g.watches.telling.LoadOrStore(id, new(sync.Mutex))
-	turn := lock.(*sync.Mutex) //nolint:errcheck,forcetypeassert // nothing else is stored
-	turn.Lock()
-	defer turn.Unlock()
-	if g.watches.add(id, w) {
-		if err := g.watching.Subscribe(ctx, id.upstream, id.uri); err != nil {
-			g.watches.remove(id, w)
+	if d := ask(profile); !d.Allowed {
+		return nil, profile.Refusal(policy.Subscribe, entry, w.Name, d)
+	}
+	return g.watch(ctx, watchID{entry.Ref.Upstream, catalog.Topic{ID: target}}, &watcher{
+		Watching: w, may: func() bool { return ask(g.profile(p)).Allowed },
+	})
+}
+
+// watch enters w among those that watch id.
+func (g *Gateway) watch(ctx context.Context, id watchID, w *watcher) (stop func(), err error) {
+	h := g.watches.use(id)
+	defer g.watches.leave(id, h)
+	h.turn.Lock()
+	defer h.turn.Unlock()
+	if g.watches.add(h, w) {
+		if err := g.watching.Subscribe(ctx, id.upstream, id.topic); err != nil {
+			g.watches.remove(h, w)
 			return nil, err
 		}
 	}
+	if !w.may() { // a change of rights that came between would find nobody to tell
+		w.Lost()
+	}
 	return sync.OnceFunc(func() {
-		turn.Lock()
-		defer turn.Unlock()
-		if g.watches.remove(id, w) {
+		h := g.watches.use(id)
+		defer g.watches.leave(id, h)
+		h.turn.Lock()
+		defer h.turn.Unlock()
+		if g.watches.remove(h, w) {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unwatchWait)
 			defer cancel()
-			g.watching.Unsubscribe(ctx, id.upstream, id.uri)
+			g.watching.Unsubscribe(ctx, id.upstream, id.topic)
 		}
 	}), nil
 }
 
-// add enters w and reports whether it is the first.
-func (t *watches) add(id watchID, w *watcher) bool {
+// dropLost tells those who watch what they may not watch any more.
+func (g *Gateway) dropLost() {
+	var all []*watcher
+	g.watches.mu.Lock()
+	for _, h := range g.watches.byID {
+		for w := range h.watchers {
+			all = append(all, w)
+		}
+	}
+	g.watches.mu.Unlock()
+	for _, w := range all {
+		if !w.may() {
+			w.Lost()
+		}
+	}
+}
+
+// use returns what is watched as id, which stays in the table until leave.
+func (t *watches) use(id watchID) *watch {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	h := t.byID[id]
@@ -76,33 +124,41 @@ func (t *watches) add(id watchID, w *watcher) bool {
 		h = &watch{watchers: make(map[*watcher]struct{})}
 		t.byID[id] = h
 	}
+	h.users++
+	return h
+}
+
+func (t *watches) leave(id watchID, h *watch) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if h.users--; h.users == 0 && len(h.watchers) == 0 {
+		delete(t.byID, id)
+	}
+}
+
+// add enters w and reports whether it is the first.
+func (t *watches) add(h *watch, w *watcher) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	h.watchers[w] = struct{}{}
 	return len(h.watchers) == 1
 }
 
 // remove takes w out and reports whether it was the last.
-func (t *watches) remove(id watchID, w *watcher) bool {
+func (t *watches) remove(h *watch, w *watcher) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	h := t.byID[id]
-	if h == nil {
-		return false
-	}
 	delete(h.watchers, w)
-	if len(h.watchers) > 0 {
-		return false
-	}
-	delete(t.byID, id)
-	return true
+	return len(h.watchers) == 0
 }
 
-// Updated passes an upstream's notifications/resources/updated to those who watch the resource.
-func (g *Gateway) Updated(upstream, uri string, params []byte) {
+// Updated passes an upstream's notifications/resources/updated or notifications/tasks to those who watch the topic.
+func (g *Gateway) Updated(upstream string, topic catalog.Topic, params []byte) {
 	g.watches.mu.Lock()
 	defer g.watches.mu.Unlock()
-	if h := g.watches.byID[watchID{upstream, uri}]; h != nil {
+	if h := g.watches.byID[watchID{upstream, topic}]; h != nil {
 		for w := range h.watchers {
-			w.updated(w.uri, params)
+			w.Updated(w.Name, params)
 		}
 	}
 }
@@ -146,7 +202,11 @@ func (g *Gateway) subscribe(ctx context.Context, r *Request, e *Event) (*Reply, 
 	if s.watches(uri) {
 		return g.reply(r, emptyObject), nil
 	}
-	stop, err := g.Watch(ctx, r.Principal, uri, func(uri string, params []byte) { s.Send(ResourceUpdated(uri, params, nil)) })
+	stop, err := g.Watch(ctx, r.Principal, Watching{
+		Name:    uri,
+		Updated: func(uri string, params []byte) { s.Send(ResourceUpdated(uri, params, nil)) },
+		Lost:    func() { go s.unwatch(uri) }, // the revision has no word for it; the lists that changed tell the client
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -20,17 +20,17 @@ type told struct {
 	err   error
 }
 
-func (s *told) Subscribe(_ context.Context, upstream, uri string) error {
+func (s *told) Subscribe(_ context.Context, upstream string, topic catalog.Topic) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lines = append(s.lines, "+"+upstream+" "+uri)
+	s.lines = append(s.lines, "+"+upstream+" "+topic.String())
 	return s.err
 }
 
-func (s *told) Unsubscribe(_ context.Context, upstream, uri string) {
+func (s *told) Unsubscribe(_ context.Context, upstream string, topic catalog.Topic) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lines = append(s.lines, "-"+upstream+" "+uri)
+	s.lines = append(s.lines, "-"+upstream+" "+topic.String())
 }
 
 func watched(t *testing.T) (*Gateway, *told) {
@@ -75,13 +75,13 @@ func TestUpstreamIsToldOnce(t *testing.T) {
 		}
 	}
 	listen := NewOutlet()
-	stop := g.Open(t.Context(), policy.LocalUser(), Listening{URIs: []string{"file:///a", "file:///none"}, asked: true}, []byte(`"L"`), listen)
+	_, stop := g.Open(t.Context(), policy.LocalUser(), Listening{URIs: []string{"file:///a", "file:///none"}, asked: true}, []byte(`"L"`), listen)
 	want := `{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":"L"},"notifications":{"resourceSubscriptions":["file:///a"]}}}`
 	if got := texts(listen); !slices.Equal(got, []string{want}) {
 		t.Errorf("acknowledged: %q", got)
 	}
-	g.Updated("files", "file:///a", []byte("{\n\"uri\":\"file:///a\",\"_meta\":{\"x\":1e400},\"y\":[]}"))
-	g.Updated("files", "file:///b", []byte(`{"uri":"file:///b"}`))
+	g.Updated("files", catalog.Topic{ID: "file:///a"}, []byte("{\n\"uri\":\"file:///a\",\"_meta\":{\"x\":1e400},\"y\":[]}"))
+	g.Updated("files", catalog.Topic{ID: "file:///b"}, []byte(`{"uri":"file:///b"}`))
 	want = `{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"_meta":{"x":1e400},"y":[],"uri":"file:///a"}}`
 	if got := texts(get); !slices.Equal(got, []string{want}) {
 		t.Errorf("legacy: %q", got)

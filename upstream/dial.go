@@ -48,9 +48,9 @@ func (s *Set) dialerOf(name string, spec *Spec) dialer {
 		cfg := mcpconn.Config{
 			Name: name, Transport: spec.transport(), Era: cmp.Or(as.era, spec.Era), Capabilities: []byte(as.capabilities), URL: r.URL, MaxMessage: spec.MaxMessage, Log: s.o.Log,
 			Client: mcpconn.Implementation{Name: "weir", Version: s.o.Version}, Changed: changed, Quiet: as.era == "" && quiet,
-			Updated: func(uri string, params []byte) {
+			Updated: func(topic catalog.Topic, params []byte) {
 				if s.o.Updated != nil {
-					s.o.Updated(name, uri, params)
+					s.o.Updated(name, topic, params)
 				}
 			},
 			Start: func() (*process.Process, error) { return s.children.Start(r.child(name)) },

@@ -28,9 +28,11 @@ type Options struct {
 	Catalog *catalog.Catalog // gets the snapshots
 	// Expand resolves the references in a text of a Spec. Its errors must not hold values. Nil leaves texts as they are.
 	Expand func(string) (string, error)
-	// Updated is called, from any goroutine, for each update of a resource that was subscribed to. It must not block, and params are valid during the call only.
-	Updated func(upstream, uri string, params []byte)
-	Version string // of weir, as servers are told
+	// Updated is called, from any goroutine, with what an upstream tells about a topic that was subscribed to. It must not block, and params are valid during
+	// the call only.
+	Updated func(upstream string, topic catalog.Topic, params []byte)
+	Cache   translate.Cache // keeps what descriptions of APIs came to; may be nil
+	Version string          // of weir, as servers are told
 	Log     *slog.Logger
 
 	dial func(name string, spec *Spec) dialer // for tests

@@ -13,51 +13,52 @@ import (
 // renewWait bounds the telling of a new connection what is subscribed to.
 const renewWait = 30 * time.Second
 
-// watcher is a backend that takes subscriptions to resources.
+// watcher is a backend that takes subscriptions.
 type watcher interface {
-	Watch(ctx context.Context, uri string) error
-	Unwatch(ctx context.Context, uri string)
+	Watch(ctx context.Context, topic catalog.Topic) error
+	Unwatch(ctx context.Context, topic catalog.Topic)
 }
 
-// subscriptions are the resources of one upstream that are subscribed to, whatever connection it has.
+// subscriptions are what of one upstream is subscribed to, whatever connection it has.
 type subscriptions struct {
-	mu   sync.Mutex
-	uris []string
+	mu     sync.Mutex
+	topics []catalog.Topic
 }
 
-func (s *subscriptions) add(uri string) {
+func (s *subscriptions) add(topic catalog.Topic) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !slices.Contains(s.uris, uri) {
-		s.uris = append(s.uris, uri)
+	if !slices.Contains(s.topics, topic) {
+		s.topics = append(s.topics, topic)
 	}
 }
 
-func (s *subscriptions) remove(uri string) {
+func (s *subscriptions) remove(topic catalog.Topic) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.uris = slices.DeleteFunc(s.uris, func(u string) bool { return u == uri })
+	s.topics = slices.DeleteFunc(s.topics, func(t catalog.Topic) bool { return t == topic })
 }
 
-// renew subscribes a new connection to everything. What was said in between is lost, so each counts as updated.
+// renew subscribes a new connection to everything. What was said in between is lost, so each resource counts as updated; how tasks went on, their clients
+// ask by themselves.
 func (s *subscriptions) renew(m *member, l *live) {
 	s.mu.Lock()
-	uris := slices.Clone(s.uris)
+	topics := slices.Clone(s.topics)
 	s.mu.Unlock()
 	w, ok := l.backend.(watcher)
-	if !ok || len(uris) == 0 {
+	if !ok || len(topics) == 0 {
 		return
 	}
 	m.crew.Go(func() {
 		ctx, cancel := context.WithTimeout(m.set.hard, renewWait)
 		defer cancel()
-		for _, uri := range uris {
-			if err := w.Watch(ctx, uri); err != nil {
-				m.set.o.Log.Warn("a subscription could not be renewed", "upstream", m.name, "uri", uri, "error", err)
+		for _, topic := range topics {
+			if err := w.Watch(ctx, topic); err != nil {
+				m.set.o.Log.Warn("a subscription could not be renewed", "upstream", m.name, "topic", topic.String(), "error", err)
 				continue
 			}
-			if m.set.o.Updated != nil {
-				m.set.o.Updated(m.name, uri, uriParams(uri))
+			if m.set.o.Updated != nil && !topic.Task {
+				m.set.o.Updated(m.name, topic, uriParams(topic.ID))
 			}
 		}
 	})
@@ -65,9 +66,9 @@ func (s *subscriptions) renew(m *member, l *live) {
 
 func uriParams(uri string) []byte { return append(rawjson.AppendString([]byte(`{"uri":`), uri), '}') }
 
-// Subscribe asks an upstream for updates of a resource, which Options.Updated gets until Unsubscribe, over any number of connections. It fails when the
+// Subscribe asks an upstream to tell about a topic, which Options.Updated gets until Unsubscribe, over any number of connections. It fails when the
 // upstream cannot be reached now or does not take the subscription.
-func (s *Set) Subscribe(ctx context.Context, upstream, uri string) error {
+func (s *Set) Subscribe(ctx context.Context, upstream string, topic catalog.Topic) error {
 	m := (*s.members.Load())[upstream]
 	if m == nil {
 		return &catalog.Error{Code: catalog.Unavailable, Msg: upstream + ": is no longer configured", Execution: catalog.NotExecuted}
@@ -78,26 +79,26 @@ func (s *Set) Subscribe(ctx context.Context, upstream, uri string) error {
 	}
 	w, ok := l.backend.(watcher)
 	if !ok {
-		return catalog.Errorf(catalog.Invalid, "%s: %s cannot be subscribed to", upstream, uri)
+		return catalog.Errorf(catalog.Invalid, "%s: %s cannot be subscribed to", upstream, topic)
 	}
-	m.subs.add(uri)
-	if err := w.Watch(ctx, uri); err != nil {
-		m.subs.remove(uri)
+	m.subs.add(topic)
+	if err := w.Watch(ctx, topic); err != nil {
+		m.subs.remove(topic)
 		return err
 	}
 	return nil
 }
 
 // Unsubscribe ends what Subscribe began.
-func (s *Set) Unsubscribe(ctx context.Context, upstream, uri string) {
+func (s *Set) Unsubscribe(ctx context.Context, upstream string, topic catalog.Topic) {
 	m := (*s.members.Load())[upstream]
 	if m == nil {
 		return
 	}
-	m.subs.remove(uri)
+	m.subs.remove(topic)
 	if l := m.live.Load(); l != nil {
 		if w, ok := l.backend.(watcher); ok {
-			w.Unwatch(ctx, uri)
+			w.Unwatch(ctx, topic)
 		}
 	}
 }

@@ -104,11 +104,10 @@ func (x *exchange) listen(m *rawjson.Message) {
 	outlet := server.NewOutlet()
 	ctx, cancel := x.endpoint.requestContext(x.r)
 	defer cancel()
-	defer x.endpoint.gateway.Open(ctx, x.principal, want, id, outlet)()
-	streamHeader(x.w.Header())
-	x.w.WriteHeader(http.StatusOK)
-	x.started = true
-	if x.pump(ctx, nil, outlet) {
+	ended, stop := x.endpoint.gateway.Open(ctx, x.principal, want, id, outlet)
+	defer stop()
+	x.begin()
+	if x.pump(ctx, ended, outlet) {
 		x.finish(server.ListenEnded(id))
 	}
 }

@@ -16,12 +16,16 @@ func (c *conn) serveListen(ctx context.Context, m *rawjson.Message) {
 		return
 	}
 	outlet := server.NewOutlet()
-	defer c.o.Gateway.Open(ctx, c.o.Principal, want, id, outlet)()
+	ended, stop := c.o.Gateway.Open(ctx, c.o.Principal, want, id, outlet)
+	defer stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-c.ended:
+			c.write(server.ListenEnded(id))
+			return
+		case <-ended:
 			c.write(server.ListenEnded(id))
 			return
 		case <-outlet.Wake():

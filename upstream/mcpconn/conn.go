@@ -60,8 +60,8 @@ type Config struct {
 	Log    *slog.Logger
 	// Changed is called, from any goroutine and without blocking, when a list of the server may have changed.
 	Changed func()
-	// Updated is called, from any goroutine and without blocking, when a watched resource changed; params are valid during the call only.
-	Updated func(uri string, params []byte)
+	// Updated is called, from any goroutine and without blocking, with what the server tells about a watched topic; params are valid during the call only.
+	Updated func(topic catalog.Topic, params []byte)
 }
 
 // Conn is one live connection to one server of a known era. All methods are safe for concurrent use.
@@ -203,6 +203,8 @@ func (c *Conn) unsolicited(m *rawjson.Message) {
 		c.changed()
 	case m.Kind == rawjson.Notification && method == "notifications/resources/updated":
 		c.resourceUpdated(m)
+	case m.Kind == rawjson.Notification && method == taskNotice:
+		c.taskUpdated(m)
 	case m.Kind == rawjson.Request && method == "ping":
 		c.answer(m, []byte(`"result":{}`))
 	case m.Kind == rawjson.Request:

@@ -11,59 +11,62 @@ import (
 	"weir/catalog/rawjson"
 )
 
-// watched are the resources whose updates somebody wants, by URI.
+// watched are the topics that somebody wants to hear of.
 type watched struct {
 	mu   sync.Mutex
-	ends map[string]context.CancelFunc
+	ends map[catalog.Topic]context.CancelFunc
 }
 
-// Watch asks the server for updates of a resource: Config.Updated gets them from now on until Unwatch, across renewed sessions and streams. It
-// returns when the server has taken the subscription.
-func (c *Conn) Watch(ctx context.Context, uri string) error {
-	life, fresh := c.remember(uri)
+// Watch asks the server to tell about a topic: Config.Updated gets that from now on until Unwatch, across renewed sessions and streams. It
+// returns when the server has taken the subscription. Tasks can be watched at modern servers only.
+func (c *Conn) Watch(ctx context.Context, topic catalog.Topic) error {
+	if topic.Task && c.era != catalog.Modern {
+		return c.noSubscription(topic)
+	}
+	life, fresh := c.remember(topic)
 	if !fresh {
 		return nil
 	}
 	var err error
 	if c.era == catalog.Modern {
-		err = c.listenTo(ctx, life, uri)
+		err = c.listenTo(ctx, life, topic)
 	} else {
-		err = c.tell(ctx, "resources/subscribe", uri)
+		err = c.tell(ctx, "resources/subscribe", topic)
 	}
 	if err != nil {
-		c.forget(uri)
+		c.forget(topic)
 	}
 	return err
 }
 
-// remember enters a resource; life ends with its watching. fresh is false when it is watched already.
-func (c *Conn) remember(uri string) (life context.Context, fresh bool) {
+// remember enters a topic; life ends with its watching. fresh is false when it is watched already.
+func (c *Conn) remember(topic catalog.Topic) (life context.Context, fresh bool) {
 	c.watched.mu.Lock()
 	defer c.watched.mu.Unlock()
-	if c.watched.ends[uri] != nil {
+	if c.watched.ends[topic] != nil {
 		return nil, false
 	}
 	if c.watched.ends == nil {
-		c.watched.ends = map[string]context.CancelFunc{}
+		c.watched.ends = map[catalog.Topic]context.CancelFunc{}
 	}
-	life, c.watched.ends[uri] = context.WithCancel(c.ctx)
+	life, c.watched.ends[topic] = context.WithCancel(c.ctx)
 	return life, true
 }
 
 // Unwatch ends what Watch began.
-func (c *Conn) Unwatch(ctx context.Context, uri string) {
-	if c.forget(uri) && c.era == catalog.Legacy {
-		if err := c.tell(ctx, "resources/unsubscribe", uri); err != nil {
+func (c *Conn) Unwatch(ctx context.Context, topic catalog.Topic) {
+	if c.forget(topic) && c.era == catalog.Legacy {
+		if err := c.tell(ctx, "resources/unsubscribe", topic); err != nil {
 			c.cfg.Log.Debug("a server did not take the end of a subscription", "upstream", c.name, "error", err)
 		}
 	}
 }
 
-func (c *Conn) forget(uri string) bool {
+func (c *Conn) forget(topic catalog.Topic) bool {
 	c.watched.mu.Lock()
 	defer c.watched.mu.Unlock()
-	end := c.watched.ends[uri]
-	delete(c.watched.ends, uri)
+	end := c.watched.ends[topic]
+	delete(c.watched.ends, topic)
 	if end != nil {
 		end()
 	}
@@ -71,14 +74,14 @@ func (c *Conn) forget(uri string) bool {
 }
 
 // tell sends a legacy subscription request.
-func (c *Conn) tell(ctx context.Context, method, uri string) error {
-	resp, err := c.send(ctx, &request{method: method}, uriParams(uri))
+func (c *Conn) tell(ctx context.Context, method string, topic catalog.Topic) error {
+	resp, err := c.send(ctx, &request{method: method}, uriParams(topic.ID))
 	if err != nil {
 		return err
 	}
 	defer resp.release()
 	if resp.message.Kind == rawjson.Error {
-		return c.noSubscription(uri)
+		return c.noSubscription(topic)
 	}
 	return nil
 }
@@ -87,40 +90,40 @@ func uriParams(uri string) []byte {
 	return append(rawjson.AppendString([]byte(`{"uri":`), uri), '}')
 }
 
-func (c *Conn) noSubscription(uri string) error {
-	return &catalog.Error{Code: catalog.Invalid, Msg: fmt.Sprintf("%s: %s cannot be subscribed to", c.name, uri), Execution: catalog.Executed}
+func (c *Conn) noSubscription(topic catalog.Topic) error {
+	return &catalog.Error{Code: catalog.Invalid, Msg: fmt.Sprintf("%s: %s cannot be subscribed to", c.name, topic), Execution: catalog.Executed}
 }
 
 // resubscribe tells a legacy server that forgot its session what is watched. What was said in between is lost, so everything counts as updated.
 func (c *Conn) resubscribe(ctx context.Context) {
 	c.watched.mu.Lock()
-	uris := make([]string, 0, len(c.watched.ends))
-	for uri := range c.watched.ends {
-		uris = append(uris, uri)
+	topics := make([]catalog.Topic, 0, len(c.watched.ends))
+	for topic := range c.watched.ends {
+		topics = append(topics, topic)
 	}
 	c.watched.mu.Unlock()
-	for _, uri := range uris {
-		if err := c.tell(ctx, "resources/subscribe", uri); err == nil {
-			c.updated(uri, uriParams(uri))
+	for _, topic := range topics {
+		if err := c.tell(ctx, "resources/subscribe", topic); err == nil {
+			c.updated(topic, uriParams(topic.ID))
 		}
 	}
 }
 
-// listenTo keeps a subscriptions/listen of its own open for a resource of a modern server while life lasts. It returns with the first
-// acknowledgement. A stream of its own for each resource means that a change of what is watched neither repeats nor loses an update of another.
-func (c *Conn) listenTo(ctx, life context.Context, uri string) error {
+// listenTo keeps a subscriptions/listen of its own open for a topic of a modern server while life lasts. It returns with the first
+// acknowledgement. A stream of its own for each topic means that a change of what is watched neither repeats nor loses an update of another.
+func (c *Conn) listenTo(ctx, life context.Context, topic catalog.Topic) error {
 	first := make(chan error, 1)
 	c.crew.run(func() {
 		wait := listenWait
 		for tries := 0; ; tries++ {
 			began := time.Now()
-			taken, err := c.listenOnce(life, uri, func() {
-				if tries > 0 {
-					c.updated(uri, uriParams(uri)) // what was said in between is lost
+			taken, err := c.listenOnce(life, topic, func() {
+				if tries > 0 && !topic.Task {
+					c.updated(topic, uriParams(topic.ID)) // what was said in between is lost
 				}
 				offer(first, nil)
 			})
-			if life.Err() != nil || !taken && tries == 0 {
+			if life.Err() != nil || !taken && (tries == 0 || topic.Task) { // a task that is over is not there to be watched again
 				offer(first, err)
 				return
 			}
@@ -149,9 +152,20 @@ func offer(ch chan<- error, v error) {
 	}
 }
 
-// listenOnce holds one stream until it ends. taken is called when the server acknowledges the resource.
-func (c *Conn) listenOnce(ctx context.Context, uri string, taken func()) (ok bool, err error) {
-	params := append(rawjson.AppendString([]byte(`{"notifications":{"resourceSubscriptions":[`), uri), `]}}`...)
+// The members of a filter and the notification of tasks (Tasks extension, notifications).
+const (
+	resourceFilter = "resourceSubscriptions"
+	taskFilter     = "taskIds"
+	taskNotice     = "notifications/tasks"
+)
+
+// listenOnce holds one stream until it ends. taken is called when the server acknowledges the topic.
+func (c *Conn) listenOnce(ctx context.Context, topic catalog.Topic, taken func()) (ok bool, err error) {
+	filter := resourceFilter
+	if topic.Task {
+		filter = taskFilter
+	}
+	params := append(rawjson.AppendString([]byte(`{"notifications":{"`+filter+`":[`), topic.ID), `]}}`...)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	resp, err := c.send(ctx, &request{method: "subscriptions/listen", onMessage: func(m *rawjson.Message) {
@@ -159,7 +173,7 @@ func (c *Conn) listenOnce(ctx context.Context, uri string, taken func()) (ok boo
 			c.unsolicited(m)
 			return
 		}
-		if acknowledges(m, uri) {
+		if acknowledges(m, filter, topic.ID) {
 			ok = true
 			taken()
 			return
@@ -171,36 +185,39 @@ func (c *Conn) listenOnce(ctx context.Context, uri string, taken func()) (ok boo
 		err = errors.New("the stream ended")
 	}
 	if !ok {
-		return false, c.noSubscription(uri)
+		return false, c.noSubscription(topic)
 	}
 	return true, err
 }
 
-// acknowledges reports whether an acknowledgement names the resource.
-func acknowledges(m *rawjson.Message, uri string) bool {
+// acknowledges reports whether an acknowledgement names id in a member of the filter.
+func acknowledges(m *rawjson.Message, member, id string) bool {
 	params := m.Params.Of(m.Data)
 	f, err := rawjson.Fields(params, "notifications")
 	if err != nil || f[0].Absent() {
 		return false
 	}
 	filter := f[0].Of(params)
-	f, err = rawjson.Fields(filter, "resourceSubscriptions")
+	f, err = rawjson.Fields(filter, member)
 	if err != nil || f[0].Absent() {
 		return false
 	}
 	list, found := f[0].Of(filter), false
 	_ = rawjson.Elements(list, func(v rawjson.Span) bool { // scanned before
 		text, ok := rawjson.String(v.Of(list))
-		found = found || ok && text == uri
+		found = found || ok && text == id
 		return !found
 	})
 	return found
 }
 
-// updated tells that a watched resource changed.
-func (c *Conn) updated(uri string, params []byte) {
-	if c.cfg.Updated != nil {
-		c.cfg.Updated(uri, params)
+// updated passes on what the server tells about a topic, unless nobody wants to hear of it any more.
+func (c *Conn) updated(topic catalog.Topic, params []byte) {
+	c.watched.mu.Lock()
+	wanted := c.watched.ends[topic] != nil
+	c.watched.mu.Unlock()
+	if wanted && c.cfg.Updated != nil {
+		c.cfg.Updated(topic, params)
 	}
 }
 
@@ -214,7 +231,20 @@ func (c *Conn) resourceUpdated(m *rawjson.Message) {
 	if !m.Meta.SubscriptionID.Absent() {
 		params = withoutSubscription(m)
 	}
-	c.updated(uri, params)
+	c.updated(catalog.Topic{ID: uri}, params)
+}
+
+// taskUpdated takes notifications/tasks.
+func (c *Conn) taskUpdated(m *rawjson.Message) {
+	id, ok := rawjson.String(m.TaskID.Of(m.Data))
+	if !ok {
+		return
+	}
+	params := m.Params.Of(m.Data)
+	if !m.Meta.SubscriptionID.Absent() {
+		params = withoutSubscription(m)
+	}
+	c.updated(catalog.Topic{Task: true, ID: id}, params)
 }
 
 // withoutSubscription copies params without the subscription id of this hop.

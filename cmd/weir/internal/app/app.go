@@ -60,7 +60,7 @@ func New(file *config.File, env Env) (*App, error) {
 	a.set = upstream.New(upstream.Options{
 		Namespace: namespaceOf(file), Catalog: a.catalog, Log: env.Log, Version: env.Version,
 		Expand:  func(s string) (string, error) { return a.expander.Load().Expand(s) },
-		Updated: func(upstream, uri string, params []byte) { a.gateway.Updated(upstream, uri, params) },
+		Updated: func(upstream string, topic catalog.Topic, params []byte) { a.gateway.Updated(upstream, topic, params) },
 	})
 	engine, err := policy.New()
 	if err != nil {
