@@ -42,6 +42,9 @@ type Call struct {
 	Client  *Client
 	// Owner is an opaque key of the principal: upstream state that belongs to one caller is kept under it.
 	Owner string
+	// Sees says whether the caller may hear of a hidden tool of the upstream, by its own name (see [Source.Hidden]); nil for upstreams that have
+	// none.
+	Sees func(name string) bool
 	// Notify passes progress and log messages to the caller in order, before the answer. It is never called concurrently nor after
 	// the call returned. Nil when the caller takes none.
 	Notify func(Notification)

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"maps"
 	"os"
@@ -45,8 +44,11 @@ func (s *Set) dialerOf(name string, spec *Spec) dialer {
 		if err != nil {
 			return nil, err
 		}
+		if r.translated() {
+			return s.dialAPI(ctx, name, &r.Spec, changed)
+		}
 		cfg := mcpconn.Config{
-			Name: name, Transport: spec.transport(), Era: cmp.Or(as.era, spec.Era), Capabilities: []byte(as.capabilities), URL: r.URL, MaxMessage: spec.MaxMessage, Log: s.o.Log,
+			Name: name, Transport: spec.Kind(), Era: cmp.Or(as.era, spec.Era), Capabilities: []byte(as.capabilities), URL: r.URL, MaxMessage: spec.MaxMessage, Log: s.o.Log,
 			Client: mcpconn.Implementation{Name: "weir", Version: s.o.Version}, Changed: changed, Quiet: as.era == "" && quiet,
 			Updated: func(topic catalog.Topic, params []byte) {
 				if s.o.Updated != nil {
@@ -69,70 +71,11 @@ func (s *Set) dialerOf(name string, spec *Spec) dialer {
 	}
 }
 
-// resolved is a Spec without references, its environment complete with that of the envFile.
-type resolved struct {
-	Spec
-	secrets []string
-}
-
-// resolve expands the references in spec. Its errors name the field and the reference, never a value.
-func (s *Set) resolve(name string, spec *Spec) (*resolved, error) {
-	r := &resolved{Spec: *spec}
-	var fault error
-	expand := func(field, v string) string {
-		if !strings.Contains(v, "$") || s.o.Expand == nil {
-			return v
-		}
-		text, err := s.o.Expand(v)
-		if err != nil && fault == nil {
-			fault = &catalog.Error{Code: catalog.Config, Msg: fmt.Sprintf("%s: %s: %v", name, field, err), Execution: catalog.NotExecuted, Err: err}
-		}
-		if text != v {
-			r.secrets = append(r.secrets, text)
-		}
-		return text
-	}
-	r.Command, r.Cwd, r.URL = expand("command", spec.Command), expand("cwd", spec.Cwd), expand("url", spec.URL)
-	r.Args = slices.Clone(spec.Args)
-	for i, a := range spec.Args {
-		r.Args[i] = expand(fmt.Sprintf("args[%d]", i), a)
-	}
-	r.Headers = maps.Clone(spec.Headers)
-	for k, v := range spec.Headers {
-		r.Headers[k] = expand("headers."+k, v)
-	}
-	r.Env = map[string]string{}
-	if spec.EnvFile != "" {
-		vars, err := readEnvFile(name, expand("envFile", spec.EnvFile))
-		if err != nil {
-			return nil, err
-		}
-		r.Env = vars
-		r.secrets = slices.AppendSeq(r.secrets, maps.Values(vars))
-	}
-	for k, v := range spec.Env {
-		r.Env[k] = expand("env."+k, v)
-	}
-	if fault != nil {
-		return nil, fault
-	}
-	return r, nil
-}
-
 // child says how to start a stdio server.
 func (r *resolved) child(name string) process.Spec {
 	return process.Spec{
 		Name: name, Command: r.Command, Args: r.Args, Dir: r.Cwd, Env: process.Environ(os.Environ(), r.Env), Secrets: r.secrets,
 	}
-}
-
-// print is a keyed hash of everything that spec's references resolve to; zero when they do not resolve.
-func (s *Set) print(name string, spec *Spec) (sum [sha256.Size]byte) {
-	r, err := s.resolve(name, spec)
-	if err != nil {
-		return sum
-	}
-	return sha256.Sum256(fmt.Appendf(s.key[:], "%q %q %q %q %q %q", r.Command, r.Args, r.Env, r.Cwd, r.URL, r.Headers))
 }
 
 // readEnvFile reads KEY=value lines. Blank lines and lines that begin with # are skipped, "export " before a key and one pair of quotes around a value too.

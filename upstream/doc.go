@@ -1,7 +1,7 @@
 // Package upstream owns the connections to everything behind the gateway: it starts them, keeps them alive, knows what each one offers, and
 // carries calls to them.
 //
-// It stands between the gateway's one line and the backends (mcpconn today): the catalogue gets its snapshots from here, the server hands its calls
+// It stands between the gateway's one line and the backends (mcpconn, and the translators for APIs): the catalogue gets its snapshots from here, the server hands its calls
 // to [Set.Call].
 //
 // Decisions:
@@ -15,6 +15,10 @@
 //   - A failed call is sent again only when it provably was not executed and its connection was found dead; never for any other reason.
 //   - Snapshots are coalesced. At start each upstream that becomes ready would otherwise cost a build and a notification to every client; when the last one
 //     is in, the snapshot is published without waiting.
+//   - An API is an upstream like an MCP server: one goroutine, one state, one catalogue. Which translator it gets is decided in one place, by the key
+//     that names its description, and everything that it sends goes through one guarded transport made for it.
+//   - Configured headers and credentials go to the addresses that the entry itself names. A description may name any host, and must not be able to
+//     collect secrets with it.
 //   - References to variables and files are resolved when a connection is made and nowhere kept. To notice at a reload that one resolves to something
 //     else now, a keyed hash of all of them is remembered.
 package upstream

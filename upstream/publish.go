@@ -77,7 +77,11 @@ func optionsOf(n *Namespace, sources []*catalog.Source) catalog.Options {
 		if !spec.Disabled {
 			missing++
 		}
-		o.Rules[name] = catalog.Rules{Alias: spec.Alias, Include: spec.Include, Exclude: spec.Exclude}
+		rules := catalog.Rules{Alias: spec.Alias}
+		if !spec.translated() { // the translator applies them: they are about more than names
+			rules.Include, rules.Exclude = spec.Include, spec.Exclude
+		}
+		o.Rules[name] = rules
 	}
 	for _, src := range sources {
 		if !src.Stale {

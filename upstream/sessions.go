@@ -66,7 +66,7 @@ func (m *member) keyOf(l *live, call *catalog.Call) (sessionKey, bool) {
 	switch {
 	case c.Era() == catalog.Modern && !mirrored:
 		return sessionKey{}, false
-	case spec.transport() == "stdio":
+	case spec.Kind() == "stdio":
 		return sessionKey{manner: manner{era: "legacy", capabilities: everything}}, mirrored && call.Ask != nil
 	}
 	key := sessionKey{owner: call.Owner, manner: manner{era: "legacy", capabilities: relayable(call)}}

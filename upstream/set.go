@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"weir/catalog"
+	"weir/translate"
 	"weir/upstream/process"
 )
 

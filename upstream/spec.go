@@ -1,19 +1,17 @@
 package upstream
 
 import (
-	"fmt"
-	"net/textproto"
-	"net/url"
 	"reflect"
-	"slices"
-	"strings"
 	"time"
 
-	"weir/upstream/mcpconn"
+	"weir/translate"
+	"weir/translate/openapi"
+	"weir/upstream/cred"
 )
 
-// Spec is one entry of mcpServers in the configuration: how to reach one MCP server and how it appears in the namespace.
-// Exactly one of Command and URL is set. Text values keep their ${…} references; they are expanded when the upstream is started.
+// Spec is one entry of mcpServers in the configuration: how to reach one MCP server, or an API that is dressed as one, and how it appears in the
+// namespace. Exactly one of Command, URL and the keys that name the description of an API is set. Text values keep their ${…} references; they are
+// expanded when the upstream is started.
 type Spec struct {
 	// Command is the program of a stdio server, looked up in PATH.
 	Command string `yaml:"command"`
@@ -28,15 +26,26 @@ type Spec struct {
 
 	// URL is the endpoint of a Streamable HTTP or HTTP+SSE server.
 	URL string `yaml:"url"`
-	// Headers are sent with every request to URL.
+	// Headers are sent with every request to URL, or to the API.
 	Headers map[string]string `yaml:"headers"`
+
+	// OpenAPI is a REST API.
+	OpenAPI openapi.Spec `yaml:",inline"`
+	// API is what can be said of an API of any kind.
+	API translate.Spec `yaml:",inline"`
+	// Credentials are for the security schemes of an API, by the names that its description has for them; the one called description is for fetching
+	// that. They go only to the origins that this entry names.
+	Credentials map[string]cred.Spec `yaml:"credentials"`
+	// TLS is for an API behind a private authority, or one that wants a client certificate.
+	TLS TLS `yaml:"tls"`
 
 	// Type is the transport: stdio, http (Streamable HTTP) or sse (HTTP+SSE of 2024-11-05); inferred when empty.
 	Type string `yaml:"type"`
 	// Era is auto, legacy or modern. auto asks the server.
 	Era string `yaml:"era"`
 
-	// Include keeps only tools, prompts and resources whose own name matches one of these globs; empty keeps all.
+	// Include keeps only tools, prompts and resources whose own name matches one of these globs; empty keeps all. Of a REST API it keeps operations,
+	// and each pattern is words that must all match: operationId, /path, METHOD, tag:name.
 	Include []string `yaml:"include"`
 	// Exclude drops those that match; it wins over Include.
 	Exclude []string `yaml:"exclude"`
@@ -60,68 +69,20 @@ const (
 	DefaultStartTimeout = time.Minute
 )
 
-// Problem is what is wrong with one field of a Spec.
-type Problem struct {
-	Field  string // the yaml name; with the key for maps: "headers.Accept"
-	Reason string // for people, without the field's name
+// TLS names files in PEM form.
+type TLS struct {
+	// CA holds the certificates of the authorities that are trusted, in place of the system's.
+	CA string `yaml:"ca"`
+	// Cert and Key are the client certificate and its key.
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
 }
 
-// Problems says everything that is wrong with s by itself. Values with references are checked as far as they can be without resolving them.
-func (s *Spec) Problems() []Problem {
-	var all []Problem
-	say := func(field, format string, args ...any) {
-		all = append(all, Problem{field, fmt.Sprintf(format, args...)})
-	}
+// Kind is how the upstream is reached: stdio, http, sse or openapi.
+func (s *Spec) Kind() string {
 	switch {
-	case s.Command == "" && s.URL == "":
-		say("command", "needs command (a program to start) or url")
-	case s.Command != "" && s.URL != "":
-		say("url", "has both command and url; keep one")
-	}
-	switch s.Type {
-	case "":
-	case "stdio":
-		if s.URL != "" {
-			say("type", "stdio goes with command, not with url")
-		}
-	case "http", "sse", "streamable-http":
-		if s.Command != "" {
-			say("type", "%s goes with url, not with command", s.Type)
-		}
-	default:
-		say("type", "is stdio, http or sse, not %q", s.Type)
-	}
-	if !slices.Contains([]string{"", "auto", "legacy", "modern"}, s.Era) {
-		say("era", "is auto, legacy or modern, not %q", s.Era)
-	}
-	if s.Era == "modern" && s.Type == "sse" {
-		say("era", "sse is a transport of the legacy era")
-	}
-	if s.URL != "" && !strings.Contains(s.URL, "${") {
-		if u, err := url.Parse(s.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			say("url", "is not an http or https URL")
-		}
-	}
-	for name := range s.Headers {
-		if mcpconn.ReservedHeader(textproto.CanonicalMIMEHeaderKey(name)) {
-			say("headers."+name, "is set by weir itself")
-		}
-	}
-	for field, d := range map[string]time.Duration{"timeout": s.Timeout, "startTimeout": s.StartTimeout} {
-		if d < 0 {
-			say(field, "is negative")
-		}
-	}
-	if s.MaxMessage < 0 {
-		say("maxMessage", "is negative")
-	}
-	slices.SortFunc(all, func(a, b Problem) int { return strings.Compare(a.Field, b.Field) })
-	return all
-}
-
-// transport is the name of the transport: stdio, http or sse.
-func (s *Spec) transport() string {
-	switch {
+	case s.OpenAPI.OpenAPI != "":
+		return "openapi"
 	case s.URL == "":
 		return "stdio"
 	case s.Type == "sse":
@@ -131,11 +92,17 @@ func (s *Spec) transport() string {
 	}
 }
 
+// translated reports whether the upstream is an API and no MCP server.
+func (s *Spec) translated() bool { return s.Command == "" && s.URL == "" }
+
 // sameServer reports whether both specs reach the same server in the same way, so that a connection made for one serves the other.
 func (s *Spec) sameServer(o *Spec) bool {
 	a, b := *s, *o
 	for _, x := range []*Spec{&a, &b} {
-		x.Include, x.Exclude, x.Alias, x.Required, x.Timeout = nil, nil, nil, false, 0
+		x.Alias, x.Required = nil, false
+		if !x.translated() {
+			x.Include, x.Exclude, x.Timeout = nil, nil, 0
+		}
 	}
 	return reflect.DeepEqual(a, b)
 }

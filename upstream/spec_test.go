@@ -13,41 +13,6 @@ import (
 	"weir/upstream/upstreamtest"
 )
 
-func TestSpecProblems(t *testing.T) {
-	tests := []struct {
-		name string
-		spec Spec
-		want []Problem
-	}{
-		{"command", Spec{Command: "npx", Args: []string{"-y", "x"}}, nil},
-		{"url", Spec{URL: "https://example.com/mcp", Type: "http", Era: "auto", Headers: map[string]string{"Authorization": "${KEY}"}}, nil},
-		{"url with a reference", Spec{URL: "${URL}"}, nil},
-		{"streamable-http as clients write it", Spec{URL: "http://h/", Type: "streamable-http"}, nil},
-		{"nothing", Spec{}, []Problem{{"command", "needs command (a program to start) or url"}}},
-		{"both", Spec{Command: "a", URL: "http://h/"}, []Problem{{"url", "has both command and url; keep one"}}},
-		{"types", Spec{Command: "a", Type: "sse"}, []Problem{{"type", "sse goes with url, not with command"}}},
-		{"stdio by url", Spec{URL: "http://h/", Type: "stdio"}, []Problem{{"type", "stdio goes with command, not with url"}}},
-		{"unknown words", Spec{URL: "http://h/", Type: "x", Era: "new"}, []Problem{
-			{"era", `is auto, legacy or modern, not "new"`}, {"type", `is stdio, http or sse, not "x"`},
-		}},
-		{"no URL", Spec{URL: "h:80/mcp"}, []Problem{{"url", "is not an http or https URL"}}},
-		{"modern sse", Spec{URL: "http://h/", Type: "sse", Era: "modern"}, []Problem{{"era", "sse is a transport of the legacy era"}}},
-		{"headers", Spec{URL: "http://h/", Headers: map[string]string{"mcp-session-id": "x", "accept": "y", "X-Ok": "z"}}, []Problem{
-			{"headers.accept", "is set by weir itself"}, {"headers.mcp-session-id", "is set by weir itself"},
-		}},
-		{"negative", Spec{URL: "http://h/", Timeout: -1, StartTimeout: -1, MaxMessage: -1}, []Problem{
-			{"maxMessage", "is negative"}, {"startTimeout", "is negative"}, {"timeout", "is negative"},
-		}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if d := cmp.Diff(tt.want, tt.spec.Problems()); d != "" {
-				t.Error(d)
-			}
-		})
-	}
-}
-
 func TestEnvFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "env")
 	write := func(s string) {

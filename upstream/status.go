@@ -5,6 +5,7 @@ import (
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
+	"weir/translate"
 	"weir/upstream/mcpconn"
 	"weir/upstream/process"
 )
@@ -25,7 +26,7 @@ const (
 // Status is one upstream at a moment, as weir ls shows it. It holds no value of the configuration that could be a secret.
 type Status struct {
 	Name      string
-	Transport string // stdio, http or sse
+	Transport string // stdio, http, sse, or the kind of an API: openapi
 	State     State
 	Since     time.Time // of the state
 	Reason    string    // why it is not ready, "" otherwise; starts with the name
@@ -48,6 +49,7 @@ type Status struct {
 	Stderr        []string
 	Facts         process.Facts // what else is known about why it is not ready, for the operator only
 	Required      bool
+	Report        *translate.Report // what the description of an API came to, nil for an MCP server or before it was read
 }
 
 // conversation is what a connection over MCP can say about itself.
@@ -90,7 +92,7 @@ func (m *member) status() Status {
 	st := m.facts
 	st.Name, st.Required = m.name, m.spec.Load().Required
 	if st.Transport == "" {
-		st.Transport = m.spec.Load().transport()
+		st.Transport = m.spec.Load().Kind()
 	}
 	st.State, st.Since, st.Reason, st.Hint, st.Facts, st.NextTry = m.state, m.since, m.reason, m.hint, m.known, m.nextTry
 	st.Calls, st.Errors, st.Restarts, st.Problems = m.calls.Load(), m.errors.Load(), m.lost, m.problems
@@ -115,6 +117,10 @@ func (l *live) describe(st *Status) {
 			st.ServerName, _ = rawjson.String(found[0].Of(info))
 			st.ServerVer, _ = rawjson.String(found[1].Of(info))
 		}
+	}
+	if a, ok := l.backend.(*api); ok {
+		report := a.Report()
+		st.Report = &report
 	}
 	if c := l.child(); c != nil {
 		st.Junk, st.Stderr = c.Junk, c.Stderr

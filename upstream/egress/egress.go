@@ -52,7 +52,7 @@ func New(o Options) (*Transport, error) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	t.inner = &http.Transport{
-		DialContext:            t.dial,
+		DialContext:            t.Dial,
 		TLSClientConfig:        o.TLS.Clone(),
 		TLSHandshakeTimeout:    dialTimeout,
 		IdleConnTimeout:        idleTimeout,
@@ -88,8 +88,8 @@ func guardian(host string) *ssrf.Guardian {
 	return ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
 }
 
-// dial connects to address, host:port as the request has it, when the guard lets the resolved address through.
-func (t *Transport) dial(ctx context.Context, network, address string) (net.Conn, error) {
+// Dial connects to address, host:port as the request has it, when the guard lets the resolved address through.
+func (t *Transport) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	guard, ok := t.declared[address]
 	if !ok {
 		guard = t.public
