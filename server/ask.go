@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"slices"
 	"strconv"
@@ -26,7 +27,7 @@ func (s *Session) Ask(ctx context.Context, r catalog.Request, send func(message 
 	defer s.forget(id)
 	m := rawjson.AppendString([]byte(`{"jsonrpc":"2.0","id":"`+id+`","method":`), r.Method)
 	if r.Params != nil {
-		m = rawjson.Compact(append(m, `,"params":`...), r.Params)
+		m = rawjson.Compact(append(m, `,"params":`...), legacyParams(r))
 	}
 	if !send(append(m, '}')) {
 		return nil, errNoAnswer
@@ -43,6 +44,19 @@ func (s *Session) Ask(ctx context.Context, r catalog.Request, send func(message 
 	case <-s.done:
 		return nil, errNoAnswer
 	}
+}
+
+// legacyParams are the params of a request as revisions with a handshake know them: there an elicitation by URL has an id, under which a server
+// may tell later that it is complete (spec 2025-11-25, client/elicitation). Modern servers give none, and tell nothing.
+func legacyParams(r catalog.Request) []byte {
+	if r.Method != "elicitation/create" {
+		return r.Params
+	}
+	f, err := rawjson.Fields(r.Params, "mode", "elicitationId")
+	if err != nil || string(f[0].Of(r.Params)) != `"url"` || !f[1].Absent() {
+		return r.Params
+	}
+	return rawjson.AppendObject(nil, r.Params, keep, rawjson.Member{Key: "elicitationId", Value: rawjson.AppendString(nil, rand.Text())})
 }
 
 // expect enters a question of a new id, which says nothing to anybody else: answers are looked up within the session only.
