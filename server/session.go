@@ -171,7 +171,7 @@ type Sessions struct {
 
 // NewSessions returns an empty table. Sweep ends sessions idle for longer than idle; an owner has at most limit.
 func NewSessions(idle time.Duration, limit int) *Sessions {
-	return &Sessions{idle: idle, max: limit, byID: make(map[string]*Session), count: make(map[policy.Principal]int)}
+	return &Sessions{idle: idle, max: limit, byID: make(map[string]*Session), count: make(map[string]int)}
 }
 
 // Add enters s. An owner at the limit loses the session that was idle longest: clients that forget to say goodbye must not lock

@@ -11,6 +11,12 @@
 //     reads the upstream, so none is queued, lost or late.
 //   - Modern clients cancel by disconnecting. A legacy client's disconnect is not a cancellation (spec 2025-11-25, streamable-http): its
 //     request runs on, detached from the connection.
+//   - A legacy client whose connection broke takes its stream up again with the last event id it got. Only streams are kept for that, in memory and
+//     within bounds; a call that was answered as JSON has none. Ids name a stream of one session and are looked up in that session only, whose
+//     owner was checked before: another's id, one that was never given and one whose events are gone get the same refusal, and never a part of the events.
+//     It is status 400, because 404 would tell the client that its session is lost.
+//   - A session whose last GET stream broke goes on listening for some minutes. What changes meanwhile waits for the client that comes back, on the old
+//     stream or a new one.
 //   - A legacy request without a session is served as far as one can be without one: curl and stateless clients need no handshake.
 //     It has no cancellation and no log messages.
 //   - Slow readers are bounded by a deadline on every write, slow senders by one on header and body.

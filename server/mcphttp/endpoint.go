@@ -35,6 +35,7 @@ type Endpoint struct {
 	identify func(*http.Request) (policy.Principal, error)
 	guard    guard
 	sessions *server.Sessions
+	replay   *replay
 	// life ends when the server must stop; requests that outlive their connection hang on it.
 	life   context.Context //nolint:containedctx // it is the lifetime of the endpoint itself, not that of a call
 	end    context.CancelFunc
@@ -48,8 +49,8 @@ func New(o Options) *Endpoint {
 	life, end := context.WithCancel(context.Background())
 	e := &Endpoint{
 		gateway: o.Gateway, spec: o.Spec, log: o.Log, identify: o.Authenticate, guard: newGuard(o.Spec),
-		sessions: server.NewSessions(o.Spec.SessionIdle, sessionsPerPrincipal),
-		life:     life, end: end, drain: make(chan struct{}),
+		sessions: server.NewSessions(o.Spec.SessionIdle, sessionsPerPrincipal), replay: newReplay(defaultLimits()),
+		life: life, end: end, drain: make(chan struct{}),
 	}
 	go e.sweep()
 	return e
@@ -69,6 +70,7 @@ func (e *Endpoint) Close() {
 	for _, s := range e.sessions.All() {
 		e.sessions.Remove(s)
 	}
+	e.replay.sweep(time.Now())
 }
 
 // sweep ends idle sessions until the endpoint closes.
@@ -81,6 +83,7 @@ func (e *Endpoint) sweep() {
 			return
 		case now := <-tick.C:
 			e.sessions.Sweep(now)
+			e.replay.sweep(now)
 		}
 	}
 }

@@ -23,7 +23,10 @@ type exchange struct {
 	streams bool // the client takes text/event-stream
 	json    bool // the client takes application/json
 
-	mu      sync.Mutex // notifications come from the upstream's reader, keep-alives from a timer
+	owner  *server.Session // whose stream a POST of a legacy session makes
+	stream *stream         // what is written where a client can take it up again, nil before and for others
+
+	mu      sync.Mutex // notifications come from the upstream's reader, answers from the request's own goroutine
 	started bool       // the answer is an event stream and its header is out
 	buf     []byte
 	gone    bool // a write failed: the client is not there any more
@@ -93,12 +96,34 @@ func (x *exchange) event(b []byte) {
 	if x.gone {
 		return
 	}
-	if !x.started {
-		x.started = true
-		streamHeader(x.w.Header())
-		x.w.WriteHeader(http.StatusOK)
+	if !x.started && x.owner != nil {
+		x.stream = x.endpoint.replay.open(x.owner, nil)
+		x.stream.post(x)
+	}
+	x.begin()
+	if x.stream != nil {
+		x.stream.send(x.buf)
+		return
 	}
 	x.gone = !x.write(x.buf)
+}
+
+// begin makes the answer an event stream.
+func (x *exchange) begin() {
+	if x.started {
+		return
+	}
+	x.started = true
+	streamHeader(x.w.Header())
+	x.w.WriteHeader(http.StatusOK)
+}
+
+// comment writes a comment where events go.
+func (x *exchange) comment(b []byte) bool {
+	if x.stream != nil {
+		return x.stream.comment(x, b)
+	}
+	return x.write(b)
 }
 
 // streamHeader sets the header of an event stream that no proxy may hold back.
@@ -111,20 +136,24 @@ func streamHeader(h http.Header) {
 // write writes and flushes b within the time a reader is given; false when the client is gone.
 func (x *exchange) write(b []byte) bool {
 	allow(x.w, x.r, x.endpoint.spec.WriteTimeout)
-	if _, err := x.w.Write(b); err != nil {
+	if _, err := x.w.Write(b); err != nil { //nolint:gosec // an event of JSON, not a page
 		return false
 	}
 	return http.NewResponseController(x.w).Flush() == nil
 }
 
-// finish writes the reply: the last event of a stream that has begun, else a JSON body. It releases the reply.
+// finish writes the reply: the last event of a stream that has begun, else a JSON body; so is a refusal, whose status says more than an event could.
+// It releases the reply.
 func (x *exchange) finish(reply *server.Reply) {
 	defer reply.Release()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	defer func() { x.gone = true }() // nothing is written after the reply
-	if x.started || !x.json {
+	if x.started || !x.json && reply.Status == http.StatusOK {
 		x.event(reply.AppendLine(append(x.buf[:0], eventStart...)))
+		if x.stream != nil {
+			x.stream.end()
+		}
 		return
 	}
 	h := x.w.Header()

@@ -25,6 +25,7 @@ func (x *exchange) serveLegacy(m *rawjson.Message) {
 	}
 	if s != nil {
 		defer s.Use()()
+		x.owner = s
 	}
 	switch m.Kind {
 	case rawjson.Request:
@@ -121,6 +122,7 @@ const maxBatch = 100
 // serveBatch answers an array of messages with the array of their responses, one after the other.
 func (x *exchange) serveBatch(body []byte, s *server.Session) {
 	defer s.Use()()
+	x.owner = s
 	var parts [][]byte
 	err := rawjson.Elements(body, func(value rawjson.Span) bool {
 		parts = append(parts, value.Of(body))

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"weir/catalog"
 	"weir/catalog/rawjson"
 	"weir/policy"
 	"weir/server"
@@ -15,34 +14,6 @@ import (
 const keepAlive = 20 * time.Second
 
 var keepAliveComment = []byte(": keep-alive\n\n")
-
-// get opens the stream on which a legacy session hears what belongs to none of its requests.
-func (e *Endpoint) get(w http.ResponseWriter, r *http.Request, p policy.Principal) {
-	x := exchange{endpoint: e, w: w, r: r, principal: p}
-	if r.Header.Get(headerSession) == "" {
-		w.Header().Set("Allow", "POST")
-		plain(w, http.StatusMethodNotAllowed, "a GET stream needs an Mcp-Session-Id; modern clients use subscriptions/listen")
-		return
-	}
-	if !x.acceptable() || !x.streams {
-		plain(w, http.StatusNotAcceptable, "Accept must allow text/event-stream")
-		return
-	}
-	s, ok := x.session(nil)
-	if !ok {
-		return
-	}
-	defer s.Use()()
-	outlet := server.NewOutlet()
-	defer s.Attach(outlet)()
-	defer e.gateway.Listen(p, func(k catalog.Kind) { outlet.Put(server.ListChanged(k)) })()
-	streamHeader(w.Header())
-	w.WriteHeader(http.StatusOK)
-	x.started = true
-	ctx, cancel := e.requestContext(r)
-	defer cancel()
-	x.pump(ctx, s.Done(), outlet)
-}
 
 // delete ends a legacy session at its client's wish.
 func (e *Endpoint) delete(w http.ResponseWriter, r *http.Request, p policy.Principal) {
@@ -58,10 +29,15 @@ func (e *Endpoint) delete(w http.ResponseWriter, r *http.Request, p policy.Princ
 	}
 }
 
-// pump writes what the outlet gets until the client leaves, ended is closed, or the server drains. It returns true when the end was weir's.
+// pump writes what the outlet gets until the client leaves, ended is closed, or the server drains. It returns true when the end was weir's. Without an
+// outlet it holds the connection for others to write; the request they write for is waited for by a server that drains.
 func (x *exchange) pump(ctx context.Context, ended <-chan struct{}, outlet *server.Outlet) bool {
-	if !x.write([]byte(": open\n\n")) {
+	if !x.comment([]byte(": open\n\n")) {
 		return false
+	}
+	var drain, wake <-chan struct{}
+	if outlet != nil {
+		drain, wake = x.endpoint.drain, outlet.Wake()
 	}
 	quiet := time.NewTicker(keepAlive)
 	defer quiet.Stop()
@@ -71,13 +47,13 @@ func (x *exchange) pump(ctx context.Context, ended <-chan struct{}, outlet *serv
 			return false
 		case <-ended:
 			return true
-		case <-x.endpoint.drain:
+		case <-drain:
 			return true
 		case <-quiet.C:
-			if !x.write(keepAliveComment) {
+			if !x.comment(keepAliveComment) {
 				return false
 			}
-		case <-outlet.Wake():
+		case <-wake:
 			for _, message := range outlet.Take() {
 				x.event(append(append(x.buf[:0], eventStart...), message...))
 			}
