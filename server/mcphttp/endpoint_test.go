@@ -358,7 +358,9 @@ func TestTrap5_1_CancelStaysWithItsSession(t *testing.T) {
 	if err := receive(t, b.ended, "the end of the call"); !errors.Is(err, server.ErrCanceled) {
 		t.Errorf("ended with %v", err)
 	}
-	receive(t, done, "the answer")
+	if got := receive(t, done, "the end of the answer"); got.Body != "" {
+		t.Errorf("after its cancellation the call was answered: %s", got.Body)
+	}
 }
 
 // TestDisconnect: for a modern client it is the cancellation, for a legacy client it is not.

@@ -29,7 +29,11 @@ func (x *exchange) serveLegacy(m *rawjson.Message) {
 	}
 	switch m.Kind {
 	case rawjson.Request:
-		x.finish(x.serveRequest(m, s))
+		if reply := x.serveRequest(m, s); reply != nil {
+			x.finish(reply)
+		} else {
+			x.withdrawn()
+		}
 	case rawjson.Notification:
 		if s != nil && m.MethodName() == "notifications/cancelled" {
 			s.Cancel(m)
@@ -77,7 +81,21 @@ func (x *exchange) session(id []byte) (*server.Session, bool) {
 	return s, true
 }
 
-// serveRequest answers one legacy request. It runs on when the client disconnects and ends with the session.
+// withdrawn ends the answer to a request that its client cancelled, without a message.
+func (x *exchange) withdrawn() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch {
+	case !x.started:
+		x.accepted()
+	case x.stream != nil:
+		x.stream.end()
+	}
+	x.gone = true
+}
+
+// serveRequest answers one legacy request. It runs on when the client disconnects and ends with the session. It returns nil for a request that was
+// cancelled: nothing is sent for it any more (spec 2025-11-25, basic/utilities/cancellation).
 func (x *exchange) serveRequest(m *rawjson.Message, s *server.Session) *server.Reply {
 	ctx, c := x.endpoint.life, x.stranger()
 	if s != nil {
@@ -89,7 +107,12 @@ func (x *exchange) serveRequest(m *rawjson.Message, s *server.Session) *server.R
 		defer end()
 		ctx = inner
 	}
-	return x.endpoint.gateway.Serve(ctx, x.request(m, c, s))
+	reply := x.endpoint.gateway.Serve(ctx, x.request(m, c, s))
+	if errors.Is(context.Cause(ctx), server.ErrCanceled) {
+		reply.Release()
+		return nil
+	}
+	return reply
 }
 
 // stranger is what is known of a legacy client without a session: the revision in its header, or the one the specification assumes.
