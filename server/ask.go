@@ -20,8 +20,8 @@ type answered struct{ result, fault []byte }
 // Ask sends an upstream's request to the session's client with send, and waits for the answer. It ends early with ctx or the session; the client
 // is then told that nobody waits. An error answer is a *catalog.RPCError.
 func (s *Session) Ask(ctx context.Context, r catalog.Request, send func(message []byte) bool) ([]byte, error) {
-	if !declares(s.Client().Capabilities, r) {
-		return nil, undeclared(r.Method)
+	if l := lacks(s.Client().Capabilities, r); l != nil {
+		return nil, l.refusal(r.Method)
 	}
 	id, answer := s.expect()
 	defer s.forget(id)
@@ -91,55 +91,4 @@ func (s *Session) Answer(m *rawjson.Message) {
 		return
 	}
 	answer <- answered{result: slices.Clone(m.Result.Of(m.Data))}
-}
-
-// declares reports whether a client's capabilities take a request: that of its method, and for elicitation that of its mode
-// (spec, client/elicitation, capabilities; an empty object means form).
-func declares(capabilities []byte, r catalog.Request) bool {
-	f, err := rawjson.Fields(capabilities, "elicitation", "sampling", "roots")
-	if err != nil {
-		return false
-	}
-	switch r.Method {
-	case "elicitation/create":
-		return !f[0].Absent() && takesMode(f[0].Of(capabilities), r.Params)
-	case "sampling/createMessage":
-		return !f[1].Absent()
-	case "roots/list":
-		return !f[2].Absent()
-	}
-	return false
-}
-
-// takesMode reports whether an elicitation capability covers the mode of an elicitation/create.
-func takesMode(capability, params []byte) bool {
-	modes, err := rawjson.Fields(capability, "form", "url")
-	if err != nil {
-		return false
-	}
-	mode := "form"
-	if f, err := rawjson.Fields(params, "mode"); err == nil && !f[0].Absent() {
-		mode, _ = rawjson.String(f[0].Of(params))
-	}
-	switch mode {
-	case "form":
-		return !modes[0].Absent() || modes[1].Absent()
-	case "url":
-		return !modes[1].Absent()
-	}
-	return false
-}
-
-// undeclared is the answer to an upstream that asks for what the client cannot do.
-func undeclared(method string) error {
-	return &catalog.RPCError{Object: []byte(`{"code":-32601,"message":"the client does not support ` + method + `"}`)}
-}
-
-// interactive reports whether a client can be asked anything at all.
-func interactive(c *catalog.Client) bool {
-	if len(c.Capabilities) <= len(`{}`) {
-		return false
-	}
-	f, err := rawjson.Fields(c.Capabilities, "elicitation", "sampling", "roots")
-	return err == nil && (!f[0].Absent() || !f[1].Absent() || !f[2].Absent())
 }

@@ -198,12 +198,30 @@ func (g *Gateway) use(ctx context.Context, r *Request, e *Event, a policy.Action
 	if err := checkParamHeaders(r, entry); err != nil {
 		return nil, err
 	}
-	if parks(r, profile.View.Snapshot(), entry) {
-		return g.usePark(ctx, r, e, entry, target)
+	if crosses(r, profile.View.Snapshot(), entry) {
+		return g.useCrossing(ctx, r, e, entry, target)
 	}
 	answer, err := g.upstream.Call(ctx, g.call(r, e, entry, target))
 	if err != nil {
 		return nil, err
+	}
+	return g.answer(r, e, answer), nil
+}
+
+// useCrossing is the last step of use for a call from a modern client to a legacy upstream: it can be parked, if the client can be asked at all.
+func (g *Gateway) useCrossing(ctx context.Context, r *Request, e *Event, entry *catalog.Entry, target string) (*Reply, error) {
+	if interactive(r.Client) {
+		return g.usePark(ctx, r, e, entry, target)
+	}
+	var w wanting
+	call := g.call(r, e, entry, target)
+	call.Ask = w.refuseAll
+	answer, err := g.upstream.Call(ctx, call)
+	if err != nil {
+		return nil, err
+	}
+	if reply := w.missed(r, e, answer); reply != nil {
+		return reply, nil
 	}
 	return g.answer(r, e, answer), nil
 }

@@ -50,6 +50,7 @@ type slot struct {
 	over    chan struct{} // closed when the upstream call has returned
 	answer  *catalog.Answer
 	err     error
+	wanting wanting
 
 	mu     sync.Mutex
 	round  uint32
@@ -201,8 +202,8 @@ func (s *slot) deliver(responses []byte) {
 
 // ask is the Ask of a parked call: it waits, over rounds, for the client's answer.
 func (s *slot) ask(ctx context.Context, r catalog.Request) ([]byte, error) {
-	if !declares(s.client.Capabilities, r) {
-		return nil, undeclared(r.Method)
+	if err := s.wanting.refuse(s.client.Capabilities, r); err != nil {
+		return nil, err
 	}
 	q := &question{request: catalog.Request{Method: r.Method, Params: slices.Clone(r.Params)}, answer: make(chan []byte, 1)}
 	s.mu.Lock()
@@ -343,9 +344,10 @@ func (k *parking) close() {
 	}
 }
 
-// parks reports whether a call may have to be parked: the client can be asked only between requests, and the upstream asks only in the middle of one.
-func parks(r *Request, s *catalog.Snapshot, e *catalog.Entry) bool {
-	if r.Client.Era != catalog.Modern || !interactive(r.Client) {
+// crosses reports whether a call may come to questions that its client cannot be asked as they come: the client can be asked only between requests, and
+// the upstream asks only in the middle of one.
+func crosses(r *Request, s *catalog.Snapshot, e *catalog.Entry) bool {
+	if r.Client.Era != catalog.Modern {
 		return false
 	}
 	for _, src := range s.Sources() {
@@ -379,6 +381,9 @@ func (g *Gateway) usePark(ctx context.Context, r *Request, e *Event, entry *cata
 	}
 	if s.err != nil {
 		return nil, s.err
+	}
+	if reply := s.wanting.missed(r, e, s.answer); reply != nil {
+		return reply, nil
 	}
 	return g.answer(r, e, s.answer), nil
 }

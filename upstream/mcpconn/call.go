@@ -67,7 +67,9 @@ func (x *exchange) run(ctx context.Context) (*response, error) {
 	if call.Method != "completion/complete" {
 		x.name = call.Target
 	}
-	x.session, x.askable, x.onMessage = call.Client.Session, call.Ask != nil, x.take
+	x.owner, x.session, x.onMessage = call.Owner, call.Client.Session, x.take
+	x.refuses = call.Ask != nil
+	x.askable = x.refuses && asksSomebody(call.Client.Capabilities)
 	resp, err := c.t.roundTrip(ctx, &x.request)
 	x.finish()
 	if err != nil {

@@ -115,6 +115,12 @@ func askable(method string) bool {
 	return false
 }
 
+// asksSomebody reports whether a client declares anything that it can be asked for.
+func asksSomebody(capabilities []byte) bool {
+	f, err := rawjson.Fields(capabilities, "elicitation", "sampling", "roots")
+	return err == nil && (!f[0].Absent() || !f[1].Absent() || !f[2].Absent())
+}
+
 // askAnswer makes the member that answers a question. What the client refused, it refuses in its own words.
 func askAnswer(method string, result []byte, err error) []byte {
 	if refused, ok := errors.AsType[*catalog.RPCError](err); ok {

@@ -103,17 +103,26 @@ func (t *stdio) addressees(m *rawjson.Message, method string) (to []*pending, kn
 	}
 }
 
-// asked returns the one open request that a question of the server can be about: the oldest of the only client that can be asked. The lock is held.
+// asked returns the one open request that a question of the server can be about: the oldest of the only client that can be asked, or else the oldest
+// that refuses. While requests of several owners are open there is none: nobody's question may be shown to another. The lock is held.
 func (t *stdio) asked() []*pending {
-	var one *pending
-	for _, w := range t.listening() {
+	var one, refuses *pending
+	all := t.listening()
+	for _, w := range all {
 		switch {
+		case w.owner != all[0].owner:
+			return nil
+		case w.refuses && !w.askable && refuses == nil:
+			refuses = w
 		case !w.askable:
 		case one == nil:
 			one = w
 		case one.session != w.session || w.session == "":
 			return nil
 		}
+	}
+	if one == nil {
+		one = refuses
 	}
 	if one == nil {
 		return nil

@@ -278,6 +278,37 @@ func TestStdioServerRequestsOfUnclearOwner(t *testing.T) {
 	}
 }
 
+// TestT27_StdioQuestionsStayWithTheirOwner: while calls of two people are open on one child, nobody is asked what may be the other's question. Alone, who can
+// be asked goes before who only refuses.
+func TestT27_StdioQuestionsStayWithTheirOwner(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		open []request
+		want int // index of who is asked, -1 for nobody
+	}{
+		{"one who can be asked", []request{{owner: "a"}, {owner: "a", session: "1", askable: true, refuses: true}}, 1},
+		{"another's call is open", []request{{owner: "a", session: "1", askable: true, refuses: true}, {owner: "b"}}, -1},
+		{"two sessions", []request{{session: "1", askable: true}, {session: "2", askable: true}}, -1},
+		{"only who refuses", []request{{owner: "a"}, {owner: "a", refuses: true}, {owner: "a", refuses: true}}, 1},
+		{"who can goes first", []request{{refuses: true}, {askable: true, refuses: true}}, 1},
+		{"nobody", []request{{owner: "a"}}, -1},
+	} {
+		s := &stdio{open: map[int64]*pending{}}
+		for i := range tt.open {
+			r := &tt.open[i]
+			r.id, r.onMessage = int64(i), func(*rawjson.Message) {}
+			s.open[r.id] = &pending{request: r}
+		}
+		got := -1
+		if to := s.asked(); len(to) == 1 {
+			got = int(to[0].id)
+		}
+		if got != tt.want {
+			t.Errorf("%s: %d was asked, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestStdioCancel(t *testing.T) {
 	t.Parallel()
 	c := newRaw(t, "serve")

@@ -24,10 +24,12 @@ type request struct {
 	// name is the value of the Mcp-Name header, and headers are Mcp-Param-* ones; only modern HTTP sends them.
 	name    string
 	headers [][2]string
+	// owner says whose request it is: what the server asks must never reach another one.
+	owner string
 	// session groups requests of one client, "" when they belong to none: log messages that name no request go to one open request of each session.
 	session string
-	// askable says that the server's own requests can be passed to who made this one.
-	askable bool
+	// askable says that the server's own requests can be passed to who made this one; refuses that who made it wants to refuse them itself.
+	askable, refuses bool
 	// onMessage gets the notifications and server requests that belong to this request, in order and before roundTrip returns, never
 	// two at a time. Nil drops them. The message is valid only during the call.
 	onMessage func(*rawjson.Message)
