@@ -27,7 +27,7 @@ func startOnce(t testing.TB, config string) startRun {
 	addr := freeAddr(t)
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	p := &httpPeer{url: "http://" + addr + "/mcp", era: modern, client: &http.Client{Transport: transport, Timeout: callTimeout}}
+	p := &httpPeer{url: "http://" + addr + "/mcp", era: modern, client: &http.Client{Transport: transport}}
 	var stderr bytes.Buffer
 	cmd := exec.Command(weirBinary, "serve", config, "--listen", addr)
 	cmd.Stderr = &stderr

@@ -60,7 +60,7 @@ func (f *federation) ask(t *testing.T, n node, name string, spec object) {
 	}
 	// weir can pass every kind of question on, so that is what it says of itself while it learns what a server has.
 	can := object{"elicitation": object{"form": object{}, "url": object{}}, "sampling": object{}, "roots": object{}}
-	p := newStdioPeer(t, n.command(t, args[0], args[1:]...), legacy, can)
+	p := newStdioPeer(t, n.command(t, args[0], args[1:]...), legacy, person{can: can})
 	for _, kind := range []struct {
 		method, key, name string
 		into              *[]string

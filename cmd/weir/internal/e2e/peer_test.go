@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"maps"
 	"mime"
 	"net/http"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,13 +49,44 @@ type peer interface {
 	call(method string, params object) ([]message, error)
 }
 
+// fullPeer is a peer that uses all of the protocol.
+type fullPeer interface {
+	peer
+	// open sends a request and returns at once.
+	open(method string, params object) *openCall
+	// listen opens what the era and the transport have for messages that belong to no request; a modern one asks for what filter says.
+	listen(t testing.TB, filter object) (stop func())
+	// strays returns what belonged to no request, or came when its request was over.
+	strays() []message
+}
+
+// person is who stands behind a peer: what its client says that it can, and what it answers to a server's request.
+type person struct {
+	can     object
+	answers func(message) object
+}
+
+// openCall is a request on its way. events and err are there when done is closed.
+type openCall struct {
+	// cancel takes the request back as the era and the transport do it.
+	cancel func()
+	done   chan struct{}
+	events []message
+	err    error
+}
+
+func (c *openCall) wait() ([]message, error) {
+	<-c.done
+	return c.events, c.err
+}
+
 // callTimeout bounds one call of a peer.
 const callTimeout = 30 * time.Second
 
 var clientInfo = object{"name": "e2e", "version": "1"}
 
 // request makes a request of an era. params is not changed.
-func (e era) request(id int64, method string, params object) ([]byte, error) {
+func (e era) request(id int64, method string, params, can object) ([]byte, error) {
 	params = maps.Clone(params)
 	if params == nil {
 		params = object{}
@@ -66,57 +97,76 @@ func (e era) request(id int64, method string, params object) ([]byte, error) {
 		if meta == nil {
 			meta = object{}
 		}
+		if can == nil {
+			can = object{}
+		}
 		meta["io.modelcontextprotocol/protocolVersion"] = e.version()
 		meta["io.modelcontextprotocol/clientInfo"] = clientInfo
-		meta["io.modelcontextprotocol/clientCapabilities"] = object{}
+		meta["io.modelcontextprotocol/clientCapabilities"] = can
 		params["_meta"] = meta
 	}
 	return json.Marshal(object{"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 }
 
-func initializeParams(capabilities object) object {
-	return object{"protocolVersion": legacy.version(), "clientInfo": clientInfo, "capabilities": capabilities}
+func initializeParams(can object) object {
+	if can == nil {
+		can = object{}
+	}
+	return object{"protocolVersion": legacy.version(), "clientInfo": clientInfo, "capabilities": can}
+}
+
+// answer is the response to a server's request.
+func (p person) answer(m message) []byte {
+	b, err := json.Marshal(object{"jsonrpc": "2.0", "id": m.ID, "result": p.answers(m)})
+	if err != nil {
+		return nil
+	}
+	return b
 }
 
 // httpPeer speaks Streamable HTTP.
 type httpPeer struct {
+	person
 	url     string
 	era     era
 	client  *http.Client
 	session string
 	lastID  atomic.Int64
+
+	mu    sync.Mutex
+	stray []message
 }
 
 // dialHTTP connects to a gateway; a legacy peer has a session then.
 func dialHTTP(t testing.TB, url string, e era) *httpPeer {
 	t.Helper()
+	return dialHTTPAs(t, url, e, person{})
+}
+
+func dialHTTPAs(t testing.TB, url string, e era, who person) *httpPeer {
+	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
-	p := &httpPeer{url: url, era: e, client: &http.Client{Transport: transport, Timeout: callTimeout}}
+	p := &httpPeer{person: who, url: url, era: e, client: &http.Client{Transport: transport}}
 	if e == modern {
 		return p
 	}
-	body, err := e.request(p.lastID.Add(1), "initialize", initializeParams(object{}))
+	body, err := e.request(p.lastID.Add(1), "initialize", initializeParams(who.can), nil)
 	must(t, err)
-	resp, err := p.post("initialize", nil, body)
+	resp, err := p.post(t.Context(), "initialize", nil, body)
 	must(t, err)
-	events, err := readAnswer(resp)
+	events, err := readAnswer(resp, nil)
 	must(t, err)
 	if answer := events[len(events)-1]; answer.Error != nil {
 		t.Fatalf("initialize: %s", answer.Error)
 	}
 	p.session = resp.Header.Get("Mcp-Session-Id")
-	resp, err = p.post("", nil, []byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`))
-	must(t, err)
-	must(t, resp.Body.Close())
-	if resp.StatusCode != http.StatusAccepted {
-		t.Fatalf("notifications/initialized: status %s", resp.Status)
-	}
+	must(t, p.deposit(t.Context(), []byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)))
 	return p
 }
 
-func (p *httpPeer) post(method string, params object, body []byte) (*http.Response, error) {
-	req, err := http.NewRequest(http.MethodPost, p.url, bytes.NewReader(body))
+func (p *httpPeer) post(ctx context.Context, method string, params object, body []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -139,20 +189,111 @@ func (p *httpPeer) post(method string, params object, body []byte) (*http.Respon
 	return p.client.Do(req)
 }
 
-func (p *httpPeer) call(method string, params object) ([]message, error) {
-	body, err := p.era.request(p.lastID.Add(1), method, params)
+// deposit posts a message that has no answer.
+func (p *httpPeer) deposit(ctx context.Context, body []byte) error {
+	resp, err := p.post(ctx, "", nil, body)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	resp, err := p.post(method, params, body)
-	if err != nil {
-		return nil, err
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusAccepted {
+		return fmt.Errorf("%s: status %s", body, resp.Status)
 	}
-	return readAnswer(resp)
+	return nil
 }
 
-// readAnswer reads a whole HTTP answer, JSON or event stream, to its end.
-func readAnswer(resp *http.Response) ([]message, error) {
+func (p *httpPeer) call(method string, params object) ([]message, error) {
+	return p.open(method, params).wait()
+}
+
+func (p *httpPeer) open(method string, params object) *openCall {
+	ctx, stop := context.WithTimeout(context.Background(), callTimeout)
+	id := p.lastID.Add(1)
+	c := &openCall{done: make(chan struct{}), cancel: stop}
+	if p.era == legacy { // to close the connection says nothing
+		c.cancel = func() {
+			body := fmt.Appendf(nil, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":%d}}`, id)
+			if err := p.deposit(ctx, body); err != nil {
+				stop()
+			}
+		}
+	}
+	go func() {
+		defer close(c.done)
+		defer stop()
+		body, err := p.era.request(id, method, params, p.can)
+		if err != nil {
+			c.err = err
+			return
+		}
+		resp, err := p.post(ctx, method, params, body)
+		if err != nil {
+			c.err = err
+			return
+		}
+		c.events, c.err = readAnswer(resp, func(m message) {
+			if m.Method != "" && m.ID != nil && p.answers != nil {
+				_ = p.deposit(ctx, p.answer(m)) // the call fails then
+			}
+		})
+	}()
+	return c
+}
+
+func (p *httpPeer) listen(t testing.TB, filter object) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	resp, err := p.stream(ctx, filter)
+	must(t, err)
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("a stream to listen on: %s", resp.Status)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer func() { _ = resp.Body.Close() }()
+		_, _ = readEvents(resp.Body, func(m message) { // until it is closed
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.stray = append(p.stray, m)
+		})
+	}()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		<-ended
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+// stream opens the session's GET stream, or a modern listen stream.
+func (p *httpPeer) stream(ctx context.Context, filter object) (*http.Response, error) {
+	if p.era == modern {
+		const method = "subscriptions/listen"
+		body, err := p.era.request(p.lastID.Add(1), method, object{"notifications": filter}, p.can)
+		if err != nil {
+			return nil, err
+		}
+		return p.post(ctx, method, nil, body)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	req.Header.Set("Mcp-Protocol-Version", p.era.version())
+	req.Header.Set("Mcp-Session-Id", p.session)
+	return p.client.Do(req)
+}
+
+func (p *httpPeer) strays() []message {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]message(nil), p.stray...)
+}
+
+// readAnswer reads a whole HTTP answer, JSON or event stream, to its end; see, if there is one, gets each message at once.
+func readAnswer(resp *http.Response, see func(message)) ([]message, error) {
 	defer func() { _ = resp.Body.Close() }()
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	var events []message
@@ -168,7 +309,7 @@ func readAnswer(resp *http.Response) ([]message, error) {
 		}
 	case "text/event-stream":
 		var err error
-		if events, err = readEvents(resp.Body); err != nil {
+		if events, err = readEvents(resp.Body, see); err != nil {
 			return events, err
 		}
 	default:
@@ -182,7 +323,7 @@ func readAnswer(resp *http.Response) ([]message, error) {
 }
 
 // readEvents reads the messages of an event stream. Events without data are no messages.
-func readEvents(r io.Reader) ([]message, error) {
+func readEvents(r io.Reader, see func(message)) ([]message, error) {
 	var events []message
 	var data strings.Builder
 	in := bufio.NewReader(r)
@@ -197,6 +338,9 @@ func readEvents(r io.Reader) ([]message, error) {
 			if err := json.Unmarshal([]byte(data.String()), &m); err != nil {
 				return events, fmt.Errorf("an event: %w: %q", err, tail(data.String(), 200))
 			}
+			if see != nil {
+				see(m)
+			}
 			events = append(events, m)
 			data.Reset()
 		}
@@ -207,158 +351,4 @@ func readEvents(r io.Reader) ([]message, error) {
 			return events, err
 		}
 	}
-}
-
-// stdioPeer is the client of one `weir stdio`.
-type stdioPeer struct {
-	*child
-	era    era
-	lastID atomic.Int64
-
-	writing sync.Mutex
-	stdin   io.WriteCloser
-
-	mu    sync.Mutex
-	calls map[string]*stdioCall // by id, and by progress token behind a "t"
-	// stray is what belongs to no open call: it came after its answer, or for nobody.
-	stray []message
-	fault error
-}
-
-type stdioCall struct {
-	events []message
-	done   chan struct{}
-}
-
-// dialStdio starts `weir stdio` with config.
-func dialStdio(t testing.TB, config object, e era) *stdioPeer {
-	t.Helper()
-	return newStdioPeer(t, exec.Command(weirBinary, "stdio", configFile(t, config)), e, object{})
-}
-
-// newStdioPeer starts a server over stdio and says hello to it: a legacy one hears of capabilities then.
-func newStdioPeer(t testing.TB, cmd *exec.Cmd, e era, capabilities object) *stdioPeer {
-	t.Helper()
-	in, err := cmd.StdinPipe()
-	must(t, err)
-	pr, pw := io.Pipe()
-	cmd.Stdout = pw
-	p := &stdioPeer{era: e, stdin: in, calls: map[string]*stdioCall{}, child: start(t, cmd)}
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		p.read(pr)
-	}()
-	t.Cleanup(func() {
-		_ = in.Close()
-		if !p.waitEnd(15 * time.Second) {
-			t.Errorf("weir stdio still runs 15 s after its input was closed")
-		}
-		_ = pw.Close()
-		<-read
-	})
-	if e == legacy {
-		events, err := p.call("initialize", initializeParams(capabilities))
-		must(t, err)
-		if events[0].Error != nil {
-			t.Fatalf("initialize: %s", events[0].Error)
-		}
-		must(t, p.write([]byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)))
-	}
-	return p
-}
-
-func (p *stdioPeer) write(line []byte) error {
-	p.writing.Lock()
-	defer p.writing.Unlock()
-	_, err := p.stdin.Write(append(line, '\n'))
-	return err
-}
-
-func (p *stdioPeer) call(method string, params object) ([]message, error) {
-	id := p.lastID.Add(1)
-	line, err := p.era.request(id, method, params)
-	if err != nil {
-		return nil, err
-	}
-	c := &stdioCall{done: make(chan struct{})}
-	keys := []string{fmt.Sprint(id)}
-	if meta, ok := params["_meta"].(object); ok && meta["progressToken"] != nil {
-		token, _ := json.Marshal(meta["progressToken"])
-		keys = append(keys, "t"+string(token))
-	}
-	p.mu.Lock()
-	for _, key := range keys {
-		p.calls[key] = c
-	}
-	p.mu.Unlock()
-	if err := p.write(line); err != nil {
-		return nil, err
-	}
-	select {
-	case <-c.done:
-	case <-p.ended:
-		return nil, fmt.Errorf("%s: weir ended", method)
-	case <-time.After(callTimeout):
-		return nil, fmt.Errorf("%s: no answer in %s", method, callTimeout)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, key := range keys {
-		delete(p.calls, key)
-	}
-	return c.events, p.fault
-}
-
-// read takes the lines that weir writes apart.
-func (p *stdioPeer) read(r io.Reader) {
-	in := bufio.NewReader(r)
-	for {
-		line, err := in.ReadBytes('\n')
-		if err != nil {
-			return
-		}
-		var m message
-		err = json.Unmarshal(line, &m)
-		p.mu.Lock()
-		if err != nil {
-			p.fault = fmt.Errorf("a line on standard output: %w: %q", err, tail(string(line), 200))
-		} else {
-			p.take(m)
-		}
-		p.mu.Unlock()
-	}
-}
-
-// take gives a message to the call it belongs to. A notification that comes after the answer finds the call closed and is stray.
-func (p *stdioPeer) take(m message) {
-	key := string(m.ID)
-	if m.Method != "" {
-		var params struct {
-			ProgressToken json.RawMessage `json:"progressToken"`
-		}
-		_ = json.Unmarshal(m.Params, &params) // a notification without a token belongs to no call
-		key = "t" + string(params.ProgressToken)
-	}
-	c := p.calls[key]
-	switch {
-	case c == nil:
-		p.stray = append(p.stray, m)
-		return
-	case m.Method == "":
-		defer close(c.done)
-		for k, other := range p.calls {
-			if other == c {
-				delete(p.calls, k)
-			}
-		}
-	}
-	c.events = append(c.events, m)
-}
-
-// strays returns what belonged to no call.
-func (p *stdioPeer) strays() []message {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return append([]message(nil), p.stray...)
 }
