@@ -294,3 +294,27 @@ func TestBuildLeavesItsInputAlone(t *testing.T) {
 		t.Error(cmp.Diff(first, second))
 	}
 }
+
+// TestTaskToolsAreListedAsAnyOther: that a tool runs as a task alone is for weir to know; what else execution says stays as it is.
+func TestTaskToolsAreListedAsAnyOther(t *testing.T) {
+	for _, tt := range []struct {
+		execution, want string
+		only            bool
+	}{
+		{`,"execution":{"taskSupport":"required","x":1}`, ``, true},
+		{`,"execution":{"taskSupport":"optional"}`, `,"execution":{"taskSupport":"optional"}`, false},
+		{`,"execution":{"taskSupport":1}`, `,"execution":{"taskSupport":1}`, false},
+		{`,"execution":7`, `,"execution":7`, false},
+	} {
+		raw := `{"inputSchema":{"type":"object"}` + tt.execution + `,"name":"t","_meta":{"ui":{"resourceUri":"ui://a"}}}`
+		s := Build([]*Source{{Upstream: "u", Legacy: true, Tools: [][]byte{[]byte(raw)}}}, Options{Naming: Prefix})
+		e, err := s.Resolve(Tool, "u__t", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := `{"inputSchema":{"type":"object"}` + tt.want + `,"name":"u__t","_meta":{"ui":{"resourceUri":"ui://a"}}}`
+		if string(e.Raw(Legacy)) != want || string(e.Raw(Modern)) != want || e.OnlyTask != tt.only {
+			t.Errorf("%s: %s (%v)", tt.execution, e.Raw(Legacy), e.OnlyTask)
+		}
+	}
+}

@@ -64,6 +64,8 @@ type Entry struct {
 	// HeadersFault is why the tool's x-mcp-header annotations are invalid, "" when they are not. A modern client over HTTP must drop such a
 	// tool, so modern lists leave it out; Headers is empty then.
 	HeadersFault string
+	// OnlyTask says that the upstream runs the tool as a task of 2025-11-25 and not otherwise. Lists do not say so: callers wait for the result.
+	OnlyTask bool
 	// raw is the listed item per era; legacy differs only where its revisions cannot express the item.
 	raw [eras][]byte
 	// index is the dense position of the entry in its snapshot, for bitsets.

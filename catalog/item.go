@@ -46,6 +46,13 @@ func read(o *origin, kind Kind, position int, raw []byte) (it *item, name, fault
 		}
 		return nil, "", err.Error()
 	}
+	if kind == Tool && o.source.Legacy && taskRequired(fields[4].Of(raw)) {
+		it, name, fault = read(o, kind, position, rawjson.AppendObject(nil, raw, func(key []byte) bool { return string(key) == "execution" }))
+		if it != nil {
+			it.entry.OnlyTask = true
+		}
+		return it, name, fault
+	}
 	key := kind.members()[0]
 	name, fault = identifier(key, fields[0].Of(raw))
 	if fault != "" {
@@ -79,7 +86,7 @@ func read(o *origin, kind Kind, position int, raw []byte) (it *item, name, fault
 func (k Kind) members() []string {
 	switch k {
 	case Tool:
-		return []string{"name", "inputSchema", "outputSchema", "_meta"}
+		return []string{"name", "inputSchema", "outputSchema", "_meta", "execution"}
 	case Prompt:
 		return []string{"name"}
 	case Resource:
@@ -105,7 +112,18 @@ func identifier(key string, raw []byte) (name, fault string) {
 	return name, ""
 }
 
-// readTool reads what is particular to tools; fields are the spans of name, inputSchema, outputSchema and _meta.
+// taskRequired reports whether a tool's execution says that it runs as a task alone (spec 2025-11-25, server/tools). weir offers no tasks of that
+// revision, so clients must not read that, and runs the task itself.
+func taskRequired(execution []byte) bool {
+	fields, err := rawjson.Fields(execution, "taskSupport")
+	if err != nil {
+		return false
+	}
+	support, _ := rawjson.String(fields[0].Of(execution))
+	return support == "required"
+}
+
+// readTool reads what is particular to tools; fields are the spans of its members.
 func (it *item) readTool(fields []rawjson.Span) (fault string) {
 	input, output, meta := fields[1].Of(it.raw), fields[2].Of(it.raw), fields[3]
 	switch {

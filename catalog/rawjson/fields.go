@@ -56,6 +56,7 @@ const (
 	fieldRequestState
 	fieldInputResponses
 	fieldTaskID
+	fieldTask
 
 	fieldResultType
 	fieldIsError
@@ -135,6 +136,8 @@ func paramsField(folded []byte) (field, string) {
 		return fieldInputResponses, "inputResponses"
 	case "taskid":
 		return fieldTaskID, "taskId"
+	case "task":
+		return fieldTask, "task"
 	}
 	return reservedParam(folded)
 }
@@ -154,8 +157,6 @@ func reservedParam(folded []byte) (field, string) {
 		return reserved, "argument"
 	case "context":
 		return reserved, "context"
-	case "task":
-		return reserved, "task"
 	}
 	return unknown, ""
 }

@@ -48,7 +48,8 @@ type Message struct {
 	ProgressToken  Span // notifications/progress (params.progressToken, not _meta)
 	RequestState   Span // the retry after input_required; string
 	InputResponses Span // the retry after input_required; object
-	TaskID         Span // tasks/get, tasks/update, tasks/cancel, tasks/result
+	TaskID         Span // tasks/get, tasks/update, tasks/cancel, notifications/tasks
+	Task           Span // tools/call of 2025-11-25, which asks for a task; any value, as written
 
 	// Members of result that a gateway reads.
 	ResultType Span

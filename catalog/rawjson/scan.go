@@ -189,7 +189,7 @@ func (s *scanner) fill(m *Message, kind Kind) {
 
 		Name: f[fieldName], URI: f[fieldURI], Arguments: f[fieldArguments], Cursor: f[fieldCursor], Ref: f[fieldRef],
 		Level: f[fieldLevel], RequestID: f[fieldRequestID], ProgressToken: f[fieldProgressToken],
-		RequestState: f[fieldRequestState], InputResponses: f[fieldInputResponses], TaskID: f[fieldTaskID],
+		RequestState: f[fieldRequestState], InputResponses: f[fieldInputResponses], TaskID: f[fieldTaskID], Task: f[fieldTask],
 
 		ResultType: f[fieldResultType], IsError: f[fieldIsError],
 
