@@ -21,9 +21,12 @@ type Offer struct {
 
 // Overlay is what an item says in place of what its upstream says of it. Empty members change nothing.
 type Overlay struct {
-	Name        string // the public name
-	Title       string
-	Description string
+	// Name is the public name.
+	Name string `yaml:"name"`
+	// Title is for people.
+	Title string `yaml:"title"`
+	// Description is for the model.
+	Description string `yaml:"description"`
 }
 
 // Offer builds the snapshot of a part of s. Refs stay what they are, so policy and records speak of the same things under any name.

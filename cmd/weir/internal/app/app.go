@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +42,8 @@ type App struct {
 	set      *upstream.Set
 	policy   *policy.Engine
 	gateway  *server.Gateway
+	virtuals virtuals
+	router   atomic.Pointer[router] // nil unless serving HTTP
 
 	mu   sync.Mutex
 	file *config.File
@@ -68,22 +68,12 @@ func New(file *config.File, env Env) (*App, error) {
 	}
 	a.policy = engine
 	a.gateway = a.newGateway(a.record)
+	if err := a.setVirtuals(file); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	a.catalog.OnPublish(a.published)
 	a.set.Start(context.Background()) // Close ends it
 	return a, nil
-}
-
-// namespaceOf is the part of a file that upstreams are about. Relative names of env files start at the configuration's folder, because
-// clients start weir in folders of their own choice.
-func namespaceOf(file *config.File) upstream.Namespace {
-	n := upstream.Namespace{Specs: map[string]upstream.Spec{}, Naming: file.Naming, PageSize: file.PageSize}
-	for _, u := range file.MCPServers {
-		if f := u.Spec.EnvFile; f != "" && !filepath.IsAbs(f) && !strings.HasPrefix(f, "$") {
-			u.Spec.EnvFile = filepath.Join(filepath.Dir(file.Path), f)
-		}
-		n.Specs[u.Name] = u.Spec
-		n.Order = append(n.Order, u.Name)
-	}
-	return n
 }
 
 func (a *App) newGateway(record func(*server.Event)) *server.Gateway {
@@ -120,6 +110,12 @@ func (a *App) Reload(file *config.File) {
 		a.log.Warn("log changes with a restart only")
 	}
 	a.expander.Store(file.Expander)
+	if err := a.setVirtuals(file); err != nil {
+		a.log.Error("virtual servers not reloaded; the last good ones stay", "error", err)
+	}
+	if r := a.router.Load(); r != nil {
+		r.update()
+	}
 	a.set.Reload(namespaceOf(file))
 	a.file = file
 	a.log.Info("configuration reloaded", "file", file.Name, "upstreams", len(file.MCPServers))

@@ -50,13 +50,16 @@ func (a *App) Serve(ctx context.Context, ln net.Listener) error {
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	e := mcphttp.New(mcphttp.Options{Gateway: a.gateway, Spec: spec, Log: a.log, Authenticate: authenticate(spec)})
-	defer e.Close()
+	r := a.newRouter(spec)
+	defer r.close()
+	a.router.Store(r)
+	defer a.router.Store(nil)
+	defer context.AfterFunc(ctx, r.drain)()
 	stop := a.follow()
 	defer stop()
 	notify(a.env.Config.Lookup, "READY=1")
 	defer notify(a.env.Config.Lookup, "STOPPING=1")
-	return e.Serve(ctx, ln, only(spec.Path, e))
+	return r.main.Serve(ctx, ln, r)
 }
 
 // Stdio answers MCP of one client on in and out until the input or ctx ends and the requests in flight are answered. Nothing else is ever
@@ -74,8 +77,7 @@ var errNobody = errors.New("nobody has signed in")
 
 // authenticate says who is calling while there is no sign-in: whoever uses this machine's loopback address is the local user, and so is
 // everybody when the operator said that.
-func authenticate(spec server.Spec) func(*http.Request) (policy.Principal, error) {
-	local := policy.LocalUser()
+func authenticate(spec server.Spec, local policy.Principal) func(*http.Request) (policy.Principal, error) {
 	return func(r *http.Request) (policy.Principal, error) {
 		from, err := netip.ParseAddrPort(r.RemoteAddr)
 		if spec.InsecureNoAuth || err == nil && from.Addr().Unmap().IsLoopback() {
@@ -83,16 +85,4 @@ func authenticate(spec server.Spec) func(*http.Request) (policy.Principal, error
 		}
 		return policy.Principal{}, errNobody
 	}
-}
-
-// only serves one path; whoever comes elsewhere is told where it is.
-func only(path string, h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == path {
-			h.ServeHTTP(w, r)
-			return
-		}
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		http.Error(w, "weir speaks MCP at "+path, http.StatusNotFound)
-	})
 }

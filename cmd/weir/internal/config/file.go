@@ -12,7 +12,10 @@ import (
 	"unicode/utf8"
 
 	"weir/catalog"
+	"weir/policy"
 	"weir/server"
+	"weir/translate"
+	"weir/translate/openapi"
 	"weir/upstream"
 )
 
@@ -30,6 +33,11 @@ type File struct {
 	PageSize int `yaml:"pageSize"`
 	// Log is what the gateway says about itself on standard error.
 	Log Log `yaml:"log"`
+	// Policy says who may use what. Without it the local user may use everything and nobody else anything; with it, what no rule allows is
+	// denied. weir help policy says more.
+	Policy policy.Spec `yaml:"policy"`
+	// Servers are virtual servers by name: parts of the namespace at paths of their own.
+	Servers map[string]server.Virtual `yaml:"servers"`
 	// Server is how the gateway listens; its keys stand at the top of the file.
 	Server server.Spec `yaml:",inline"`
 
@@ -41,6 +49,8 @@ type File struct {
 	Warnings Problems `yaml:"-"`
 	// Expander resolves the references in this file's values.
 	Expander *Expander `yaml:"-"`
+	// Section is where Policy stands.
+	Section *Section `yaml:"-"`
 }
 
 // Log is what the gateway says about itself.
@@ -70,7 +80,15 @@ func enum(f field) []string {
 		case "era":
 			return []string{"auto", "legacy", "modern"}
 		}
-	case reflect.TypeFor[File]():
+	case reflect.TypeFor[translate.Spec]():
+		if f.key == "mode" {
+			return []string{"auto", "tools", "dynamic", "explicit"}
+		}
+	case reflect.TypeFor[openapi.Spec]():
+		if f.key == "arrays" {
+			return []string{"index", "brackets", "repeat"}
+		}
+	case reflect.TypeFor[File](), reflect.TypeFor[server.Virtual]():
 		if f.key == "naming" {
 			return []string{string(catalog.Prefix), string(catalog.Conflict), string(catalog.Bare)}
 		}
@@ -81,12 +99,29 @@ func enum(f field) []string {
 		case "format":
 			return []string{"auto", "text", "json"}
 		}
+	case reflect.TypeFor[policy.Test]():
+		if f.key == "want" {
+			return []string{"allow", "deny"}
+		}
+	case reflect.TypeFor[policy.Deny]():
+		if f.key == "actions" {
+			return []string{"list", "call", "get", "read", "complete", "subscribe"}
+		}
 	}
 	return nil
 }
 
 // Read reads, checks and decodes the file at path. An error of type Problems says that the file is invalid.
 func Read(path string, env Env) (*File, error) {
+	data, err := load(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, data, env)
+}
+
+// load reads a file whole.
+func load(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, faultf("config: %w", err)
@@ -96,7 +131,7 @@ func Read(path string, env Env) (*File, error) {
 	if _, err := b.ReadFrom(&limited{f, maxFile}); err != nil {
 		return nil, faultf("config: %s: %w", path, bare(err))
 	}
-	return Parse(path, b.Bytes(), env)
+	return b.Bytes(), nil
 }
 
 // limited fails when more than n bytes are read; a configuration is a page or two of text.
@@ -115,6 +150,11 @@ func (l *limited) Read(p []byte) (int, error) {
 
 // Parse is Read for text in memory; path names it and is what relative paths in it start from.
 func Parse(path string, data []byte, env Env) (*File, error) {
+	return parseFile(path, data, env, false)
+}
+
+// parseFile is Parse, or looks at the policy only.
+func parseFile(path string, data []byte, env Env, policyOnly bool) (*File, error) {
 	s := newSource(show(path, env), data)
 	root, p := parse(s)
 	if p != nil {
@@ -123,28 +163,42 @@ func Parse(path string, data []byte, env Env) (*File, error) {
 	s.maskValues(root)
 	file := &File{Path: path, Name: s.name, Client: isClient(path, root), Server: server.Default(), Naming: catalog.Prefix, PageSize: catalog.DefaultPageSize}
 	file.Log = Log{Level: "info", Format: "auto"}
+	file.Section = newSection(s, root)
 	e, err := newExpander(path, file.Client, env)
 	if err != nil {
 		return nil, err
 	}
 	file.Expander = e
-	r := &reader{src: s, expand: e, client: file.Client}
-	if file.Client {
+	r := &reader{src: s, expand: e, client: file.Client, section: file.Section}
+	switch {
+	case policyOnly && file.Client: // it has none
+	case policyOnly:
+		others(root)
+		r.structure(root, reflect.ValueOf(file).Elem(), "")
+	case file.Client:
 		r.clientFile(root, file)
-	} else {
+	default:
 		r.structure(root, reflect.ValueOf(file).Elem(), "")
 		r.rules(root, file)
 	}
-	order := func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	if m := root.member("policy"); m != nil && !file.Client && file.Policy.IsZero() && len(r.problems) == 0 {
+		r.problem(m.key.at, "policy: has no rules; remove the key to run without a policy, or write allowEmpty: true to allow nothing")
 	}
-	slices.SortStableFunc(r.problems, order)
-	slices.SortStableFunc(r.warnings, order)
+	slices.SortStableFunc(r.problems, inOrder)
+	slices.SortStableFunc(r.warnings, inOrder)
 	if len(r.problems) > 0 {
 		return nil, r.problems
 	}
 	file.Warnings = r.warnings
+	if file.Section.Text != nil {
+		file.Policy.Place = file.Section.Place
+	}
 	return file, nil
+}
+
+// inOrder compares problems by where they stand.
+func inOrder(a, b Problem) int {
+	return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 }
 
 // parse picks the form by the file's name, else by its first character.

@@ -3,12 +3,15 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/textproto"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
 	"weir/upstream"
+	"weir/upstream/mcpconn"
 )
 
 // upstreams decodes mcpServers in order.
@@ -40,6 +43,7 @@ func (r *reader) rules(root *node, file *File) {
 		r.checkUpstreams(servers, "mcpServers", file)
 	}
 	r.positive(root, file)
+	r.virtuals(root, file)
 	if n := root.get("listen"); n != nil && n.kind == text {
 		if listen, err := r.expand.Expand(n.text); err == nil && !isAddress(listen) {
 			r.mismatch(n, "listen", "host:port")
@@ -98,27 +102,39 @@ func (r *reader) checkUpstreams(servers *node, path string, file *File) {
 	}
 }
 
-// checkUpstream checks one server: command or url, and what goes with each.
+// checkUpstream checks one server: command, url or the description of an API, and what goes with each.
 func (r *reader) checkUpstream(m member, s upstream.Spec, path string) {
 	n := m.value
-	command, target := n.member("command"), n.member("url")
-	switch {
-	case command == nil && target == nil:
+	var ways []*member
+	for _, key := range append([]string{"command", "url"}, apiKinds()...) {
+		if way := n.member(key); way != nil {
+			ways = append(ways, way)
+		}
+	}
+	if len(ways) == 0 {
+		others := append([]string{"url"}, apiKinds()...)
+		last := len(others) - 1
+		want := "needs command (a program to start), " + strings.Join(others[:last], ", ") + " or " + others[last]
 		slip := misspelt(n)
 		switch {
 		case slip == nil:
-			r.problem(m.key.at, "%s: needs command (a program to start) or url", path)
+			r.problem(m.key.at, "%s: %s", path, want)
 		case r.client: // where an unknown key alone is only a warning
-			r.problem(slip.at, "%s: needs command (a program to start) or url, has %q", path, slip.text)
+			r.problem(slip.at, "%s: %s, has %q", path, want, slip.text)
 		}
 		return
-	case command != nil && target != nil:
-		r.problem(target.key.at, "%s: has both command and url; keep one", path)
+	}
+	if len(ways) > 1 {
+		r.problem(ways[1].key.at, "%s: has both %s and %s; keep one", path, ways[0].key.text, ways[1].key.text)
 		return
-	case command != nil:
+	}
+	switch way := ways[0]; way.key.text {
+	case "command":
 		r.checkCommand(n, s, path)
+	case "url":
+		r.checkURL(n, way.value, s, path)
 	default:
-		r.checkURL(n, target.value, s, path)
+		r.checkAPI(n, way, s, path)
 	}
 	for _, key := range []string{"include", "exclude"} {
 		if list := n.get(key); list != nil {
@@ -131,10 +147,10 @@ func (r *reader) checkUpstream(m member, s upstream.Spec, path string) {
 	}
 }
 
-// misspelt returns a key of n that is a slip of command or url.
+// misspelt returns a key of n that is a slip of one that says how the server is reached.
 func misspelt(n *node) *node {
 	for _, m := range n.members {
-		if near := Nearest(m.key.text, keysOf(reflect.TypeFor[upstream.Spec]())); near != m.key.text && (near == "command" || near == "url") {
+		if near := Nearest(m.key.text, keysOf(reflect.TypeFor[upstream.Spec]())); near != m.key.text && (near == "command" || near == "url" || slices.Contains(apiKinds(), near)) {
 			return m.key
 		}
 	}
@@ -148,7 +164,7 @@ func (r *reader) checkCommand(n *node, s upstream.Spec, path string) {
 	if s.Type == "http" || s.Type == "sse" {
 		r.problem(n.get("type").at, "%s.type: %s goes with url, not with command", path, s.Type)
 	}
-	r.misplaced(n, path, "command", "headers")
+	r.misplaced(n, path, "command", append(apiKeys(), "headers")...)
 	if env := n.get("env"); env != nil && env.kind == object {
 		for _, m := range env.members {
 			if m.key.text == "" || strings.ContainsAny(m.key.text, "=\x00") {
@@ -167,15 +183,24 @@ func (r *reader) checkURL(n, target *node, s upstream.Spec, path string) {
 	if s.Type == "stdio" {
 		r.problem(n.get("type").at, "%s.type: stdio goes with command, not with url", path)
 	}
-	r.misplaced(n, path, "url", "args", "env", "envFile", "cwd")
-	if headers := n.get("headers"); headers != nil && headers.kind == object {
-		for _, m := range headers.members {
-			if !isToken(m.key.text) {
-				r.problem(m.key.at, "%s.headers: %q cannot name a header", path, m.key.text)
-			}
-			if strings.ContainsAny(m.value.text, "\r\n\x00") {
-				r.problem(m.value.at, "%s.headers.%s: a header is one line", path, m.key.text)
-			}
+	r.misplaced(n, path, "url", append(apiKeys(), "args", "env", "envFile", "cwd")...)
+	r.checkHeaders(n.get("headers"), path)
+}
+
+// checkHeaders reports headers that cannot be sent.
+func (r *reader) checkHeaders(headers *node, path string) {
+	if headers == nil || headers.kind != object {
+		return
+	}
+	for _, m := range headers.members {
+		switch {
+		case !isToken(m.key.text):
+			r.problem(m.key.at, "%s.headers: %q cannot name a header", path, m.key.text)
+		case mcpconn.ReservedHeader(textproto.CanonicalMIMEHeaderKey(m.key.text)):
+			r.problem(m.key.at, "%s.headers.%s: is set by weir itself", path, m.key.text)
+		}
+		if strings.ContainsAny(m.value.text, "\r\n\x00") {
+			r.problem(m.value.at, "%s.headers.%s: a header is one line", path, m.key.text)
 		}
 	}
 }
