@@ -218,7 +218,7 @@ func (b *builder) curate(o *operation, all []argument) {
 			b.description.warn(o.at, "tools: %q is required and cannot be hidden without a value", name)
 			a.hidden = false
 		}
-		a.schema = described(a.schema, change.Description)
+		a.schema = translate.Described(a.schema, change.Description)
 	}
 	for name, change := range changes {
 		if change.Rename == "" {

@@ -139,15 +139,13 @@ func (x *exchange) unreached(ctx context.Context, err error) *translate.Result {
 	}
 	switch {
 	case errors.As(err, &op) && op.Op == "dial":
-		return translate.Failure("The API could not be reached; nothing was sent. " + tryLater)
+		return translate.Failure("The API could not be reached; nothing was sent. " + translate.TryLater)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
 		return translate.Failure(fmt.Sprintf("The API did not answer within %s. %s", x.timeout, outcome))
 	}
 	x.api.options.Log.Warn("a call got no answer", "upstream", x.api.options.Upstream, "tool", x.tool.Name, "error", x.scrub(err.Error()))
 	return translate.Failure("The connection to the API failed before an answer came. " + outcome)
 }
-
-const tryLater = "Trying again later may help."
 
 // redirect returns the request that follows a redirect, nil when there is none to follow: only reads follow, and only their own origin,
 // so that neither arguments nor credentials go elsewhere.

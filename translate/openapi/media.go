@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"weir/translate"
 	"weir/translate/schema"
 )
 
@@ -107,12 +108,12 @@ func (b *builder) body(o *operation, p *plan) []argument {
 	}
 	switch kind {
 	case mediaBinary, mediaStream:
-		return b.wholeBody(o, p, fileArgument(o.body.text), style{file: true})
+		return b.wholeBody(o, p, translate.FileArgument(o.body.text), style{file: true})
 	case mediaText:
 		if v == nil || !b.converter.defs[request].Allows(v, "string") {
 			v = schema.Map(schema.Member{Key: "type", Value: schema.Text("string")})
 		}
-		return b.wholeBody(o, p, described(v, o.body.text), style{})
+		return b.wholeBody(o, p, translate.Described(v, o.body.text), style{})
 	case mediaXML:
 		return b.wholeBody(o, p, xmlArgument(v, o.body.text), style{})
 	default:
@@ -129,7 +130,7 @@ func (b *builder) body(o *operation, p *plan) []argument {
 		if kind == mediaForm || kind == mediaMultipart {
 			v = b.formObject(v)
 		}
-		return b.wholeBody(o, p, described(v, o.body.text), style{})
+		return b.wholeBody(o, p, translate.Described(v, o.body.text), style{})
 	}
 	p.always = o.body.required
 	return b.fields(o, p, kind, properties, required)
@@ -192,12 +193,12 @@ func (b *builder) part(a *argument) {
 	defs := b.converter.defs[request]
 	text, _ := describedAs(defs, a.schema)
 	if isBinary(defs, a.schema) {
-		a.schema, a.style.file = fileArgument(text), true
+		a.schema, a.style.file = translate.FileArgument(text), true
 		return
 	}
 	if items := defs.First(a.schema, "items"); items != nil && isBinary(defs, items) {
-		a.schema = described(schema.Map(
-			schema.Member{Key: "type", Value: schema.Text("array")}, schema.Member{Key: "items", Value: fileArgument("")},
+		a.schema = translate.Described(schema.Map(
+			schema.Member{Key: "type", Value: schema.Text("array")}, schema.Member{Key: "items", Value: translate.FileArgument("")},
 		), text)
 		a.style.file = true
 	}
@@ -219,35 +220,13 @@ func isBinary(defs *schema.Defs, v *schema.Value) bool {
 	return defs.First(v, "contentMediaType") != nil && defs.First(v, "contentEncoding") == nil && defs.Allows(v, "string")
 }
 
-// fileArgument is the schema of a file that a model gives.
-func fileArgument(text string) *schema.Value {
-	property := func(name, description string) schema.Member {
-		return schema.Member{Key: name, Value: schema.Map(
-			schema.Member{Key: "type", Value: schema.Text("string")}, schema.Member{Key: "description", Value: schema.Text(description)},
-		)}
-	}
-	v := schema.Map(
-		schema.Member{Key: "type", Value: schema.Text("object")},
-		schema.Member{Key: "properties", Value: schema.Map(
-			property("text", "the content, when it is text"), property("data", "the content in base64, when it is not"),
-			property("filename", "the name of the file"), property("mimeType", "its media type, such as text/csv"),
-		)},
-		schema.Member{Key: "additionalProperties", Value: schema.Boolean(false)},
-	)
-	v.Get("properties").Get("mimeType").Put("pattern", schema.Text(`^[^/\s]+/[^/\s]+$`))
-	if text == "" {
-		text = "A file."
-	}
-	return described(v, text)
-}
-
 // xmlArgument takes a document as text, or as the object that the description has.
 func xmlArgument(v *schema.Value, text string) *schema.Value {
 	document := schema.Map(schema.Member{Key: "type", Value: schema.Text("string")}, schema.Member{Key: "description", Value: schema.Text("an XML document")})
 	if v == nil || len(v.Members) == 0 {
-		return described(document, text)
+		return translate.Described(document, text)
 	}
-	return described(schema.Map(schema.Member{Key: "anyOf", Value: schema.List(v, document)}), text)
+	return translate.Described(schema.Map(schema.Member{Key: "anyOf", Value: schema.List(v, document)}), text)
 }
 
 // encodings reads how the members of a form are written.

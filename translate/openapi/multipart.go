@@ -2,57 +2,14 @@ package openapi
 
 import (
 	"bytes"
-	"encoding/base64"
-	"errors"
 	"fmt"
-	"mime"
 	"mime/multipart"
 	"net/textproto"
 	"strings"
 
+	"weir/translate"
 	"weir/translate/schema"
 )
-
-// file is what a model gave as a file.
-type file struct {
-	content  []byte
-	name     string
-	mimeType string
-}
-
-// readFile reads a file argument: {text or data, filename, mimeType}, or plain text.
-func readFile(v *schema.Value) (file, error) {
-	if v.Kind == schema.String {
-		return file{content: []byte(v.Text)}, nil
-	}
-	f := file{name: v.GetText("filename"), mimeType: v.GetText("mimeType")}
-	if f.mimeType != "" {
-		if name, _, err := mime.ParseMediaType(f.mimeType); err != nil || !strings.Contains(name, "/") || strings.ContainsFunc(f.mimeType, isControl) {
-			return f, errors.New("has a mimeType that is none")
-		}
-	}
-	text, data := v.Get("text"), v.Get("data")
-	switch {
-	case data != nil && (data.Text != "" || text == nil):
-		content, err := decodeBase64(data.Text)
-		if err != nil {
-			return f, errors.New("has data that is not base64")
-		}
-		f.content = content
-	case text != nil:
-		f.content = []byte(text.Text)
-	}
-	return f, nil
-}
-
-// decodeBase64 takes both alphabets, with and without padding, and the form of data: URIs.
-func decodeBase64(s string) ([]byte, error) {
-	if rest, ok := strings.CutPrefix(s, "data:"); ok {
-		_, s, _ = strings.Cut(rest, ";base64,")
-	}
-	s = strings.TrimRight(strings.NewReplacer("\n", "", "\r", "", " ", "", "-", "+", "_", "/").Replace(s), "=")
-	return base64.RawStdEncoding.DecodeString(s)
-}
 
 // multipart writes a multipart body: one part per member, several for lists.
 func (p *plan) multipart(object *schema.Value) (body []byte, contentType string, err error) {
@@ -93,18 +50,18 @@ func part(w *multipart.Writer, name string, s style, v *schema.Value) error {
 	var content []byte
 	switch {
 	case s.file:
-		f, err := readFile(v)
+		f, err := translate.ReadFile(v)
 		if err != nil {
 			return err
 		}
-		content = f.content
-		if f.name == "" {
-			f.name = "file"
+		content = f.Content
+		if f.Name == "" {
+			f.Name = "file"
 		}
-		disposition += `; filename="` + quoteHeader(f.name) + `"`
+		disposition += `; filename="` + quoteHeader(f.Name) + `"`
 		switch {
-		case f.mimeType != "":
-			header.Set("Content-Type", f.mimeType)
+		case f.MimeType != "":
+			header.Set("Content-Type", f.MimeType)
 		case s.media != "" && !strings.ContainsAny(s.media, "*,"):
 			header.Set("Content-Type", s.media)
 		default:

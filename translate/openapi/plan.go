@@ -103,7 +103,7 @@ func (b *builder) parameter(p *parameter) argument {
 	if p.outdated {
 		text = strings.TrimSpace("Deprecated. " + text)
 	}
-	a.schema = described(a.schema, text)
+	a.schema = translate.Described(a.schema, text)
 	if e := p.at.value.Get("example"); e != nil && len(e.Members) == 0 && len(e.Text) <= maxText && a.schema.Get("examples") == nil {
 		a.schema.Put("examples", schema.List(e))
 	}
@@ -118,16 +118,6 @@ func (b *builder) parameter(p *parameter) argument {
 		a.fallback = b.converter.defs[request].First(a.schema, "default")
 	}
 	return a
-}
-
-// described returns v with text as its description, unless text is empty.
-func described(v *schema.Value, text string) *schema.Value {
-	if text == "" {
-		return v
-	}
-	out := schema.Map(schema.Member{Key: "description", Value: schema.Text(text)})
-	out.Members = append(out.Members, v.Without("description").Members...)
-	return out
 }
 
 // nameArguments makes names that are portable and unique: those of the body first, then in order.

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 
+	"weir/translate"
 	"weir/translate/schema"
 )
 
@@ -229,15 +230,15 @@ func (p *plan) opaque(v *schema.Value) (body []byte, contentType string, err err
 	case kindOf(p.media) == mediaText:
 		return []byte(scalarText(v)), p.media, nil
 	}
-	f, err := readFile(v)
+	f, err := translate.ReadFile(v)
 	if err != nil {
 		return nil, "", fmt.Errorf("`body` %w", err)
 	}
 	contentType = p.media
-	if f.mimeType != "" && strings.HasPrefix(p.media, "application/octet-stream") {
-		contentType = f.mimeType
+	if f.MimeType != "" && strings.HasPrefix(p.media, "application/octet-stream") {
+		contentType = f.MimeType
 	}
-	return f.content, contentType, nil
+	return f.Content, contentType, nil
 }
 
 // request makes the HTTP request. It has no GetBody, so that nothing below repeats what may have been sent.
