@@ -50,6 +50,9 @@ type Call struct {
 	Notify func(Notification)
 	// Ask passes an upstream's request to the caller and returns the raw result. Nil when this caller cannot be asked.
 	Ask func(context.Context, Request) ([]byte, error)
+	// Alive is called for each message of the upstream that belongs to the call, whether or not it is one for the caller. An upstream whose Alive is set
+	// is asked for progress even where the caller did not. Nil when nobody counts.
+	Alive func()
 	// InputRequired says that the caller takes input_required results (modern callers).
 	InputRequired bool
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"time"
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
@@ -17,8 +18,8 @@ var errNoAnswer = errors.New("the client did not answer")
 // answered is what a client said to one request: a raw result or a raw error object.
 type answered struct{ result, fault []byte }
 
-// Ask sends an upstream's request to the session's client with send, and waits for the answer. It ends early with ctx or the session; the client
-// is then told that nobody waits. An error answer is a *catalog.RPCError.
+// Ask sends an upstream's request to the session's client with send, and waits for the answer, as long as a parked call would. It ends early with ctx
+// or the session; the client is then told that nobody waits. An error answer is a *catalog.RPCError.
 func (s *Session) Ask(ctx context.Context, r catalog.Request, send func(message []byte) bool) ([]byte, error) {
 	if l := lacks(s.Client().Capabilities, r); l != nil {
 		return nil, l.refusal(r.Method)
@@ -32,6 +33,11 @@ func (s *Session) Ask(ctx context.Context, r catalog.Request, send func(message 
 	if !send(append(m, '}')) {
 		return nil, errNoAnswer
 	}
+	patience := time.NewTimer(parkedFor) // a client that is gone for ever must not hold the call for ever: no deadline of the upstream runs meanwhile
+	defer patience.Stop()
+	withdraw := func() {
+		send([]byte(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"` + id + `"}}`))
+	}
 	select {
 	case a := <-answer:
 		if a.fault != nil {
@@ -39,8 +45,11 @@ func (s *Session) Ask(ctx context.Context, r catalog.Request, send func(message 
 		}
 		return a.result, nil
 	case <-ctx.Done():
-		send([]byte(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"` + id + `"}}`))
+		withdraw()
 		return nil, context.Cause(ctx)
+	case <-patience.C:
+		withdraw()
+		return nil, errNoAnswer
 	case <-s.done:
 		return nil, errNoAnswer
 	}

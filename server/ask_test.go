@@ -6,6 +6,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"weir/catalog"
 	"weir/policy"
@@ -34,4 +38,27 @@ func TestAskGivesElicitationsByURLAnID(t *testing.T) {
 			t.Errorf("%s: sent %s", tt.params, got)
 		}
 	}
+}
+
+// TestAskEnds: a client that is gone for ever does not hold a call for ever, and one that is still there is told that nobody waits.
+func TestAskEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewSession(policy.LocalUser(), catalog.Client{Version: "2025-11-25", Capabilities: []byte(`{"roots":{}}`)})
+		var sent []string
+		begin := time.Now()
+		_, err := s.Ask(t.Context(), catalog.Request{Method: "roots/list"}, func(m []byte) bool {
+			sent = append(sent, string(m))
+			return true
+		})
+		if !errors.Is(err, errNoAnswer) || time.Since(begin) != parkedFor {
+			t.Errorf("after %v: %v", time.Since(begin), err)
+		}
+		want := []string{
+			`{"jsonrpc":"2.0","id":"weir-1","method":"roots/list"}`,
+			`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"weir-1"}}`,
+		}
+		if diff := cmp.Diff(want, sent); diff != "" {
+			t.Error(diff)
+		}
+	})
 }

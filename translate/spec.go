@@ -25,7 +25,8 @@ type Spec struct {
 	SchemaBytes int `yaml:"schemaBytes"`
 	// MaxText bounds the text that a tool answers, in bytes; 0 means 65536.
 	MaxText int `yaml:"maxText"`
-	// Tools changes single operations: operationId, "POST /path", Query.field, pkg.Service/Method, or the name of the tool → what is changed.
+	// Tools changes single operations: operationId, "POST /path", Query.field, pkg.Service/Method, or the name of the tool → what is changed. For an MCP
+	// server it sets deadlines: glob on the tools' own names → timeout and idleTimeout, the most telling pattern first.
 	Tools map[string]Tool `yaml:"tools"`
 
 	// Include keeps operations that one of these matches; empty keeps all. Exclude drops those that one matches and wins. The kinds say what a
@@ -51,6 +52,8 @@ type Tool struct {
 	Hints Hints `yaml:"hints"`
 	// Timeout bounds one call of this operation.
 	Timeout time.Duration `yaml:"timeout"`
+	// IdleTimeout bounds how long a call of an MCP server's tool may be silent. An API gives no sign of life before its answer.
+	IdleTimeout time.Duration `yaml:"idleTimeout"`
 	// Media picks the media type of a REST body among those of the description.
 	Media string `yaml:"media"`
 }

@@ -55,16 +55,19 @@ func (l *live) close(ctx context.Context) {
 	_ = l.backend.Close(ctx) // what is left then is the supervisor's
 }
 
-// call carries one call, within the upstream's time limit.
-func (m *member) call(ctx context.Context, call *catalog.Call) (*catalog.Answer, error) {
-	timeout := m.spec.Load().Timeout
-	if timeout == 0 {
-		timeout = DefaultTimeout
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, m.late.Load())
-	defer cancel()
+// call carries one call, within the deadlines for it.
+func (m *member) call(ctx context.Context, call *catalog.Call) (a *catalog.Answer, err error) {
 	m.calls.Add(1)
-	a, err := m.callOn(ctx, call)
+	all := m.bounds.Load()
+	if all.simple(call) {
+		bound, cancel := context.WithTimeoutCause(ctx, all.whole.limit, all.late)
+		defer cancel()
+		a, err = m.callOn(bound, call)
+	} else {
+		c := startClock(ctx, all, call)
+		defer c.stop()
+		a, err = m.callOn(c.ctx, &c.call)
+	}
 	if err != nil {
 		m.errors.Add(1)
 	}

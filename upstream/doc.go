@@ -13,6 +13,8 @@
 //   - A call to an upstream that is down makes it try again at once, at most once a second, and waits for that a moment: a restarted upstream is back
 //     with the first call, whatever the back-off says. Without calls the back-off goes up to 30 seconds.
 //   - A failed call is sent again only when it provably was not executed and its connection was found dead; never for any other reason.
+//   - A call has a bound in all and may have one for silence. Neither runs while the caller's user is asked something. Where silence is bounded, the server
+//     is asked for progress even if the caller was not interested: its silence would mean nothing otherwise.
 //   - Snapshots are coalesced. At start each upstream that becomes ready would otherwise cost a build and a notification to every client; when the last one
 //     is in, the snapshot is published without waiting.
 //   - An API is an upstream like an MCP server: one goroutine, one state, one catalogue. Which translator it gets is decided in one place, by the key

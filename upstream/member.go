@@ -37,7 +37,7 @@ type member struct {
 	spec   atomic.Pointer[Spec]
 	dial   dialer
 	live   atomic.Pointer[live]
-	late   atomic.Pointer[catalog.Error] // the error of a call that took too long
+	bounds atomic.Pointer[deadlines]
 	cancel context.CancelFunc
 	crew   sync.WaitGroup // closes connections
 
@@ -80,13 +80,7 @@ func newMember(s *Set, name string, spec *Spec, last *catalog.Source) *member {
 
 // setSpec takes a spec that reaches the same server.
 func (m *member) setSpec(spec *Spec) {
-	timeout := spec.Timeout
-	if timeout == 0 {
-		timeout = DefaultTimeout
-	}
-	m.late.Store(&catalog.Error{
-		Code: catalog.Timeout, Msg: fmt.Sprintf("%s: no answer within %s", m.name, timeout), Hint: "raise timeout of " + m.name,
-	})
+	m.bounds.Store(newDeadlines(m.name, spec))
 	m.spec.Store(spec)
 }
 

@@ -52,8 +52,11 @@ type Spec struct {
 	// Alias gives single tools or prompts a public name of their own: own name → public name.
 	Alias map[string]string `yaml:"alias"`
 
-	// Timeout bounds one call; 0 means five minutes. Start bounds starting and the first listing; 0 means one minute.
-	Timeout      time.Duration `yaml:"timeout"`
+	// Timeout bounds one call; 0 means five minutes. While the caller's user is asked something, the clock stands still.
+	Timeout time.Duration `yaml:"timeout"`
+	// IdleTimeout bounds how long an MCP server may give no sign of life during a call: no progress, no log line, no question; 0 means as long as Timeout.
+	IdleTimeout time.Duration `yaml:"idleTimeout"`
+	// StartTimeout bounds starting and the first listing; 0 means one minute.
 	StartTimeout time.Duration `yaml:"startTimeout"`
 	// MaxMessage bounds one message from the server, in bytes; 0 means 64 MiB.
 	MaxMessage int64 `yaml:"maxMessage"`
@@ -101,7 +104,7 @@ func (s *Spec) sameServer(o *Spec) bool {
 	for _, x := range []*Spec{&a, &b} {
 		x.Alias, x.Required = nil, false
 		if !x.translated() {
-			x.Include, x.Exclude, x.Timeout = nil, nil, 0
+			x.Include, x.Exclude, x.Timeout, x.IdleTimeout, x.API.Tools = nil, nil, 0, 0, nil
 		}
 	}
 	return reflect.DeepEqual(a, b)

@@ -34,6 +34,9 @@ type asks struct {
 
 // take gets the messages that belong to the call.
 func (x *exchange) take(m *rawjson.Message) {
+	if x.call.Alive != nil {
+		x.call.Alive()
+	}
 	if m.Kind == rawjson.Request {
 		x.question(m)
 		return

@@ -111,7 +111,7 @@ func (c *Conn) appendMeta(dst []byte, call *catalog.Call, id int64) []byte {
 			dst = rawjson.AppendString(dst, level)
 		}
 	}
-	if wantsProgress(call) {
+	if wantsProgress(call) || call.Alive != nil {
 		dst = append(comma(dst), `"progressToken":`...)
 		dst = strconv.AppendInt(dst, id, 10)
 	}
@@ -120,7 +120,7 @@ func (c *Conn) appendMeta(dst []byte, call *catalog.Call, id int64) []byte {
 
 // addMeta gives the object that ends dst a _meta if this hop has anything to say.
 func (c *Conn) addMeta(dst []byte, call *catalog.Call, id int64) []byte {
-	if c.era != catalog.Modern {
+	if c.era != catalog.Modern && call.Alive == nil {
 		return dst // without _meta the caller gave no progress token either
 	}
 	dst = append(comma(dst[:len(dst)-1]), `"_meta":{}`...)
