@@ -16,6 +16,7 @@ type build struct {
 	options  Options
 	origins  []*origin
 	items    [kinds][]*item // what is left to become entries
+	hidden   []*Entry
 	problems []Problem
 }
 
@@ -47,6 +48,7 @@ func Build(sources []*Source, o Options) *Snapshot {
 	b.open(sources)
 	for _, origin := range b.origins {
 		b.readAll(origin)
+		b.readHidden(origin)
 	}
 	b.assignNames(Tool)
 	b.assignNames(Prompt)
@@ -232,6 +234,7 @@ func (b *build) snapshot() *Snapshot {
 			s.add(it)
 		}
 	}
+	s.addHidden(b.hidden)
 	return s
 }
 

@@ -66,13 +66,17 @@ type Entry struct {
 	HeadersFault string
 	// OnlyTask says that the upstream runs the tool as a task of 2025-11-25 and not otherwise. Lists do not say so: callers wait for the result.
 	OnlyTask bool
+	// Hidden tools are called through another one only, see [Source.Hidden].
+	Hidden bool
+	// door is not nil for a tool through which hidden ones are found and called.
+	door *door
 	// raw is the listed item per era; legacy differs only where its revisions cannot express the item.
 	raw [eras][]byte
 	// index is the dense position of the entry in its snapshot, for bitsets.
 	index int
 }
 
-// Raw returns the item as lists of era show it, nil for an unlisted entry. Callers must not change it.
+// Raw returns the item as lists of era show it, or would show it, for a hidden one; nil for an unlisted entry. Callers must not change it.
 func (e *Entry) Raw(era Era) []byte { return e.raw[era] }
 
 // Index is the dense position of the entry in its snapshot: 0 ≤ Index < Snapshot.Len(). It is -1 for an entry that ResolveURI made for

@@ -11,14 +11,15 @@ type Snapshot struct {
 	options  Options
 	// names are the entries by public name, URI or template. bare are those whose public name is another than the upstream's own, by the
 	// latter.
-	names [kinds]map[string]*Entry
-	bare  [kinds]map[string][]*Entry
+	names  [kinds]map[string]*Entry
+	hidden map[Ref]*Entry
+	bare   [kinds]map[string][]*Entry
 }
 
 // Len is the number of entries, unlisted ones included.
 func (s *Snapshot) Len() int { return len(s.entries) }
 
-// Entries returns all entries, ordered by kind and public name (bytewise). Callers must not change the slice.
+// Entries returns all entries, ordered by kind and public name (bytewise), hidden tools last. Callers must not change the slice.
 func (s *Snapshot) Entries() []*Entry { return s.entries }
 
 // Problems lists what was withheld and what else there is to know about the sources, in an order that depends on the sources alone.

@@ -5,10 +5,11 @@ type Source struct {
 	Upstream string
 	// Tools, Prompts, Resources and Templates are raw items, verbatim, in the upstream's order.
 	Tools, Prompts, Resources, Templates [][]byte
-	// Hidden are raw tools that stand in no list and that no name calls: operations behind a listed tool that calls one of many. Through says which
-	// of them a call of a listed tool is about, and with which raw arguments; false when it is about none. It is nil when there are none.
-	Hidden  [][]byte
-	Through func(tool string, arguments []byte) (name string, inner []byte, ok bool)
+	// Hidden are raw tools that stand in no list and that no name calls: operations behind a few listed tools, the Doors.
+	Hidden [][]byte
+	// Doors are the listed tools, by their own names, that find, describe or call hidden ones. The func tells which hidden tool a call with these raw
+	// arguments is about, and its own arguments; it is nil for a door that only tells of them.
+	Doors map[string]func(arguments []byte) (name string, inner []byte, ok bool)
 	// Capabilities is the upstream's raw ServerCapabilities object; Instructions its free text.
 	Capabilities []byte
 	Instructions string

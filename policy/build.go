@@ -22,6 +22,7 @@ func (p *Policy) newProfile(x *index, who *identity, held []string) *Profile {
 	if p.compiled {
 		f.applyRules(entries)
 		f.check(entries)
+		f.openDoors(entries)
 	} else {
 		for i, e := range entries {
 			f.verdicts[i] = f.askOwn(e)
@@ -62,6 +63,27 @@ func (f *Profile) applyRules(entries []*catalog.Entry) {
 		}
 	}
 	f.collectSecond()
+}
+
+// openDoors lets whoever may use a hidden tool use the tools that lead to it, unless a rule is about those. So an API is governed by the same
+// rules whether its operations are listed or found by a search.
+func (f *Profile) openDoors(entries []*catalog.Entry) {
+	behind := make(map[string]verdict) // by upstream: that of the first hidden tool that may be used
+	for i, e := range entries {
+		if v := f.verdicts[i]; e.Hidden && v.possible.has(Call) {
+			if _, seen := behind[e.Ref.Upstream]; !seen {
+				behind[e.Ref.Upstream] = verdict{possible: v.possible, certain: v.possible, named: true, use: v.use}
+			}
+		}
+	}
+	if len(behind) == 0 {
+		return
+	}
+	for i, e := range entries {
+		if open, ok := behind[e.Ref.Upstream]; ok && e.IsDoor() && f.verdicts[i].use == byNone {
+			f.verdicts[i] = open
+		}
+	}
 }
 
 // collectSecond remembers the rules about every entry that needs a request.

@@ -7,10 +7,10 @@ import (
 
 // admit decides whether the caller may do a with entry, which it called name; target is the URI that a template was matched with. The rule that
 // decided goes into the record.
-func (g *Gateway) admit(r *Request, e *Event, profile *policy.Profile, a policy.Action, entry *catalog.Entry, name, target string) error {
+func (g *Gateway) admit(r *Request, e *Event, profile *policy.Profile, a policy.Action, entry *catalog.Entry, name, target string, arguments []byte) error {
 	e.Ref = entry.Ref
 	d := decide(profile, a, entry, policy.Request{
-		Principal: r.Principal, Arguments: r.Message.Arguments.Of(r.Message.Data), Target: target, Time: e.Start, Address: r.Address,
+		Principal: r.Principal, Arguments: arguments, Target: target, Time: e.Start, Address: r.Address,
 	})
 	e.Rule = d.Rule
 	if d.Allowed {
@@ -20,6 +20,27 @@ func (g *Gateway) admit(r *Request, e *Event, profile *policy.Profile, a policy.
 		g.log.Warn("a condition had no answer", "ref", entry.Ref.String(), "rule", d.Rule, "error", d.Err)
 	}
 	return profile.Refusal(a, entry, name, d)
+}
+
+// admitBehind decides about the hidden tool that a call of entry is about, exactly as if that were called by its name. One that the caller may
+// not hear of is left to the upstream, which hides it as well (see [catalog.Call.Sees]) and answers as for a name that does not exist.
+func (g *Gateway) admitBehind(r *Request, e *Event, profile *policy.Profile, entry *catalog.Entry) error {
+	if !entry.IsDoor() {
+		return nil
+	}
+	hidden, inner := profile.View.Snapshot().Behind(entry, r.Message.Arguments.Of(r.Message.Data))
+	if hidden == nil || !profile.Knows(hidden) {
+		return nil
+	}
+	return g.admit(r, e, profile, policy.Call, hidden, hidden.Ref.Name, "", inner)
+}
+
+// seesBehind says which hidden tools of the upstream of door a caller may hear of.
+func seesBehind(profile *policy.Profile, door *catalog.Entry) func(string) bool {
+	return func(name string) bool {
+		e := profile.View.Snapshot().Hidden(door.Ref.Upstream, name)
+		return e != nil && profile.View.Visible(e)
+	}
 }
 
 // decide asks conditions only about entries that have some: the request leaves the stack for those alone.

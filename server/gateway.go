@@ -192,7 +192,10 @@ func (g *Gateway) use(ctx context.Context, r *Request, e *Event, a policy.Action
 	if err != nil {
 		return nil, err
 	}
-	if err := g.admit(r, e, profile, a, entry, name, target); err != nil {
+	if err := g.admit(r, e, profile, a, entry, name, target, r.Message.Arguments.Of(r.Message.Data)); err != nil {
+		return nil, err
+	}
+	if err := g.admitBehind(r, e, profile, entry); err != nil {
 		return nil, err
 	}
 	if err := checkParamHeaders(r, entry); err != nil {
@@ -201,7 +204,11 @@ func (g *Gateway) use(ctx context.Context, r *Request, e *Event, a policy.Action
 	if crosses(r, profile.View.Snapshot(), entry) {
 		return g.useCrossing(ctx, r, e, entry, target)
 	}
-	answer, err := g.upstream.Call(ctx, g.call(r, e, entry, target))
+	call := g.call(r, e, entry, target)
+	if entry.IsDoor() {
+		call.Sees = seesBehind(profile, entry)
+	}
+	answer, err := g.upstream.Call(ctx, call)
 	if err != nil {
 		return nil, err
 	}
@@ -285,7 +292,7 @@ func (g *Gateway) complete(ctx context.Context, r *Request, e *Event) (*Reply, e
 	if err != nil {
 		return nil, err
 	}
-	if err := g.admit(r, e, profile, policy.Complete, entry, name, target); err != nil {
+	if err := g.admit(r, e, profile, policy.Complete, entry, name, target, r.Message.Arguments.Of(r.Message.Data)); err != nil {
 		return nil, err
 	}
 	answer, err := g.upstream.Call(ctx, g.call(r, e, entry, target))

@@ -135,7 +135,8 @@ func (a *API) Reload(ctx context.Context) bool {
 			"upstream", a.upstream, "before", len(old.tools), "now", len(next.tools))
 		return false
 	}
-	same := slices.EqualFunc(old.Source.Tools, next.Source.Tools, slices.Equal[[]byte])
+	same := slices.EqualFunc(old.Source.Tools, next.Source.Tools, slices.Equal[[]byte]) &&
+		slices.EqualFunc(old.Source.Hidden, next.Source.Hidden, slices.Equal[[]byte])
 	a.current.Store(next)
 	if same {
 		return false

@@ -74,11 +74,13 @@ func (d *Dynamic) Pinned(name string) bool {
 	return ok && d.operations[i].Pinned
 }
 
-// Target returns the operation that a call of the call tool is about, and its arguments: what a policy has to decide on.
-func (d *Dynamic) Target(tool string, arguments []byte) (name string, inner []byte, ok bool) {
-	if tool != d.call {
-		return "", nil, false
-	}
+// Doors are the three tools for [catalog.Source.Doors].
+func (d *Dynamic) Doors() map[string]func([]byte) (string, []byte, bool) {
+	return map[string]func([]byte) (string, []byte, bool){d.search: nil, d.describe: nil, d.call: target}
+}
+
+// target returns the operation that a call of the call tool is about, and its arguments.
+func target(arguments []byte) (name string, inner []byte, ok bool) {
 	fields, err := rawjson.Fields(arguments, "name", "arguments")
 	if err != nil {
 		return "", nil, false
@@ -121,7 +123,7 @@ func (d *Dynamic) Call(ctx context.Context, c *catalog.Call, tool string, raw []
 	case d.describe:
 		return d.tell(c, args), nil
 	}
-	name, inner, ok := d.Target(tool, raw)
+	name, inner, ok := target(raw)
 	if !ok {
 		return Failure(tool + ": `name` is missing: the name of an operation (text)."), nil
 	}

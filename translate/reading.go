@@ -93,11 +93,14 @@ func NewReading(upstream string, spec *Spec, tools []*Entry, warnings []Warning,
 	s.Source = &catalog.Source{Upstream: upstream, Capabilities: []byte(`{"tools":{"listChanged":true}}`), Instructions: instructions}
 	if s.Report.Dynamic {
 		s.dynamic = s.threeTools(upstream, spec.Pinned, tools)
-		s.Source.Tools = s.dynamic.Items()
+		s.Source.Tools, s.Source.Doors = s.dynamic.Items(), s.dynamic.Doors()
 	}
 	for _, t := range tools {
 		if s.dynamic == nil || s.dynamic.Pinned(t.Name) {
 			s.Source.Tools = append(s.Source.Tools, t.Raw)
+		}
+		if s.dynamic != nil {
+			s.Source.Hidden = append(s.Source.Hidden, t.Raw)
 		}
 	}
 	return s

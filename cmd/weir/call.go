@@ -155,7 +155,7 @@ func find(a *app.App, name string) (*catalog.Entry, error) {
 	view := a.View()
 	var names []string
 	for _, e := range view.Snapshot().Entries() {
-		if e.Kind != catalog.Tool || !view.Visible(e) {
+		if !isTool(view, e) {
 			continue
 		}
 		if e.Ref.String() == name {

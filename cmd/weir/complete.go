@@ -78,7 +78,7 @@ func (c *cli) peek(ctx context.Context, visit func(*catalog.Entry)) {
 	_ = a.Settled(ctx) // what is ready by then is what there is
 	view := a.View()
 	for _, e := range view.Snapshot().Entries() {
-		if e.Kind == catalog.Tool && view.Visible(e) {
+		if isTool(view, e) {
 			visit(e)
 		}
 	}

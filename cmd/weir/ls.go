@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"weir/catalog"
 	"weir/cmd/weir/internal/app"
 	"weir/cmd/weir/internal/config"
 	"weir/cmd/weir/internal/term"
@@ -101,7 +100,7 @@ func rowsOf(a *app.App) []upstreamRow {
 			}
 		}
 		for _, e := range view.Snapshot().Entries() {
-			if e.Ref.Upstream == s.Name && e.Kind == catalog.Tool && view.Visible(e) {
+			if e.Ref.Upstream == s.Name && isTool(view, e) {
 				r.Tokens += tokens(e)
 			}
 		}

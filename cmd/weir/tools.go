@@ -105,11 +105,16 @@ func (c *cli) listTools(ctx context.Context, file *config.File, wait time.Durati
 	})
 }
 
+// isTool reports whether e is a tool that the local user can call by its name.
+func isTool(view *catalog.View, e *catalog.Entry) bool {
+	return e.Kind == catalog.Tool && !e.Hidden && view.Visible(e)
+}
+
 // toolsOf lists the visible tools that match pattern, and what is withheld.
 func toolsOf(view *catalog.View, pattern string) toolList {
 	list := toolList{Tools: []toolRow{}, Withheld: []withheldRow{}}
 	for _, e := range view.Snapshot().Entries() {
-		if e.Kind != catalog.Tool || !view.Visible(e) {
+		if !isTool(view, e) {
 			continue
 		}
 		raw := e.Raw(catalog.Modern)
