@@ -1,11 +1,12 @@
 package app
 
 import (
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 
+	"weir/cmd/weir/internal/config"
 	"weir/policy"
 	"weir/server"
 )
@@ -31,20 +32,37 @@ func TestAuthenticate(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
 		r.RemoteAddr = tc.from
 		r.Header.Set("X-Forwarded-For", "127.0.0.1") // what a client says of itself counts for nothing
-		p, err := authenticate(server.Spec{InsecureNoAuth: tc.insecure})(r)
+		p, err := authenticate(server.Spec{InsecureNoAuth: tc.insecure}, policy.LocalUser())(r)
 		if local := err == nil && p == policy.LocalUser(); local != tc.local || (err != nil && p != policy.Principal{}) {
 			t.Errorf("%q, insecure %t: %v, %v", tc.from, tc.insecure, p, err)
 		}
 	}
 }
 
-func TestOnly(t *testing.T) {
+func TestRouter(t *testing.T) {
 	t.Parallel()
-	h := only("/mcp", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
-	for path, want := range map[string]int{"/mcp": http.StatusTeapot, "/": http.StatusNotFound, "/mcp/": http.StatusNotFound, "/mcp/x": http.StatusNotFound} {
+	file, err := config.Parse("weir.yaml", []byte("mcpServers: {}\nservers: { finance: {}, post: { path: /post } }\n"), config.Env{Lookup: func(string) (string, bool) { return "", false }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := New(file, Env{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := a.newRouter(file.Server)
+	t.Cleanup(func() {
+		r.close()
+		_ = a.Close()
+	})
+	for path, want := range map[string]int{
+		"/mcp": http.StatusUnsupportedMediaType, "/mcp/finance": http.StatusUnsupportedMediaType, "/post": http.StatusUnsupportedMediaType,
+		"/": http.StatusNotFound, "/mcp/": http.StatusNotFound, "/mcp/post": http.StatusNotFound, "/mcp/finance/": http.StatusNotFound,
+	} {
+		q := httptest.NewRequest(http.MethodPost, "http://localhost"+path, nil)
+		q.RemoteAddr = "127.0.0.1:5"
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, nil))
-		if w.Code != want || want == http.StatusNotFound && !strings.Contains(w.Body.String(), "/mcp") {
+		r.ServeHTTP(w, q)
+		if w.Code != want || want == http.StatusNotFound && w.Body.String() != "weir speaks MCP at /mcp, /mcp/finance, /post\n" {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
 	}
