@@ -63,7 +63,7 @@ func New(specs map[string]Spec, origins []string, transport http.RoundTripper) (
 		s.origins[origin(u)] = true
 	}
 	for name, spec := range specs {
-		if err := spec.check(); err != nil {
+		if err := spec.Check(); err != nil {
 			return nil, fmt.Errorf("cred: %s: %w", name, err)
 		}
 	}
@@ -79,7 +79,8 @@ func origin(u *url.URL) string {
 	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
 }
 
-func (s *Spec) check() error {
+// Check says what contradicts itself in s, never a value.
+func (s *Spec) Check() error {
 	kinds := 0
 	for _, set := range [...]bool{s.Value != "", s.Username != "", s.ClientID != "", s.Certificate} {
 		if set {

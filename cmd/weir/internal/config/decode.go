@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"weir/translate"
 )
 
 // reader is one pass over one file. It collects what is wrong and goes on.
@@ -132,6 +134,11 @@ func (r *reader) value(n *node, v reflect.Value, path string, f field) {
 		r.upstreams(n, v.Addr().Interface().(*Upstreams), path) //nolint:errcheck // the type was compared in the line above
 	case v.Type() == reflect.TypeFor[time.Duration]():
 		r.duration(n, v, path)
+	case v.Type() == reflect.TypeFor[translate.Literal]():
+		v.Set(reflect.ValueOf(translate.Literal{Value: r.literal(n)}))
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		r.value(n, v.Elem(), path, f)
 	case v.Kind() == reflect.Struct:
 		r.structure(n, v, path)
 	case v.Kind() == reflect.String:

@@ -2,17 +2,19 @@ package config
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // shown are the keys whose values may be quoted in messages and excerpts. Values of all others can hold secrets.
 const shown = " command cwd type transport transportType era include exclude includeTools excludeTools alias timeout startTimeout maxMessage required disabled" +
 	" listen path allowedHosts allowedOrigins maxBody maxHeader writeTimeout sessionIdle drainTimeout listTTL insecureNoAuth" +
-	" naming pageSize log level format id "
+	" naming pageSize log level format id " +
+	"overlays references mode budget pinned refresh schemaBytes maxText arrays tools name description rename path fields maxBytes media "
 
 // meant is the key that key is, or is a slip of; key itself when it is like none.
 func meant(key string) string {
-	if near := Nearest(key, append(strings.Fields(shown), "args", "env", "headers", "url", "envFile")); near != "" {
+	if near := Nearest(key, append(strings.Fields(shown), "args", "env", "headers", "url", "openapi", "server", "envFile", "credentials")); near != "" {
 		return near
 	}
 	return key
@@ -35,8 +37,10 @@ func (m *masker) walk(n *node, key, below string) {
 			b := below
 			if isServers := key == "mcpServers" || key == "servers"; isServers {
 				b = "" // the names of servers mean nothing
-			} else if near := meant(c.key.text); b == "" && c.value.kind == object && (near == "env" || near == "headers" || near == "alias") {
+			} else if near := meant(c.key.text); b == "" && c.value.kind == object && (near == "env" || near == "headers" || near == "alias" || near == "credentials") {
 				b = near
+			} else if key == "" && c.key.text == "policy" {
+				b = "policy" // nothing in it is a secret
 			}
 			m.walk(c.value, c.key.text, b)
 		}
@@ -44,8 +48,8 @@ func (m *masker) walk(n *node, key, below string) {
 		for _, i := range n.items {
 			m.walk(i, key, below)
 		}
-	case n.kind != text || below == "alias" || below == "" && isShown(key):
-	case below == "" && meant(key) == "url" && !strings.ContainsAny(n.text, "?@$"):
+	case n.kind != text || below == "alias" || below == "policy" || below == "" && isShown(key):
+	case below == "" && slices.Contains([]string{"url", "openapi", "server"}, meant(key)) && !strings.ContainsAny(n.text, "?@$"):
 	default:
 		m.hide(n.at)
 	}

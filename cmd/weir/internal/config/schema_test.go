@@ -16,7 +16,9 @@ import (
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v4"
 
+	"weir/policy"
 	"weir/server"
+	"weir/translate"
 	"weir/upstream"
 )
 
@@ -26,7 +28,7 @@ func generate(t *testing.T) []byte {
 	r := &jsonschema.Reflector{FieldNameTag: "yaml", RequiredFromJSONSchemaTags: true, Anonymous: true, DoNotReference: true}
 	root := "../../../.."
 	t.Chdir(root)
-	for _, dir := range []string{"upstream", "server", "cmd/weir/internal/config"} {
+	for _, dir := range []string{"upstream", "upstream/cred", "translate", "translate/openapi", "server", "policy", "cmd/weir/internal/config"} {
 		if err := r.AddGoComments("weir", dir, jsonschema.WithFullComment()); err != nil {
 			t.Fatal(err)
 		}
@@ -37,11 +39,15 @@ func generate(t *testing.T) []byte {
 			server := r.ReflectFromType(reflect.TypeFor[upstream.Spec]())
 			server.Version = ""
 			restrict(server, reflect.TypeFor[upstream.Spec]())
-			server.OneOf = []*jsonschema.Schema{{Required: []string{"command"}}, {Required: []string{"url"}}}
+			for _, way := range append([]string{"command", "url"}, apiKinds()...) {
+				server.OneOf = append(server.OneOf, &jsonschema.Schema{Required: []string{way}})
+			}
 			return &jsonschema.Schema{
 				Type: "object", AdditionalProperties: server,
 				PropertyNames: &jsonschema.Schema{Pattern: `^[A-Za-z0-9](?:_?[A-Za-z0-9.-])*_?$`, MaxLength: new(uint64(maxName))},
 			}
+		case rt == reflect.TypeFor[translate.Literal]():
+			return &jsonschema.Schema{}
 		case rt == reflect.TypeFor[time.Duration]():
 			return &jsonschema.Schema{Type: "string", Pattern: `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`}
 		case rt.Kind() == reflect.Int64:
@@ -159,6 +165,9 @@ func TestSchemaAgrees(t *testing.T) {
 		"nameing: bare", "naming: odd", "pageSize: x", "pageSize: -1", "listen: 7777", "sessionIdle: 30", "maxBody: 12 parsecs", "log: {level: loud}",
 		"mcpServers: [a]", "mcpServers: {a: {comand: x}}", "mcpServers: {a: {}}", "mcpServers: {a: {command: x, url: 'http://x'}}",
 		"mcpServers: {a__b: {command: x}}", "mcpServers: {-a: {command: x}}", "mcpServers: {a: {command: x, era: odd}}",
+		"mcpServers: {a: {openapi: x, url: 'http://x'}}", "mcpServers: {a: {openapi: x, mode: odd}}", "mcpServers: {a: {openapi: x, arrays: odd}}",
+		"mcpServers: {a: {openapi: x, tools: {b: {nmae: c}}}}", "mcpServers: {a: {openapi: x, budget: -1}}",
+		"mcpServers: {a: {openapi: x, tools: {b: {hints: {readOnly: 1}}}}}", "mcpServers: {a: {openapi: x, tools: {b: {args: {c: {hide: 1}}}}}}",
 		"mcpServers: {a: {command: x, args: [1]}}", "mcpServers: {a: {command: x, env: {A: 1}}}", "mcpServers: {a: {command: x, required: 'yes'}}",
 	} {
 		if s.Validate(decoded(t, content)) == nil {

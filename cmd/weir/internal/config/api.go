@@ -1,0 +1,108 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+
+	"weir/translate"
+	"weir/translate/openapi"
+	tree "weir/translate/schema"
+	"weir/upstream"
+	"weir/upstream/cred"
+)
+
+// apiKinds are the keys that name the description of an API.
+func apiKinds() []string { return []string{"openapi"} }
+
+// apiKeys are the keys that mean something for an API only.
+func apiKeys() []string {
+	keys := append(keysOf(reflect.TypeFor[translate.Spec]()), keysOf(reflect.TypeFor[openapi.Spec]())...)
+	keys = slices.DeleteFunc(keys, func(k string) bool { return k == "tools" }) // which sets deadlines elsewhere
+	return append(keys, "credentials", "tls")
+}
+
+// checkAPI checks what goes with an API.
+func (r *reader) checkAPI(n *node, kind *member, s upstream.Spec, path string) {
+	at, target := join(path, kind.key.text), kind.value
+	if target.kind == text {
+		switch full, err := r.expand.Expand(target.text); {
+		case err != nil: // reported with the reference
+		case strings.TrimSpace(full) == "":
+			r.problem(target.at, "%s: is empty", at)
+		case isURL(full):
+			if fault := r.urlFault(target.text); fault != "" {
+				r.problem(target.at, "%s: %s", at, fault)
+			}
+		case s.OpenAPI.Server == "":
+			r.nowhere(n, path, "headers")
+			r.nowhere(n, path, "credentials")
+		}
+	}
+	r.misplaced(n, path, kind.key.text, "args", "env", "envFile", "cwd", "type", "era")
+	r.checkHeaders(n.get("headers"), path)
+	r.checkCredentials(n.get("credentials"), s.Credentials, path)
+	if m := n.member("tls"); m != nil && (s.TLS.Cert == "") != (s.TLS.Key == "") {
+		r.problem(m.key.at, "%s.tls: cert and key go together", path)
+	}
+}
+
+func isURL(s string) bool { return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://") }
+
+// nowhere reports what is meant for the API while nothing but a file says where that is.
+func (r *reader) nowhere(n *node, path, key string) {
+	if m := n.member(key); m != nil && m.value.kind != null {
+		r.problem(m.key.at, "%s.%s go to no address that a description names; add server, the URL of the API", path, key)
+	}
+}
+
+// checkCredentials reports credentials that contradict themselves.
+func (r *reader) checkCredentials(n *node, all map[string]cred.Spec, path string) {
+	if n == nil || n.kind != object {
+		return
+	}
+	for _, m := range n.members {
+		c := all[m.key.text]
+		for _, text := range [...]*string{&c.TokenURL, &c.Issuer} {
+			if full, err := r.expand.Expand(*text); err == nil {
+				*text = full
+			}
+		}
+		if err := c.Check(); err != nil && m.value.kind == object {
+			r.problem(m.key.at, "%s.credentials.%s: %v", path, m.key.text, err)
+		}
+	}
+}
+
+// literal is n as a JSON value, its texts with the references in them.
+func (r *reader) literal(n *node) *tree.Value {
+	v := &tree.Value{Text: n.text}
+	switch n.kind {
+	case boolean:
+		v.Kind, v.Text = tree.Bool, strings.ToLower(n.text)
+	case number:
+		parsed, err := tree.Parse([]byte(n.text))
+		if err != nil {
+			r.problem(n.at, "%s is no number of JSON; put it in quotes if it is text", n.text)
+			return v
+		}
+		return parsed
+	case text:
+		r.references(n)
+		v.Kind = tree.String
+	case list:
+		v.Kind = tree.Array
+		for _, i := range n.items {
+			v.Members = append(v.Members, tree.Member{Value: r.literal(i)})
+		}
+	case object:
+		v.Kind = tree.Object
+		r.duplicates(n, "")
+		for _, m := range n.members {
+			v.Members = append(v.Members, tree.Member{Key: m.key.text, Value: r.literal(m.value)})
+		}
+	case null:
+		v.Kind, v.Text = tree.Null, ""
+	}
+	return v
+}
