@@ -12,6 +12,20 @@ import (
 
 // answer turns what an upstream answered into the reply of the caller's era: the same bytes around the members that are per hop.
 func (g *Gateway) answer(r *Request, e *Event, a *catalog.Answer) *Reply {
+	id, err := g.wrapTask(r, e, a.Message)
+	if err != nil {
+		a.Release()
+		return g.fail(r, e, err)
+	}
+	return g.answerAbout(r, e, a, id)
+}
+
+// answerAbout is answer, where the caller knows the task that it is about by a raw id; nil for none.
+func (g *Gateway) answerAbout(r *Request, e *Event, a *catalog.Answer, taskID []byte) *Reply {
+	a, err := g.inTerms(e, a, taskID)
+	if err != nil {
+		return g.fail(r, e, err)
+	}
 	m := a.Message
 	reply := newReply(statusOK)
 	reply.release = a.Release

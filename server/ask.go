@@ -65,7 +65,7 @@ func legacyParams(r catalog.Request) []byte {
 	if err != nil || string(f[0].Of(r.Params)) != `"url"` || !f[1].Absent() {
 		return r.Params
 	}
-	return rawjson.AppendObject(nil, r.Params, keep, rawjson.Member{Key: "elicitationId", Value: rawjson.AppendString(nil, rand.Text())})
+	return rawjson.AppendObject(nil, r.Params, nil, rawjson.Member{Key: "elicitationId", Value: rawjson.AppendString(nil, rand.Text())})
 }
 
 // expect enters a question of a new id, which says nothing to anybody else: answers are looked up within the session only.

@@ -159,8 +159,11 @@ func (g *Gateway) dispatch(ctx context.Context, r *Request, e *Event) (*Reply, e
 		return g.complete(ctx, r, e)
 	}
 	if r.Client.Era == catalog.Modern {
-		if e.Method == "server/discover" {
+		switch e.Method {
+		case "server/discover":
 			return g.reply(r, g.wire.discover(g.catalog.Snapshot())), nil
+		case "tasks/get", "tasks/update", "tasks/cancel":
+			return g.task(ctx, r, e)
 		}
 		return nil, errNoMethod
 	}

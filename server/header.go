@@ -25,3 +25,18 @@ func checkParamHeaders(r *Request, entry *catalog.Entry) error {
 	}
 	return nil
 }
+
+// checkName compares the Mcp-Name header of a modern HTTP request with what it mirrors, for methods that weir does not always have: before it is known that
+// the method exists, no header of it can be wrong.
+func checkName(r *Request, want string) error {
+	if r.Header == nil {
+		return nil
+	}
+	switch got, sent := r.Header("Mcp-Name"); {
+	case !sent:
+		return &headerError{"Mcp-Name", "is missing"}
+	case got != want:
+		return &headerError{"Mcp-Name", "does not match the body"}
+	}
+	return nil
+}

@@ -14,8 +14,9 @@ import (
 type Listening struct {
 	Tools, Prompts, Resources bool
 	URIs                      []string // resources whose updates are wanted
+	Tasks                     []string // ids of tasks whose state is wanted; only of clients that declared the extension
 
-	asked bool // resourceSubscriptions was there
+	asked, askedTasks bool // resourceSubscriptions and taskIds were there
 }
 
 // ReadListen reads params.notifications.
@@ -26,28 +27,38 @@ func ReadListen(m *rawjson.Message) (l Listening, err error) {
 		return l, catalog.Errorf(catalog.Invalid, "subscriptions/listen: params.notifications is missing")
 	}
 	want := f[0].Of(params)
-	f, err = rawjson.Fields(want, "toolsListChanged", "promptsListChanged", "resourcesListChanged", "resourceSubscriptions")
+	f, err = rawjson.Fields(want, "toolsListChanged", "promptsListChanged", "resourcesListChanged", "resourceSubscriptions", "taskIds")
 	if err != nil {
 		return l, catalog.Errorf(catalog.Invalid, "subscriptions/listen: params.notifications is not an object")
 	}
 	is := func(s rawjson.Span) bool { return string(s.Of(want)) == "true" }
-	l = Listening{Tools: is(f[0]), Prompts: is(f[1]), Resources: is(f[2])}
-	if f[3].Absent() {
-		return l, nil
+	l = Listening{Tools: is(f[0]), Prompts: is(f[1]), Resources: is(f[2]), asked: !f[3].Absent()}
+	if l.URIs, err = stringsOf(f[3].Of(want), "resourceSubscriptions"); err != nil {
+		return l, err
 	}
-	l.asked = true
-	list := f[3].Of(want)
-	texts := true
+	if extends(m.Meta.ClientCapabilities.Of(m.Data), tasksExtension) {
+		l.askedTasks = !f[4].Absent()
+		l.Tasks, err = stringsOf(f[4].Of(want), "taskIds")
+	}
+	return l, err
+}
+
+// stringsOf reads a raw array of strings that is a member of the filter; nil for one that is not there.
+func stringsOf(list []byte, member string) (out []string, err error) {
+	if list == nil {
+		return nil, nil
+	}
+	sound := true
 	err = rawjson.Elements(list, func(v rawjson.Span) bool {
-		uri, ok := rawjson.String(v.Of(list))
-		l.URIs = append(l.URIs, uri)
-		texts = texts && ok
-		return texts && len(l.URIs) <= watchesPerSession
+		text, ok := rawjson.String(v.Of(list))
+		out = append(out, text)
+		sound = sound && ok
+		return sound && len(out) <= watchesPerSession
 	})
-	if err != nil || !texts || len(l.URIs) > watchesPerSession {
-		return l, catalog.Errorf(catalog.Invalid, "subscriptions/listen: resourceSubscriptions must be at most %d URIs", watchesPerSession)
+	if err != nil || !sound || len(out) > watchesPerSession {
+		return nil, catalog.Errorf(catalog.Invalid, "subscriptions/listen: %s must be at most %d strings", member, watchesPerSession)
 	}
-	return l, nil
+	return out, nil
 }
 
 // Open begins what l asks for on behalf of p: the acknowledgement is the first thing on outlet, changes follow, each tagged with id. Resources that p may
@@ -58,17 +69,21 @@ func (g *Gateway) Open(ctx context.Context, p policy.Principal, l Listening, id 
 	over := make(chan struct{})
 	lost := sync.OnceFunc(func() { close(over) })
 	var stops []func()
-	watched := make([]string, 0, len(l.URIs))
 	early := NewOutlet() // nothing goes before the acknowledgement
-	for _, uri := range l.URIs {
-		end, err := g.Watch(ctx, p, Watching{
-			Name: uri, Updated: func(uri string, params []byte) { early.Put(ResourceUpdated(uri, params, id)) }, Lost: lost,
-		})
-		if err == nil {
-			stops, watched = append(stops, end), append(watched, uri)
+	// honoured keeps the names that watch takes.
+	honoured := func(names []string, watch func(context.Context, policy.Principal, Watching) (func(), error), tell func(string, []byte, []byte) []byte) []string {
+		kept := make([]string, 0, len(names))
+		for _, name := range names {
+			end, err := watch(ctx, p, Watching{
+				Name: name, Updated: func(name string, params []byte) { early.Put(tell(name, params, id)) }, Lost: lost,
+			})
+			if err == nil {
+				stops, kept = append(stops, end), append(kept, name)
+			}
 		}
+		return kept
 	}
-	l.URIs = watched
+	l.URIs, l.Tasks = honoured(l.URIs, g.Watch, ResourceUpdated), honoured(l.Tasks, g.watchTask, TaskUpdated)
 	outlet.Put(l.Acknowledged(id))
 	early.Forward(outlet)
 	stops = append(stops, g.Listen(p, func(k catalog.Kind) {
@@ -99,28 +114,37 @@ func (l Listening) Takes(k catalog.Kind) bool {
 func (l Listening) Acknowledged(id []byte) []byte {
 	b := append([]byte(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{`), subscription(id)...)
 	b = append(b, `,"notifications":{`...)
+	key := func(on bool, name string) bool {
+		if on {
+			if b[len(b)-1] != '{' {
+				b = append(b, ',')
+			}
+			b = append(rawjson.AppendString(b, name), ':')
+		}
+		return on
+	}
 	for _, f := range []struct {
 		on  bool
 		key string
-	}{{l.Tools, `"toolsListChanged":true`}, {l.Prompts, `"promptsListChanged":true`}, {l.Resources, `"resourcesListChanged":true`}} {
-		if !f.on {
+	}{{l.Tools, "toolsListChanged"}, {l.Prompts, "promptsListChanged"}, {l.Resources, "resourcesListChanged"}} {
+		if key(f.on, f.key) {
+			b = append(b, `true`...)
+		}
+	}
+	for _, f := range []struct {
+		on    bool
+		key   string
+		names []string
+	}{{l.asked, "resourceSubscriptions", l.URIs}, {l.askedTasks, "taskIds", l.Tasks}} {
+		if !key(f.on, f.key) {
 			continue
 		}
-		if b[len(b)-1] != '{' {
-			b = append(b, ',')
-		}
-		b = append(b, f.key...)
-	}
-	if l.asked {
-		if b[len(b)-1] != '{' {
-			b = append(b, ',')
-		}
-		b = append(b, `"resourceSubscriptions":[`...)
-		for i, uri := range l.URIs {
+		b = append(b, '[')
+		for i, name := range f.names {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = rawjson.AppendString(b, uri)
+			b = rawjson.AppendString(b, name)
 		}
 		b = append(b, ']')
 	}

@@ -14,16 +14,17 @@ import (
 	"weir/policy"
 )
 
-// A requestState travels through the client, which may keep it, change it, or give it to somebody else (spec 2026-07-28, basic/patterns/mrtr). It is
-// an AEAD token over the slot of the parked call, the round and the expiry; what it is bound to goes in as associated data and is not in the token.
+// A requestState and the id of a task travel through the client, which may keep them, change them, or give them to somebody else (spec 2026-07-28,
+// basic/patterns/mrtr). They are AEAD tokens: a requestState over the slot of the parked call, the round and the expiry, a task's id over where
+// the task is. What they are bound to goes in as associated data and is not in the token.
 
-// sealer makes and opens requestState tokens.
+// sealer makes and opens tokens.
 type sealer struct {
 	aead cipher.AEAD
 	node [8]byte // the process that holds the parked calls
 }
 
-// newSealer returns a sealer with a key of its own: parked calls do not outlive the process, and neither do their tokens.
+// newSealer returns a sealer with a key of its own: no token outlives the process.
 func newSealer() *sealer {
 	var key [32]byte
 	_, _ = rand.Read(key[:]) // never fails (crypto/rand)
@@ -56,25 +57,17 @@ var errTicket = errors.New("requestState is not valid here")
 
 // seal makes the token of t for whoever binding says.
 func (s *sealer) seal(t ticket, binding [32]byte) string {
-	nonce := make([]byte, s.aead.NonceSize(), 128)
-	_, _ = rand.Read(nonce) // never fails (crypto/rand)
 	var plain [ticketLen]byte
 	binary.BigEndian.PutUint64(plain[0:], t.slot)
 	binary.BigEndian.PutUint32(plain[8:], t.round)
 	binary.BigEndian.PutUint64(plain[12:], uint64(t.expiry.UnixNano()))
-	token := append(s.node[:nodeLen:nodeLen], nonce...)
-	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(token, nonce, plain[:], binding[:])) //nolint:gosec // the nonce was just filled
+	return s.wrap(plain[:], binding[:])
 }
 
 // open reads a token; anything that is not exactly a token of this process for this binding is errTicket.
 func (s *sealer) open(token string, binding [32]byte) (ticket, error) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	n := s.aead.NonceSize()
-	if err != nil || len(raw) != nodeLen+n+ticketLen+s.aead.Overhead() || string(raw[:nodeLen]) != string(s.node[:]) {
-		return ticket{}, errTicket
-	}
-	plain, err := s.aead.Open(nil, raw[nodeLen:nodeLen+n], raw[nodeLen+n:], binding[:])
-	if err != nil {
+	plain, ok := s.unwrap(token, binding[:])
+	if !ok || len(plain) != ticketLen {
 		return ticket{}, errTicket
 	}
 	return ticket{
@@ -84,10 +77,35 @@ func (s *sealer) open(token string, binding [32]byte) (ticket, error) {
 	}, nil
 }
 
-// bind digests what a parked call belongs to: who, method, entry, URI and arguments. Parts carry their length, so no two sets of parts run together.
+// wrap makes a token that says plain, for whoever bound says. Its text is fit for headers and URIs.
+func (s *sealer) wrap(plain, bound []byte) string {
+	n := s.aead.NonceSize()
+	nonce := make([]byte, n, nodeLen+n+len(plain)+s.aead.Overhead())
+	_, _ = rand.Read(nonce) // never fails (crypto/rand)
+	token := append(s.node[:nodeLen:nodeLen], nonce...)
+	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(token, nonce, plain, bound)) //nolint:gosec // the nonce was just filled
+}
+
+// unwrap reads what wrap made in this process for the same bound.
+func (s *sealer) unwrap(token string, bound []byte) (plain []byte, ok bool) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	n := s.aead.NonceSize()
+	if err != nil || len(raw) < nodeLen+n || string(raw[:nodeLen]) != string(s.node[:]) {
+		return nil, false
+	}
+	plain, err = s.aead.Open(nil, raw[nodeLen:nodeLen+n], raw[nodeLen+n:], bound)
+	return plain, err == nil
+}
+
+// bind digests what a parked call belongs to: who, method, entry, URI and arguments.
 func bind(p policy.Principal, method string, entry *catalog.Entry, target string, arguments []byte) [32]byte {
+	return digest([]byte(p.Owner()), []byte(method), []byte(entry.Ref.Upstream), []byte(entry.Ref.Name), []byte(target), arguments)
+}
+
+// digest hashes parts with their lengths, so no two sets of parts run together.
+func digest(parts ...[]byte) [32]byte {
 	h := sha256.New()
-	for _, part := range [][]byte{[]byte(p.Owner()), []byte(method), []byte(entry.Ref.Upstream), []byte(entry.Ref.Name), []byte(target), arguments} {
+	for _, part := range parts {
 		var length [8]byte
 		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
 		h.Write(length[:])

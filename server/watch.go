@@ -166,7 +166,12 @@ func (g *Gateway) Updated(upstream string, topic catalog.Topic, params []byte) {
 // ResourceUpdated is the notification of an update for a client that knows the resource as uri; subscription is the raw id of the listen request it
 // belongs to, nil for a legacy client.
 func ResourceUpdated(uri string, params, subscription []byte) []byte {
-	extra := []rawjson.Member{{Key: "uri", Value: rawjson.AppendString(nil, uri)}}
+	return notice("notifications/resources/updated", "uri", uri, params, subscription)
+}
+
+// notice is a notification about a topic for a client that knows it as name, which stands in member key.
+func notice(method, key, name string, params, subscription []byte) []byte {
+	extra := []rawjson.Member{{Key: key, Value: rawjson.AppendString(nil, name)}}
 	if subscription != nil {
 		var meta []byte
 		if f, err := rawjson.Fields(params, "_meta"); err == nil {
@@ -175,15 +180,12 @@ func ResourceUpdated(uri string, params, subscription []byte) []byte {
 		if len(meta) == 0 || meta[0] != '{' {
 			meta = nil
 		}
-		meta = rawjson.AppendObject(nil, meta, keep, rawjson.Member{Key: "io.modelcontextprotocol/subscriptionId", Value: subscription})
+		meta = rawjson.AppendObject(nil, meta, nil, rawjson.Member{Key: "io.modelcontextprotocol/subscriptionId", Value: subscription})
 		extra = append(extra, rawjson.Member{Key: "_meta", Value: meta})
 	}
-	line := rawjson.Compact(nil, rawjson.AppendObject(nil, params, keep, extra...))
-	return append(append([]byte(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":`), line...), '}')
+	line := rawjson.Compact(nil, rawjson.AppendObject(nil, params, nil, extra...))
+	return append(append([]byte(`{"jsonrpc":"2.0","method":"`+method+`","params":`), line...), '}')
 }
-
-// keep drops nothing.
-func keep([]byte) bool { return false }
 
 // subscribe answers resources/subscribe and resources/unsubscribe of a legacy session (spec 2025-11-25, server/resources, subscriptions).
 func (g *Gateway) subscribe(ctx context.Context, r *Request, e *Event) (*Reply, error) {

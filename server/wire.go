@@ -99,7 +99,7 @@ func (w *wire) list(r *Request, kind catalog.Kind, page catalog.Page, s *catalog
 // discover is the result of server/discover (spec 2026-07-28, server/discover). Both families of revisions are named: a client that
 // speaks only an older one reaches it through initialize.
 func (w *wire) discover(s *catalog.Snapshot) []byte {
-	b := []byte(`{"supportedVersions":["` + modernVersion + `"],"capabilities":` + capabilities)
+	b := append([]byte(`{"supportedVersions":["`+modernVersion+`"],"capabilities":`), capabilitiesOf(s, catalog.Modern)...)
 	if text := instructions(s); text != "" {
 		b = rawjson.AppendString(append(b, `,"instructions":`...), text)
 	}
@@ -117,7 +117,8 @@ func (w *wire) hintsOf(s *catalog.Snapshot) []byte {
 // initialize is the result of initialize for a revision (spec 2025-11-25, basic/lifecycle).
 func (w *wire) initialize(s *catalog.Snapshot, version string) []byte {
 	b := rawjson.AppendString([]byte(`{"protocolVersion":`), version)
-	b = append(append(b, `,"capabilities":`+capabilities+`,"serverInfo":`...), w.info...)
+	b = append(append(b, `,"capabilities":`...), capabilitiesOf(s, catalog.Legacy)...)
+	b = append(append(b, `,"serverInfo":`...), w.info...)
 	if text := instructions(s); text != "" {
 		b = rawjson.AppendString(append(b, `,"instructions":`...), text)
 	}
