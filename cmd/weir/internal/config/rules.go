@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"weir/translate"
 	"weir/upstream"
 	"weir/upstream/mcpconn"
 )
@@ -136,6 +137,7 @@ func (r *reader) checkUpstream(m member, s upstream.Spec, path string) {
 	default:
 		r.checkAPI(n, way, s, path)
 	}
+	r.checkTools(n, ways[0].key.text, path)
 	for _, key := range []string{"include", "exclude"} {
 		if list := n.get(key); list != nil {
 			for i, g := range list.items {
@@ -155,6 +157,28 @@ func misspelt(n *node) *node {
 		}
 	}
 	return nil
+}
+
+// checkTools reports what cannot be said of the tools of a server, or of an API.
+func (r *reader) checkTools(n *node, way, path string) {
+	nothing := []string{"idleTimeout"} // an API is silent until it answers
+	if way == "command" || way == "url" {
+		nothing = slices.DeleteFunc(keysOf(reflect.TypeFor[translate.Tool]()), func(k string) bool { return k == "timeout" || k == "idleTimeout" })
+	} else {
+		r.misplaced(n, path, way, nothing...)
+	}
+	tools := n.get("tools")
+	if tools == nil || tools.kind != object {
+		return
+	}
+	for _, m := range tools.members {
+		if m.key.text == "" {
+			r.problem(m.key.at, "%s.tools: an empty pattern matches nothing", path)
+		}
+		if m.value.kind == object {
+			r.misplaced(m.value, path+".tools."+m.key.text, way, nothing...)
+		}
+	}
 }
 
 func (r *reader) checkCommand(n *node, s upstream.Spec, path string) {
