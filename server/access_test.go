@@ -60,11 +60,18 @@ func newRuled(t *testing.T, spec policy.Spec) *ruled {
 			g.mu.Unlock()
 			return answerOf(t, `{"content":[],"contents":[],"messages":[],"completion":{"values":[]}}`), nil
 		}),
-		Record: func(e *Event) { g.events = append(g.events, *e) },
+		Observer: observed(func(e *Event) { g.events = append(g.events, *e) }),
 	})
 	t.Cleanup(g.Close)
 	return g
 }
+
+// observed is an Observer of ends.
+type observed func(*Event)
+
+func (observed) Begin(ctx context.Context, _ *Event) context.Context { return ctx }
+func (observed) Intent(context.Context, *Event) error                { return nil }
+func (o observed) End(_ context.Context, e *Event)                   { o(e) }
 
 func (g *ruled) ask(t *testing.T, who policy.Principal, era catalog.Era, method, params string) string {
 	t.Helper()

@@ -27,6 +27,7 @@ func (g *Gateway) answerAbout(r *Request, e *Event, a *catalog.Answer, taskID []
 		return g.fail(r, e, err)
 	}
 	m := a.Message
+	e.Answer = m
 	reply := newReply(statusOK)
 	reply.release = a.Release
 	reply.add(envelopeID, r.Message.ID.Of(r.Message.Data))
@@ -186,7 +187,7 @@ func (g *Gateway) fail(r *Request, e *Event, err error) *Reply {
 			own = &catalog.Error{Code: catalog.Canceled, Msg: "request cancelled", Err: err}
 		}
 	}
-	e.Outcome = string(own.Code)
+	e.Outcome, e.Execution, e.Reason = string(own.Code), own.Execution, own.Msg
 	if own.Code == catalog.Internal {
 		g.log.Error("internal error", "method", e.Method, "ref", e.Ref.String(), "error", fmt.Sprint(own.Err))
 	}

@@ -34,7 +34,7 @@ type Options struct {
 	Subscriber Subscriber    // nil when nothing can be subscribed to
 	Version    string        // of weir, for serverInfo
 	ListTTL    time.Duration // ttlMs of lists for modern clients
-	Record     func(*Event)  // called once per request when it is over; nil for none
+	Observer   Observer      // nil for none
 }
 
 // Gateway decides and routes requests. It is safe for concurrent use.
@@ -44,7 +44,7 @@ type Gateway struct {
 	upstream Upstream
 	watching Subscriber
 	log      *slog.Logger
-	record   func(*Event)
+	observer Observer
 	wire     wire
 	changes  changes
 	parking  *parking
@@ -55,9 +55,9 @@ type Gateway struct {
 
 // New returns a gateway.
 func New(o Options) *Gateway {
-	g := &Gateway{catalog: o.Catalog, policy: o.Policy, upstream: o.Upstream, watching: o.Subscriber, log: o.Log, record: o.Record}
-	if g.record == nil {
-		g.record = func(*Event) {}
+	g := &Gateway{catalog: o.Catalog, policy: o.Policy, upstream: o.Upstream, watching: o.Subscriber, log: o.Log, observer: o.Observer}
+	if g.observer == nil {
+		g.observer = unobserved{}
 	}
 	g.wire = newWire(o.Version, o.ListTTL)
 	g.parking = newParking()
@@ -79,7 +79,7 @@ func (g *Gateway) follow(f func()) {
 // parked and watched, the record. Closing it ends none of that.
 func (g *Gateway) Part(c *catalog.Catalog) *Gateway {
 	part := &Gateway{
-		part: true, catalog: c, policy: g.policy, upstream: g.upstream, watching: g.watching, log: g.log, record: g.record, wire: g.wire,
+		part: true, catalog: c, policy: g.policy, upstream: g.upstream, watching: g.watching, log: g.log, observer: g.observer, wire: g.wire,
 		parking: g.parking, watches: g.watches,
 	}
 	part.changes.listeners = make(map[*listener]struct{})
@@ -111,31 +111,6 @@ type Request struct {
 	// Notify and Ask are as in catalog.Call. They write to the stream that will carry the reply.
 	Notify func(catalog.Notification)
 	Ask    func(context.Context, catalog.Request) ([]byte, error)
-}
-
-// Event is the record of one request, made when it is over.
-type Event struct {
-	Start     time.Time
-	Duration  time.Duration
-	Principal policy.Principal
-	Method    string
-	Ref       catalog.Ref // zero when no entry was resolved
-	Era       catalog.Era
-	Rule      string // the policy rule that decided, "" when none had to
-	Outcome   string // ok, tool_error, rpc_error, or a catalog.Code
-	In, Out   int    // bytes of the request and the reply
-}
-
-// Serve answers one request; the reply is never nil. Every request is recorded, refused and failed ones too.
-func (g *Gateway) Serve(ctx context.Context, r *Request) *Reply {
-	e := &Event{Start: time.Now(), Principal: r.Principal, Method: r.Message.MethodName(), Era: r.Client.Era, In: len(r.Message.Data), Outcome: "ok"}
-	reply, err := g.dispatch(ctx, r, e)
-	if err != nil {
-		reply = g.fail(r, e, err)
-	}
-	e.Duration, e.Out = time.Since(e.Start), reply.Len()
-	g.record(e)
-	return reply
 }
 
 // dispatch routes by method. Methods of the other era do not exist.
@@ -211,7 +186,7 @@ func (g *Gateway) use(ctx context.Context, r *Request, e *Event, a policy.Action
 	if entry.IsDoor() {
 		call.Sees = seesBehind(profile, entry)
 	}
-	answer, err := g.upstream.Call(ctx, call)
+	answer, err := g.send(ctx, e, call)
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +201,7 @@ func (g *Gateway) useCrossing(ctx context.Context, r *Request, e *Event, entry *
 	var w wanting
 	call := g.call(r, e, entry, target)
 	call.Ask = w.refuseAll
-	answer, err := g.upstream.Call(ctx, call)
+	answer, err := g.send(ctx, e, call)
 	if err != nil {
 		return nil, err
 	}
@@ -298,7 +273,7 @@ func (g *Gateway) complete(ctx context.Context, r *Request, e *Event) (*Reply, e
 	if err := g.admit(r, e, profile, policy.Complete, entry, name, target, r.Message.Arguments.Of(r.Message.Data)); err != nil {
 		return nil, err
 	}
-	answer, err := g.upstream.Call(ctx, g.call(r, e, entry, target))
+	answer, err := g.send(ctx, e, g.call(r, e, entry, target))
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ var (
 )
 
 // begin enters a call whose upstream may ask; run makes it. It fails when too many calls are parked.
-func (k *parking) begin(r *Request, binding [32]byte, run func(context.Context, *slot) (*catalog.Answer, error)) (*slot, error) {
+func (k *parking) begin(ctx context.Context, r *Request, binding [32]byte, run func(context.Context, *slot) (*catalog.Answer, error)) (*slot, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	owner := r.Principal.Owner()
@@ -82,7 +82,7 @@ func (k *parking) begin(r *Request, binding [32]byte, run func(context.Context, 
 		return nil, &catalog.Error{Code: catalog.Limited, Msg: "too many calls wait for an answer of their user", Execution: catalog.NotExecuted}
 	}
 	k.next++
-	ctx, cancel := context.WithCancelCause(context.Background())
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	s := &slot{
 		id: k.next, owner: owner, binding: binding, client: ownClient(r.Client), cancel: cancel, over: make(chan struct{}),
 		open: make(map[string]*question), raised: make(chan struct{}, 1),
@@ -366,8 +366,8 @@ func (g *Gateway) usePark(ctx context.Context, r *Request, e *Event, entry *cata
 	var err error
 	if !r.Message.RequestState.Absent() {
 		s, err = g.parking.resume(r.Message, binding)
-	} else {
-		s, err = g.parking.begin(r, binding, func(ctx context.Context, s *slot) (*catalog.Answer, error) {
+	} else if err = g.observer.Intent(ctx, e); err == nil {
+		s, err = g.parking.begin(ctx, r, binding, func(ctx context.Context, s *slot) (*catalog.Answer, error) {
 			return g.upstream.Call(ctx, s.call(g.call(r, e, entry, target)))
 		})
 	}

@@ -101,8 +101,8 @@ func (g *Gateway) task(ctx context.Context, r *Request, e *Event) (*Reply, error
 	if err != nil {
 		return nil, err
 	}
-	e.Ref = entry.Ref
-	answer, err := g.upstream.Call(ctx, g.call(r, e, entry, t.id))
+	e.Kind, e.Ref = entry.Kind, entry.Ref
+	answer, err := g.send(ctx, e, g.call(r, e, entry, t.id))
 	if err != nil {
 		return nil, err
 	}

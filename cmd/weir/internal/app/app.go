@@ -76,10 +76,10 @@ func New(file *config.File, env Env) (*App, error) {
 	return a, nil
 }
 
-func (a *App) newGateway(record func(*server.Event)) *server.Gateway {
+func (a *App) newGateway(record ended) *server.Gateway {
 	return server.New(server.Options{
 		Catalog: a.catalog, Policy: a.policy, Upstream: a.set, Subscriber: a.set, Log: a.log, Version: a.env.Version,
-		ListTTL: a.current().Server.ListTTL, Record: record,
+		ListTTL: a.current().Server.ListTTL, Observer: record,
 	})
 }
 
@@ -90,12 +90,24 @@ func (a *App) current() *config.File {
 	return a.file
 }
 
+// ended is an Observer of requests that are over.
+type ended func(*server.Event)
+
+// Begin changes nothing.
+func (ended) Begin(ctx context.Context, _ *server.Event) context.Context { return ctx }
+
+// Intent lets everything pass.
+func (ended) Intent(context.Context, *server.Event) error { return nil }
+
+// End calls the func.
+func (f ended) End(_ context.Context, e *server.Event) { f(e) }
+
 // record writes one line of log for each request that is over.
 func (a *App) record(e *server.Event) {
 	if !a.log.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}
-	a.log.Debug("request", "method", e.Method, "ref", e.Ref.String(), "principal", e.Principal.String(), "era", e.Era.String(),
+	a.log.Debug("request", "method", e.Method, "ref", e.Ref.String(), "principal", e.Principal.String(), "era", e.Era().String(),
 		"outcome", e.Outcome, "rule", e.Rule, "duration", e.Duration, "in", e.In, "out", e.Out)
 }
 

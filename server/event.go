@@ -1,0 +1,80 @@
+package server
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"weir/catalog"
+	"weir/catalog/rawjson"
+	"weir/policy"
+)
+
+// Event is the record of one request: refused and failed ones have one too.
+type Event struct {
+	Start     time.Time
+	Duration  time.Duration // of the whole request
+	Upstream  time.Duration // of it, with the upstream; 0 when nothing went there
+	Principal policy.Principal
+	Address   netip.Addr // zero over stdio
+	Client    *catalog.Client
+	Method    string
+	Kind      catalog.Kind // of the entry; means nothing without Ref
+	Ref       catalog.Ref  // zero when no entry was resolved
+	Rule      string       // the policy rule that decided, "" when none had to
+	// Outcome is ok, tool_error, rpc_error, input_required, or a catalog.Code. Execution is what is known of a call that failed with a code.
+	Outcome   string
+	Execution catalog.Execution
+	Reason    string // what the caller was told, "" unless weir itself refused or failed
+	In, Out   int    // bytes of the request and the reply
+	// Request is the caller's message and Answer the upstream's, nil when there was none. Their bytes are valid until End returns.
+	Request, Answer *rawjson.Message
+}
+
+// Era is the client's.
+func (e *Event) Era() catalog.Era { return e.Client.Era }
+
+// Observer follows requests on their way. Its methods are called in the order Begin, Intent (perhaps), End, by one goroutine for one request, and
+// concurrently for many.
+type Observer interface {
+	// Begin is called when a request was read. What is done for it is done under the context that it returns.
+	Begin(context.Context, *Event) context.Context
+	// Intent is called when a request was allowed and is about to go to an upstream; an error keeps it from going, and is the answer.
+	Intent(context.Context, *Event) error
+	// End is called when the request is over, before the reply is written.
+	End(context.Context, *Event)
+}
+
+// unobserved is the Observer of a gateway that has none.
+type unobserved struct{}
+
+func (unobserved) Begin(ctx context.Context, _ *Event) context.Context { return ctx }
+func (unobserved) Intent(context.Context, *Event) error                { return nil }
+func (unobserved) End(context.Context, *Event)                         {}
+
+// Serve answers one request; the reply is never nil. Every request is observed.
+func (g *Gateway) Serve(ctx context.Context, r *Request) *Reply {
+	e := &Event{
+		Start: time.Now(), Principal: r.Principal, Address: r.Address, Client: r.Client, Method: r.Message.MethodName(), Request: r.Message,
+		In: len(r.Message.Data), Outcome: "ok",
+	}
+	ctx = g.observer.Begin(ctx, e)
+	reply, err := g.dispatch(ctx, r, e)
+	if err != nil {
+		reply = g.fail(r, e, err)
+	}
+	e.Duration, e.Out = time.Since(e.Start), reply.Len()
+	g.observer.End(ctx, e)
+	return reply
+}
+
+// send makes the upstream call of a request that was allowed.
+func (g *Gateway) send(ctx context.Context, e *Event, c *catalog.Call) (*catalog.Answer, error) {
+	if err := g.observer.Intent(ctx, e); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	answer, err := g.upstream.Call(ctx, c)
+	e.Upstream = time.Since(start)
+	return answer, err
+}
