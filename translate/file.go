@@ -73,3 +73,14 @@ func decodeBase64(s string) ([]byte, error) {
 	s = strings.TrimRight(strings.NewReplacer("\n", "", "\r", "", " ", "", "-", "+", "_", "/").Replace(s), "=")
 	return base64.RawStdEncoding.DecodeString(s)
 }
+
+// QuoteHeader escapes a name inside quotes as HTML forms do; a line break cannot end the line.
+func QuoteHeader(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if isControl(r) && r != '\r' && r != '\n' {
+			return -1
+		}
+		return r
+	}, s)
+	return strings.NewReplacer(`"`, "%22", "\r", "%0D", "\n", "%0A").Replace(s)
+}

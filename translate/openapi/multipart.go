@@ -46,7 +46,7 @@ func (p *plan) isFile(wire string) bool {
 // part writes one part.
 func part(w *multipart.Writer, name string, s style, v *schema.Value) error {
 	header := textproto.MIMEHeader{}
-	disposition := `form-data; name="` + quoteHeader(name) + `"`
+	disposition := `form-data; name="` + translate.QuoteHeader(name) + `"`
 	var content []byte
 	switch {
 	case s.file:
@@ -58,7 +58,7 @@ func part(w *multipart.Writer, name string, s style, v *schema.Value) error {
 		if f.Name == "" {
 			f.Name = "file"
 		}
-		disposition += `; filename="` + quoteHeader(f.Name) + `"`
+		disposition += `; filename="` + translate.QuoteHeader(f.Name) + `"`
 		switch {
 		case f.MimeType != "":
 			header.Set("Content-Type", f.MimeType)
@@ -83,15 +83,4 @@ func part(w *multipart.Writer, name string, s style, v *schema.Value) error {
 	}
 	_, err = out.Write(content)
 	return err
-}
-
-// quoteHeader escapes a name inside quotes as HTML forms do; a line break cannot end the line.
-func quoteHeader(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if isControl(r) && r != '\r' && r != '\n' {
-			return -1
-		}
-		return r
-	}, s)
-	return strings.NewReplacer(`"`, "%22", "\r", "%0D", "\n", "%0A").Replace(s)
 }

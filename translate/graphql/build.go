@@ -1,0 +1,275 @@
+package graphql
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"weir/catalog"
+	"weir/translate"
+	"weir/translate/schema"
+)
+
+// builder makes tools of one schema.
+type builder struct {
+	description *description
+	spec        *Spec
+	upstream    string
+	inputs      *inputs
+	overrides   map[*operation]translate.Tool
+}
+
+// tool is one operation as a tool.
+type tool struct {
+	translate.Entry
+	op      *operation
+	shape   translate.Shape
+	head    []byte // of the request, up to the variables
+	pages   []page
+	selects bool // whether translate.FieldsArgument is one of its arguments
+	most    string
+	uploads bool // whether a variable may hold a file
+	source  schema.Full
+}
+
+// build makes all tools that configuration keeps.
+func (b *builder) build(files []file) []*tool {
+	all := b.written(files)
+	if b.spec.generates() {
+		for _, kind := range [...]ast.Operation{ast.Query, ast.Mutation, ast.Subscription} {
+			root := b.description.root(kind)
+			if root == nil || kind == ast.Mutation && !b.spec.Mutations || kind == ast.Subscription && b.spec.Subscriptions == "" {
+				continue
+			}
+			for _, f := range root.Fields {
+				all = append(all, b.rootField(kind, root, f))
+			}
+		}
+	}
+	names := b.nameAll(all)
+	b.readOverrides(all, names)
+	kept := make([]*operation, 0, len(all))
+	for i, o := range all {
+		if b.keeps(o, names[i]) {
+			kept = append(kept, o)
+		}
+	}
+	names = b.nameAll(kept)
+	tools := make([]*tool, 0, len(kept))
+	for i, o := range kept {
+		if o.field != nil {
+			b.generate(o)
+		}
+		tools = append(tools, b.tool(o, names[i]))
+	}
+	for _, name := range b.inputs.defs.OpenCycles() {
+		b.description.warn("/types/"+name, "it refers to itself without a step in between; it takes any value there")
+	}
+	for _, t := range tools {
+		if t.source.Root != nil {
+			t.Output.Publish(t.source)
+			t.source = schema.Full{}
+		}
+		t.Publish(b.spec.SchemaBytes)
+	}
+	return tools
+}
+
+// nameAll names the operations, by configuration where it says so.
+func (b *builder) nameAll(all []*operation) []string {
+	limit := translate.NameLimit(b.upstream)
+	wanted := make([]translate.Wanted, len(all))
+	for i, o := range all {
+		name := translate.PortableName(b.overrides[o].Name)
+		if name == "" {
+			name = translate.PortableName(o.def.Name)
+		}
+		wanted[i] = translate.Wanted{Name: translate.FitName(name, o.identity, limit), Identity: o.identity}
+	}
+	return translate.NameAll(wanted, limit)
+}
+
+// readOverrides finds what configuration changes about which operation.
+func (b *builder) readOverrides(all []*operation, names []string) {
+	b.overrides = make(map[*operation]translate.Tool, len(b.spec.Tools))
+	used := make(map[string]bool)
+	for i, o := range all {
+		for _, key := range [...]string{o.key, names[i]} {
+			if t, ok := b.spec.Tools[key]; ok {
+				b.overrides[o] = t
+				used[key] = true
+				break
+			}
+		}
+	}
+	for key := range b.spec.Tools {
+		if !used[key] {
+			b.description.warn("", "tools: %q names no operation", key)
+		}
+	}
+}
+
+// keeps applies include, exclude and explicit mode.
+func (b *builder) keeps(o *operation, name string) bool {
+	matches := func(pattern string) bool { return o.matches(pattern, name) }
+	if slices.ContainsFunc(b.spec.Exclude, matches) {
+		return false
+	}
+	if b.spec.Mode == translate.ModeExplicit {
+		_, named := b.overrides[o]
+		return named
+	}
+	return len(b.spec.Include) == 0 || slices.ContainsFunc(b.spec.Include, matches)
+}
+
+// matches reports whether all words of a pattern match: each is a glob for the key or the name of the tool, or for the kind behind "kind:".
+func (o *operation) matches(pattern, name string) bool {
+	words := strings.Fields(pattern)
+	for _, word := range words {
+		if kind, ok := strings.CutPrefix(word, "kind:"); ok {
+			if !catalog.Glob(kind).Match(string(o.def.Operation)) {
+				return false
+			}
+		} else if g := catalog.Glob(word); !g.Match(o.key) && !g.Match(name) {
+			return false
+		}
+	}
+	return len(words) > 0
+}
+
+// tool makes the tool of one operation.
+func (b *builder) tool(o *operation, name string) *tool {
+	override := b.overrides[o]
+	t := &tool{op: o, shape: override.Result, Entry: translate.Entry{Name: name, Key: o.key, Timeout: override.Timeout}}
+	if t.Timeout <= 0 {
+		t.Timeout = b.spec.Timeout
+	}
+	t.Annotations = translate.Annotations{Destructive: true, OpenWorld: true}
+	if o.def.Operation != ast.Mutation {
+		t.Annotations = translate.Annotations{ReadOnly: true, Idempotent: true, OpenWorld: true}
+	}
+	t.Annotations = t.Annotations.With(override.Hints)
+	arguments := make([]*translate.Argument, len(o.arguments))
+	for i, a := range o.arguments {
+		arguments[i] = &a.Argument
+	}
+	translate.Curate(arguments, override.Args, func(format string, args ...any) { b.description.warn(o.at, format, args...) })
+	t.Input = &translate.Input{Tool: name}
+	t.Input.Full, t.Input.Defaults = translate.Arguments(arguments, b.inputs.defs)
+	if o.fallback != "" {
+		t.Input.Adapt = o.adapt
+	}
+	t.Output = &translate.Output{Shape: translate.Shape{MaxBytes: override.Result.MaxBytes}, MaxText: b.spec.MaxText}
+	t.uploads = b.uploads(o)
+	t.pages = pagesOf(o)
+	t.head = requestHead(o)
+	b.results(t)
+	t.Words = b.text(t)
+	t.Document = b.document(t)
+	return t
+}
+
+// results gives a tool the schema of its results, and the argument that picks parts of them.
+func (b *builder) results(t *tool) {
+	o := t.op
+	properties := t.Input.Full.Root.Get("properties")
+	if o.def.Operation == ast.Subscription {
+		t.most = "max_events"
+		if properties.Get(t.most) == nil {
+			properties.Put(t.most, schema.Map(
+				member("type", schema.Text("integer")), member("minimum", schema.Int(1)), member("maximum", schema.Int(b.spec.events())),
+				member("description", schema.Text("end after so many events; without it the call lasts until the events end or its time is over")),
+			))
+		} else {
+			t.most = ""
+		}
+		return
+	}
+	if len(t.shape.Fields) == 0 && t.shape.Path == "" {
+		c := outputs{inputs: b.inputs, fragments: o.fragments}
+		t.source = schema.Full{Root: c.response(b.description.root(o.def.Operation), o.def.SelectionSet), Defs: b.inputs.defs}
+	}
+	if properties.Get(translate.FieldsArgument) != nil {
+		return
+	}
+	switch {
+	case o.field != nil && b.description.schema.Types[o.field.Type.Name()].IsCompositeType():
+		t.selects = true
+		properties.Put(translate.FieldsArgument, pathsArgument("get these fields instead of the usual ones, e.g. name, owner.login; * is the usual ones"))
+	case o.field == nil && t.Annotations.ReadOnly:
+		t.selects = true
+		properties.Put(translate.FieldsArgument, pathsArgument("keep only these paths of the data, e.g. user.name"))
+	}
+}
+
+func pathsArgument(text string) *schema.Value {
+	return schema.Map(
+		member("type", schema.Text("array")), member("items", schema.Map(member("type", schema.Text("string")))), member("description", schema.Text(text)),
+	)
+}
+
+// maxWords bounds the description of a tool in bytes.
+const maxWords = 900
+
+// text is the description of the tool: what the schema or its author says, and what a model cannot see in the input schema.
+func (b *builder) text(t *tool) string {
+	o := t.op
+	text := b.overrides[o].Description
+	if text == "" {
+		text = o.words
+	}
+	if text == "" {
+		text = strings.ToUpper(string(o.def.Operation[:1])) + string(o.def.Operation[1:]) + " " + o.def.Name + "."
+	}
+	if o.outdated {
+		text = "Deprecated. " + text
+	}
+	text = schema.Shorten(text, maxWords)
+	if o.field == nil {
+		return text
+	}
+	to := b.description.schema.Types[o.field.Type.Name()]
+	if to.IsCompositeType() && !strings.Contains(text, to.Name) {
+		text += " Gives " + o.field.Type.String() + "."
+	}
+	if o.fallback != "" && o.byWire(o.fallback) != nil && !o.byWire(o.fallback).Hidden {
+		text += " A page has " + schema.Int(defaultPage).Text + " elements unless `" + o.byWire(o.fallback).Name + "` says otherwise."
+	}
+	f, _ := o.def.SelectionSet[0].(*ast.Field)
+	if !t.selects || f == nil {
+		return text
+	}
+	s := selector{schema: b.description.schema}
+	if names := s.more(to, f.SelectionSet); len(names) > 0 {
+		text += " More with `fields`: " + schema.Shorten(strings.Join(names, ", "), moreWords) + "."
+	}
+	return text
+}
+
+// moreWords bounds what a description tells of fields that can be asked for, in bytes.
+const moreWords = 200
+
+// document is what the search knows of the tool.
+func (b *builder) document(t *tool) translate.Document {
+	o := t.op
+	d := translate.Document{
+		Name: t.Name, Path: string(o.def.Operation) + " " + o.def.Name, Summary: schema.Shorten(o.words, 160), Text: o.words, Tags: []string{string(o.def.Operation)}, Outdated: o.outdated,
+	}
+	if o.field != nil {
+		d.Tags = append(d.Tags, o.field.Type.Name())
+	}
+	if words := b.overrides[o].Description; words != "" {
+		d.Summary = schema.Shorten(words, 160)
+	}
+	for _, a := range o.arguments {
+		if a.Hidden {
+			continue
+		}
+		d.Arguments = append(d.Arguments, a.Name)
+		if a.Required && a.Fallback == nil {
+			d.Required = append(d.Required, a.Name)
+		}
+	}
+	return d
+}

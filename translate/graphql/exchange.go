@@ -1,0 +1,197 @@
+package graphql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"weir/catalog"
+	"weir/translate"
+	"weir/translate/schema"
+)
+
+// credential is the name under which the credential of an API is configured: GraphQL has no word for security.
+const credential = "graphql"
+
+// exchange is one call on its way to the API and back.
+type exchange struct {
+	api     *API
+	tool    *tool
+	call    *catalog.Call
+	args    *schema.Value
+	timeout time.Duration
+	secrets []string // what credentials put on the request; it never comes back to a model
+}
+
+const defaultMaxBody = 16 << 20
+
+func (a *API) maxBody() int64 {
+	if a.spec.MaxBody > 0 {
+		return a.spec.MaxBody
+	}
+	return defaultMaxBody
+}
+
+func (a *API) configured() bool {
+	return a.options.Credentials != nil && a.options.Credentials.Has(credential)
+}
+
+func scheme() translate.SecurityScheme {
+	return translate.SecurityScheme{Name: credential, Type: "http", HTTP: "bearer"}
+}
+
+// run sends a query or mutation and makes a result of whatever comes.
+func (x *exchange) run(ctx context.Context, out *outgoing) *translate.Result {
+	response, failure := x.reach(ctx, out)
+	if failure != nil {
+		return failure
+	}
+	defer func() { _ = response.Body.Close() }()
+	data, cut := x.body(response)
+	if cut != "" {
+		if ctx.Err() != nil {
+			return x.unreached(ctx, ctx.Err())
+		}
+		return x.cutOff(cut)
+	}
+	if x.unknownHash(data) {
+		p := x.tool.payload(&x.api.spec, x.args)
+		p.text = x.tool.op.text
+		_ = response.Body.Close()
+		out = &outgoing{method: http.MethodPost, url: x.api.spec.GraphQL, contentType: "application/json", accept: acceptJSON, body: p.json()}
+		if response, failure = x.reach(ctx, out); failure != nil {
+			return failure
+		}
+		if data, cut = x.body(response); cut != "" {
+			return x.cutOff(cut)
+		}
+	}
+	return x.result(response, data)
+}
+
+// unknownHash reports whether the server asks for the text of an operation that was sent as a hash: it has not run anything. The operations
+// of a manifest are known or they are refused.
+func (x *exchange) unknownHash(data []byte) bool {
+	if x.api.spec.Persisted != persistHash || x.tool.op.id != "" || len(data) > 4<<10 {
+		return false
+	}
+	v, err := schema.Parse(data)
+	if err != nil {
+		return false
+	}
+	for _, e := range v.Array("errors") {
+		if e.Value.GetText("message") == "PersistedQueryNotFound" || e.Value.Get("extensions").GetText("code") == "PERSISTED_QUERY_NOT_FOUND" {
+			return true
+		}
+	}
+	return false
+}
+
+// reach sends a request, once more with another credential when the first one was refused.
+func (x *exchange) reach(ctx context.Context, out *outgoing) (*http.Response, *translate.Result) {
+	response, failure := x.send(ctx, out)
+	if failure == nil && response.StatusCode == http.StatusUnauthorized && x.api.configured() && x.api.options.Credentials.Renew(ctx, scheme(), x.call.Owner) {
+		_ = response.Body.Close() // the API did not run the call
+		return x.send(ctx, out)
+	}
+	return response, failure
+}
+
+// send puts the credential on a new request and sends it.
+func (x *exchange) send(ctx context.Context, out *outgoing) (*http.Response, *translate.Result) {
+	r, err := out.request(ctx)
+	if err != nil {
+		return nil, translate.Failure("The call was not sent: " + err.Error() + ".")
+	}
+	if failure := x.authorize(ctx, r); failure != nil {
+		return nil, failure
+	}
+	response, err := x.api.options.Transport.RoundTrip(r)
+	if err != nil {
+		return nil, x.unreached(ctx, err)
+	}
+	return response, nil
+}
+
+// authorize puts the credential on a request, when one is configured.
+func (x *exchange) authorize(ctx context.Context, r *http.Request) *translate.Result {
+	if !x.api.configured() {
+		return nil
+	}
+	before := *r.URL
+	if err := x.api.options.Credentials.Authorize(ctx, r, scheme(), x.call.Owner); err != nil {
+		return translate.Failure(fmt.Sprintf("The call was not sent: no credential could be had: %v.", err))
+	}
+	if r.URL.Scheme != before.Scheme || r.URL.Host != before.Host || r.URL.EscapedPath() != before.EscapedPath() {
+		return translate.Failure("The call was not sent: a credential changed where it goes.")
+	}
+	x.secrets = x.secrets[:0]
+	for _, v := range r.Header["Authorization"] {
+		_, token, _ := strings.Cut(v, " ")
+		x.secrets = append(x.secrets, v, token)
+	}
+	return nil
+}
+
+func (x *exchange) outcome() string {
+	if x.tool.Annotations.ReadOnly {
+		return "It only reads, so it may be tried again."
+	}
+	return "It is not known whether the API carried it out."
+}
+
+// unreached describes a request that got no answer.
+func (x *exchange) unreached(ctx context.Context, err error) *translate.Result {
+	var op *net.OpError
+	switch {
+	case errors.As(err, &op) && op.Op == "dial":
+		return translate.Failure("The API could not be reached; nothing was sent. " + translate.TryLater)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
+		return translate.Failure(fmt.Sprintf("The API did not answer within %s. %s", x.timeout, x.outcome()))
+	}
+	x.api.options.Log.Warn("a call got no answer", "upstream", x.api.options.Upstream, "tool", x.tool.Name, "error", x.scrub(err.Error()))
+	return translate.Failure("The connection to the API failed before an answer came. " + x.outcome())
+}
+
+func (x *exchange) scrub(s string) string {
+	if clean := translate.Scrub(x.secrets); clean != nil {
+		return clean(s)
+	}
+	return s
+}
+
+// body reads the answer. cut says that it ended too early or was longer than is taken.
+func (x *exchange) body(response *http.Response) (data []byte, cut string) {
+	limit := x.api.maxBody()
+	data, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
+	switch {
+	case int64(len(data)) > limit:
+		return nil, "it is longer than " + translate.Bytes(int(limit))
+	case err != nil:
+		return nil, "it ended after " + translate.Bytes(len(data)) + ", before it was complete"
+	}
+	return data, ""
+}
+
+// cutOff is the result of an answer that is not whole.
+func (x *exchange) cutOff(why string) *translate.Result {
+	text := "The API answered, but the answer cannot be used: " + why + "."
+	if x.tool.Annotations.ReadOnly {
+		return translate.Failure(text + " Ask for less, for example with a smaller page or fewer `fields`.")
+	}
+	return translate.Failure(text + " The call was carried out, or part of it; check before you repeat it.")
+}
+
+func essence(contentType string) string {
+	name, _, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return ""
+	}
+	return name
+}
