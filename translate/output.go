@@ -95,6 +95,9 @@ func (o *Output) Result(y Reply) *Result {
 	return r
 }
 
+// Pick returns the part of v that was asked for.
+func (o *Output) Pick(v, args *schema.Value) *schema.Value { return Mask(v, o.fields(args)) }
+
 // fields are those that the caller asked for, else those of the configuration.
 func (o *Output) fields(args *schema.Value) []string {
 	if o.Selects {

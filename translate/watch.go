@@ -1,0 +1,67 @@
+package translate
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// settle is how long files must be left alone before they are read.
+const settle = 500 * time.Millisecond
+
+// WatchFolders calls reload after something in the folders changed and was left alone, until ctx is done. failed is told what cannot be watched.
+func WatchFolders(ctx context.Context, folders []string, failed func(problem string, err error), reload func()) {
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		failed("the description is not watched", err)
+		return
+	}
+	defer func() { _ = w.Close() }()
+	folders = slices.Clone(folders)
+	slices.Sort(folders)
+	for _, folder := range slices.Compact(folders) {
+		if err := w.Add(folder); err != nil {
+			failed("a folder is not watched: "+folder, err)
+		}
+	}
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case _, ok := <-w.Events:
+			if !ok {
+				return
+			}
+			timer.Reset(settle)
+		case err := <-w.Errors:
+			failed("watching the description failed", err)
+		case <-timer.C:
+			reload()
+		}
+	}
+}
+
+// Poll calls reload every so often, spread a little, until ctx is done. An interval of 0 means usual; a negative one never.
+func Poll(ctx context.Context, every, usual time.Duration, reload func()) {
+	if every < 0 {
+		return
+	}
+	if every == 0 {
+		every = usual
+	}
+	for {
+		jitter := time.Duration(rand.Int64N(int64(every)/5 + 1)) //nolint:gosec // no secret depends on it
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(every - every/10 + jitter):
+			reload()
+		}
+	}
+}
