@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/mark3labs/mcp-go/mcp"
 
@@ -17,11 +18,15 @@ import (
 // Every call is one request to the server, with two exceptions: a request that provably was not executed because its session or its kept connection was
 // gone is sent once more, and so is one that a modern server refuses for its Mcp-Param headers, after another look at the tool's schema.
 func (c *Conn) Call(ctx context.Context, call *catalog.Call) (*catalog.Answer, error) {
+	call, err := c.trimmed(call)
+	if err != nil {
+		return nil, err
+	}
 	x := &exchange{c: c, call: call}
-	if call.Entry != nil && c.era == catalog.Modern {
+	if call.Entry != nil && c.era == catalog.Modern && call.Method == "tools/call" {
 		x.headers = paramHeaders(call.Entry, call.Message)
 	}
-	resp, err := x.run(ctx)
+	resp, err := x.make(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +54,15 @@ func (c *Conn) Call(ctx context.Context, call *catalog.Call) (*catalog.Answer, e
 	return catalog.NewAnswer(m, c.era, resp.release), nil
 }
 
+// make makes the call the way its tool is called.
+func (x *exchange) make(ctx context.Context) (*response, error) {
+	c, call := x.c, x.call
+	if call.Entry != nil && call.Entry.OnlyTask && call.Method == "tools/call" && c.era == catalog.Legacy && runsTasks(c.peer.Load().capabilities) {
+		return x.runTask(ctx)
+	}
+	return x.run(ctx)
+}
+
 // run sends the call under a new id and waits for its response.
 func (x *exchange) run(ctx context.Context) (*response, error) {
 	c, call := x.c, x.call
@@ -69,7 +83,9 @@ func (x *exchange) run(ctx context.Context) (*response, error) {
 	}
 	x.owner, x.session, x.onMessage = call.Owner, call.Client.Session, x.take
 	x.refuses = call.Ask != nil
-	x.askable = x.refuses && asksSomebody(call.Client.Capabilities)
+	if x.askable = x.refuses && asksSomebody(call.Client.Capabilities); x.askable {
+		x.waiting = new(atomic.Int32)
+	}
 	resp, err := c.t.roundTrip(ctx, &x.request)
 	x.finish()
 	if err != nil {

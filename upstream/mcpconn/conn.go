@@ -47,7 +47,8 @@ type Config struct {
 	URL     string      // http and sse
 	Headers [][2]string // sent with every HTTP request
 
-	// Capabilities are the client's, as a legacy server is told by initialize; a raw object, empty means {}. A modern server is told with each call.
+	// Capabilities are the client's, as a legacy server is told by initialize; a raw object, empty means {}. A modern server is told so with requests of
+	// weir's own, such as lists, and with each call what its caller declared.
 	Capabilities []byte
 
 	// MaxMessage bounds one message from the server, in bytes; 0 means DefaultMaxMessage.
@@ -279,7 +280,8 @@ func (c *Conn) send(ctx context.Context, r *request, params []byte) (*response, 
 	if c.era == catalog.Modern {
 		buf.b = append(comma(buf.b[:len(buf.b)-1]), `"_meta":{`...)
 		buf.b = append(buf.b, c.hop...)
-		buf.b = append(buf.b, `,"`+mcp.MetaKeyClientCapabilities+`":{}}}`...)
+		buf.b = append(append(buf.b, `,"`+mcp.MetaKeyClientCapabilities+`":`...), c.cfg.Capabilities...)
+		buf.b = append(buf.b, `}}`...)
 	}
 	r.params = buf.b[start:]
 	buf.b = append(buf.b, '}')

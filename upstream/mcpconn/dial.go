@@ -32,6 +32,9 @@ func (c *Config) defaults() {
 	if c.Probe == 0 {
 		c.Probe = DefaultProbe
 	}
+	if len(c.Capabilities) == 0 {
+		c.Capabilities = []byte(`{}`)
+	}
 }
 
 // newConn returns a connection that has not shaken hands.

@@ -123,11 +123,7 @@ func (c *Conn) noCommonVersion(versions []string) *catalog.Error {
 
 // initialize performs the legacy handshake on c.t.
 func (c *Conn) initialize(ctx context.Context) (*peer, *rawjson.Message, error) {
-	capabilities := c.cfg.Capabilities
-	if len(capabilities) == 0 {
-		capabilities = []byte(`{}`)
-	}
-	params := append([]byte(`{"protocolVersion":"`+mcp.LATEST_LEGACY_PROTOCOL_VERSION+`","capabilities":`), capabilities...)
+	params := append([]byte(`{"protocolVersion":"`+mcp.LATEST_LEGACY_PROTOCOL_VERSION+`","capabilities":`), c.cfg.Capabilities...)
 	params = append(params, `,"clientInfo":`...)
 	params = append(appendInfo(params, c.cfg.Client), '}')
 	resp, err := c.ask(ctx, "initialize", params)

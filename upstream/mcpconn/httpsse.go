@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 
 	"weir/catalog"
@@ -194,12 +195,23 @@ func (t *httpSSE) addressees(m *rawjson.Message) (to []*waiter, mine bool) {
 		}
 		return to, true
 	case "elicitation/create", "sampling/createMessage", "roots/list":
-		// Several clients share the connection, and nothing says whose call the server asks about.
-		if all := t.onePerSession(); len(all) == 1 {
-			return all, true
+		if w, ok := asked(t.listening()); ok {
+			return []*waiter{w}, true
 		}
 	}
 	return nil, false
+}
+
+// listening returns the waiting requests that take messages, oldest first. t.mu is held.
+func (t *httpSSE) listening() []*waiter {
+	var all []*waiter
+	for _, w := range t.waiting {
+		if w.onMessage != nil {
+			all = append(all, w)
+		}
+	}
+	slices.SortFunc(all, func(a, b *waiter) int { return int(a.id - b.id) })
+	return all
 }
 
 // onePerSession returns the oldest waiting request of each client. t.mu is held.

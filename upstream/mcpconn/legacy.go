@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,8 @@ const (
 	maxSessionID = 1 << 10
 	// maxResumes is how often in a row a stream is taken up again without a new event on it.
 	maxResumes = 5
+	// hearWait bounds the wait for a session's GET stream, which some servers do not begin to answer before they have something to say.
+	hearWait = 500 * time.Millisecond
 	// resumeWait is waited before a stream is taken up again when the server named no time.
 	resumeWait = 250 * time.Millisecond
 )
@@ -48,7 +51,13 @@ type session struct {
 	id   string // "" when the server keeps none
 	post http.Header
 	get  http.Header
+
+	once  sync.Once
+	heard chan struct{} // closed when the session's GET stream is open, or will not be
 }
+
+// listened closes heard.
+func (s *session) listened() { s.once.Do(func() { close(s.heard) }) }
 
 func newLegacyHTTP(e *endpoint, c *Conn) *legacyHTTP {
 	t := &legacyHTTP{
@@ -61,7 +70,7 @@ func newLegacyHTTP(e *endpoint, c *Conn) *legacyHTTP {
 }
 
 func (t *legacyHTTP) newSession(id, version string) *session {
-	s := &session{id: id, post: t.header(4), get: t.header(3)}
+	s := &session{id: id, post: t.header(4), get: t.header(3), heard: make(chan struct{})}
 	for _, h := range []http.Header{s.post, s.get} {
 		if id != "" {
 			h[mcp.HeaderSessionID] = []string{id}
@@ -82,6 +91,7 @@ func (t *legacyHTTP) agree(ctx context.Context, version string) error {
 	if err := t.tell(ctx, s, "notifications/initialized", nil); err != nil {
 		return err
 	}
+	time.AfterFunc(hearWait, s.listened)
 	t.session.Store(s)
 	if stop := t.hearing.Load(); stop != nil {
 		(*stop)() // the stream of the session before
@@ -140,8 +150,16 @@ func validSession(id string) bool {
 	return len(id) <= maxSessionID
 }
 
-// attempt sends r in session s. gone says that the server does not know s, so that it did not execute r.
+// attempt sends r in session s. gone says that the server does not know s, so that it did not execute r. Some servers ask on the GET stream what
+// they want to know in the middle of a request, and where there is none yet their question is lost.
 func (t *legacyHTTP) attempt(ctx context.Context, r *request, o *openRequest, s *session) (answer *response, gone bool, err error) {
+	if r.askable {
+		select {
+		case <-s.heard:
+		case <-ctx.Done():
+			return nil, false, ended(ctx, t.name, catalog.NotExecuted)
+		}
+	}
 	resp, err := t.post(ctx, s.post, r.buf, r.message)
 	if err != nil {
 		t.notice(err)

@@ -275,6 +275,22 @@ func TestLegacyCancelIsSaid(t *testing.T) {
 	up.Ledger().Wait(t, "notifications/cancelled", 2)
 }
 
+// TestLegacyQuestionsOnTheSessionsStream: a server that asks on the GET stream, in the first call of a session, asks who made the call.
+func TestLegacyQuestionsOnTheSessionsStream(t *testing.T) {
+	ask := upstreamtest.Ask{Method: "elicitation/create", Params: `{"message":"who?"}`, OnGet: true}
+	for range 10 {
+		up := serve(t, upstreamtest.Config{Era: upstreamtest.Legacy, Script: []upstreamtest.Act{{On: "tools/call", Ask: []upstreamtest.Ask{ask}}}})
+		c := dial(t, config(up.URL))
+		who := legacyCaller()
+		who.caps = `{"elicitation":{}}`
+		call := who.call(t, "tools/call", "echo", "", "")
+		call.Ask = func(context.Context, catalog.Request) ([]byte, error) { return []byte(`{"action":"accept"}`), nil }
+		if got := result(t, c, call); !strings.Contains(got, `{"answers":[{"action":"accept"}]}`) {
+			t.Fatal(got)
+		}
+	}
+}
+
 func TestLegacyQuestions(t *testing.T) {
 	ask := upstreamtest.Ask{Method: "elicitation/create", Params: `{"message":"who?"}`}
 	up := serve(t, upstreamtest.Config{Era: upstreamtest.Legacy, Script: []upstreamtest.Act{{On: "tools/call", Ask: []upstreamtest.Ask{ask, ask, ask}, Progress: 1}}})

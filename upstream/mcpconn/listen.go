@@ -62,6 +62,7 @@ func (t *legacyHTTP) hear(s *session, lastID []byte, again bool) (es *events, mo
 	defer cancel()
 	t.hearing.Store(&cancel)
 	resp, err := t.get(ctx, lastEvent(s.get, lastID))
+	s.listened()
 	if err != nil {
 		if ctx.Err() == nil {
 			t.notice(err)
@@ -98,7 +99,7 @@ func (t *legacyHTTP) hear(s *session, lastID []byte, again bool) (es *events, mo
 		if len(data) == 0 || rawjson.Scan(&m, data) != nil {
 			continue
 		}
-		if m.Kind == rawjson.Request || m.Kind == rawjson.Notification && !t.open.route(&m) {
+		if (m.Kind == rawjson.Request || m.Kind == rawjson.Notification) && !t.open.route(&m) {
 			t.other(&m)
 		}
 	}

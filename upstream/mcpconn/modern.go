@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -55,7 +56,7 @@ func (t *modernHTTP) roundTrip(ctx context.Context, r *request) (*response, erro
 
 // headerOf returns the complete header of r. Those of tools and prompts are kept: there are few, and they are most of the traffic.
 func (t *modernHTTP) headerOf(r *request) http.Header {
-	kept := len(r.headers) == 0 && r.method != "resources/read"
+	kept := len(r.headers) == 0 && r.method != "resources/read" && !strings.HasPrefix(r.method, "tasks/")
 	key := headerKey{r.method, r.name}
 	if kept {
 		t.mu.RLock()

@@ -51,8 +51,8 @@ func (o *openRequest) deliver(m *rawjson.Message) {
 	}
 }
 
-// route delivers a message that came on a shared stream: progress by its token, a log message to one request of each client. It reports false for
-// every other message.
+// route delivers a message that came on a shared stream: progress by its token, a log message to one request of each client, a question to the
+// request it can be about. It reports false for every other message.
 func (o *openRequests) route(m *rawjson.Message) bool {
 	switch m.MethodName() {
 	case "notifications/progress":
@@ -65,6 +65,17 @@ func (o *openRequests) route(m *rawjson.Message) bool {
 			one.deliver(m)
 		}
 		return true
+	case "notifications/cancelled": // it takes back a question that went to one of them; the others do not know its id
+		for _, one := range o.listening() {
+			one.deliver(m)
+		}
+		return true
+	}
+	if m.Kind == rawjson.Request && askable(m.MethodName()) {
+		if one, ok := asked(o.listening()); ok {
+			one.deliver(m)
+			return true
+		}
 	}
 	return false
 }
@@ -78,6 +89,66 @@ func (o *openRequests) byToken(token []byte) *openRequest {
 		}
 	}
 	return nil
+}
+
+// listening returns the requests that take messages, oldest first.
+func (o *openRequests) listening() []*openRequest {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var all []*openRequest
+	for _, one := range o.byID {
+		if one.onMessage != nil {
+			all = append(all, one)
+		}
+	}
+	slices.SortFunc(all, func(a, b *openRequest) int { return int(a.id - b.id) })
+	return all
+}
+
+// concerning is what is open at a server, as far as the choice of whom it asks is concerned.
+type concerning interface{ about() *request }
+
+func (r *request) about() *request { return r }
+
+// asked returns the open request that a question of the server is about, when it came on a channel that several share and nothing says so: of all
+// that take messages, oldest first. It is the oldest of the only client that can be asked, or of the only one that is not waiting for an answer
+// of its user already, or else the oldest that refuses. While requests of several owners are open there is none: nobody's question may be
+// shown to another.
+func asked[T concerning](all []T) (one T, ok bool) {
+	var able, fresh, refusing []T
+	for _, w := range all {
+		r := w.about()
+		switch {
+		case r.owner != all[0].about().owner:
+			return one, false
+		case r.askable:
+			able = append(able, w)
+			if r.waiting == nil || r.waiting.Load() == 0 {
+				fresh = append(fresh, w)
+			}
+		case r.refuses:
+			refusing = append(refusing, w)
+		}
+	}
+	switch {
+	case len(able) == 0 && len(refusing) > 0:
+		return refusing[0], true
+	case ofOneClient(able):
+		return able[0], true
+	case ofOneClient(fresh):
+		return fresh[0], true
+	}
+	return one, false
+}
+
+// ofOneClient reports whether there is anything, and all of it is one client's.
+func ofOneClient[T concerning](all []T) bool {
+	for _, w := range all {
+		if r := w.about(); len(all) > 1 && (r.session == "" || r.session != all[0].about().session) {
+			return false
+		}
+	}
+	return len(all) > 0
 }
 
 // onePerSession returns the oldest open request of each client.

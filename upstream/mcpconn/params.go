@@ -21,10 +21,10 @@ func perHop(key []byte) bool {
 	return false
 }
 
-// interactive reports whether a client capability lets a server ask the client something, or leave work behind to ask about.
+// interactive reports whether a client capability lets a server ask the client something.
 func interactive(key []byte) bool {
 	switch string(key) {
-	case "elicitation", "sampling", "roots", "tasks":
+	case "elicitation", "sampling", "roots":
 		return true
 	}
 	return false
@@ -78,6 +78,8 @@ func targetOf(call *catalog.Call) (rawjson.Span, string) {
 		return m.URI, call.Target
 	case "completion/complete":
 		return targetOfRef(m), call.Target
+	case "tasks/get", "tasks/update", "tasks/cancel":
+		return m.TaskID, call.Target
 	default:
 		return m.Name, call.Target
 	}
@@ -105,7 +107,7 @@ func (c *Conn) appendMeta(dst []byte, call *catalog.Call, id int64) []byte {
 	if c.era == catalog.Modern {
 		dst = append(comma(dst), c.hop...)
 		dst = append(dst, `,"`+mcp.MetaKeyClientCapabilities+`":`...)
-		dst = appendCapabilities(dst, call)
+		dst = c.appendCapabilities(dst, call)
 		if level := call.Client.LogLevel; level != "" {
 			dst = append(dst, `,"`+mcp.MetaKeyLogLevel+`":`...)
 			dst = rawjson.AppendString(dst, level)
@@ -152,13 +154,17 @@ func isEmpty(obj []byte) bool {
 	return false
 }
 
-// appendCapabilities appends what is declared upstream for the caller: never more than the caller declared. A modern caller answers input_required
-// itself, an older one is asked by weir. Where that cannot be done, what would make the server ask is left out.
-func appendCapabilities(dst []byte, call *catalog.Call) []byte {
-	if call.InputRequired || call.Ask != nil {
+// appendCapabilities appends what is declared upstream for the caller: never more than the caller declared and weir carries. A modern caller answers
+// input_required itself, an older one is asked by weir. Where that cannot be done, what would make the server ask is left out.
+func (c *Conn) appendCapabilities(dst []byte, call *catalog.Call) []byte {
+	var drop func([]byte) bool
+	if !call.InputRequired && call.Ask == nil {
+		drop = interactive
+	}
+	if drop == nil && !extended(call.Client.Capabilities) {
 		return append(dst, call.Client.Capabilities...)
 	}
-	return rawjson.AppendObject(dst, call.Client.Capabilities, interactive)
+	return c.appendExtended(dst, call, drop)
 }
 
 // wantsProgress reports whether the caller gave a progress token and takes notifications.

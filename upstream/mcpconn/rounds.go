@@ -163,12 +163,5 @@ func nextRound(m *rawjson.Message, answers []asking, state []byte) (*rawjson.Mes
 	if state != nil {
 		extra = append(extra, rawjson.Member{Key: "requestState", Value: slices.Clone(state)})
 	}
-	none := func([]byte) bool { return false }
-	params := rawjson.AppendObject(nil, m.Params.Of(m.Data), none, extra...)
-	data := rawjson.Splice(nil, m.Data, rawjson.Span{End: len(m.Data)}, rawjson.Edit{Span: m.Params, With: params})
-	next := new(rawjson.Message)
-	if err := rawjson.Scan(next, data); err != nil {
-		return nil, &catalog.Error{Code: catalog.Internal, Msg: "internal error", Err: fmt.Errorf("next round: %w", err)}
-	}
-	return next, nil
+	return edited(m, nil, extra...)
 }

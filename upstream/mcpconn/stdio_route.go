@@ -79,8 +79,10 @@ func (t *stdio) response(m *rawjson.Message) {
 func (t *stdio) addressees(m *rawjson.Message, method string) (to []*pending, known bool) {
 	switch {
 	case m.Kind == rawjson.Request:
-		// Several clients share the connection, and nothing says whose call the server asks about.
-		return t.asked(), false
+		if w, ok := asked(t.listening()); ok {
+			return []*pending{w}, false
+		}
+		return nil, false
 	case method == "notifications/progress":
 		id, ok := parseID(m.ProgressToken.Of(m.Data))
 		if w := t.open[id]; ok && w != nil && w.onMessage != nil {
@@ -101,33 +103,6 @@ func (t *stdio) addressees(m *rawjson.Message, method string) (to []*pending, kn
 	default:
 		return t.onePerSession(), false
 	}
-}
-
-// asked returns the one open request that a question of the server can be about: the oldest of the only client that can be asked, or else the oldest
-// that refuses. While requests of several owners are open there is none: nobody's question may be shown to another. The lock is held.
-func (t *stdio) asked() []*pending {
-	var one, refuses *pending
-	all := t.listening()
-	for _, w := range all {
-		switch {
-		case w.owner != all[0].owner:
-			return nil
-		case w.refuses && !w.askable && refuses == nil:
-			refuses = w
-		case !w.askable:
-		case one == nil:
-			one = w
-		case one.session != w.session || w.session == "":
-			return nil
-		}
-	}
-	if one == nil {
-		one = refuses
-	}
-	if one == nil {
-		return nil
-	}
-	return []*pending{one}
 }
 
 // listening returns the open requests that take messages, oldest first. The lock is held.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -281,6 +282,8 @@ func TestStdioServerRequestsOfUnclearOwner(t *testing.T) {
 // TestT27_StdioQuestionsStayWithTheirOwner: while calls of two people are open on one child, nobody is asked what may be the other's question. Alone, who can
 // be asked goes before who only refuses.
 func TestT27_StdioQuestionsStayWithTheirOwner(t *testing.T) {
+	waits := new(atomic.Int32)
+	waits.Add(1)
 	for _, tt := range []struct {
 		name string
 		open []request
@@ -289,19 +292,21 @@ func TestT27_StdioQuestionsStayWithTheirOwner(t *testing.T) {
 		{"one who can be asked", []request{{owner: "a"}, {owner: "a", session: "1", askable: true, refuses: true}}, 1},
 		{"another's call is open", []request{{owner: "a", session: "1", askable: true, refuses: true}, {owner: "b"}}, -1},
 		{"two sessions", []request{{session: "1", askable: true}, {session: "2", askable: true}}, -1},
+		{"one of them waits for its user", []request{{session: "1", askable: true, waiting: waits}, {session: "2", askable: true, waiting: new(atomic.Int32)}}, 1},
+		{"both wait for theirs", []request{{session: "1", askable: true, waiting: waits}, {session: "2", askable: true, waiting: waits}}, -1},
+		{"another's waits", []request{{owner: "a", session: "1", askable: true, waiting: waits}, {owner: "b", session: "2", askable: true}}, -1},
 		{"only who refuses", []request{{owner: "a"}, {owner: "a", refuses: true}, {owner: "a", refuses: true}}, 1},
 		{"who can goes first", []request{{refuses: true}, {askable: true, refuses: true}}, 1},
 		{"nobody", []request{{owner: "a"}}, -1},
 	} {
-		s := &stdio{open: map[int64]*pending{}}
+		var all []*pending
 		for i := range tt.open {
-			r := &tt.open[i]
-			r.id, r.onMessage = int64(i), func(*rawjson.Message) {}
-			s.open[r.id] = &pending{request: r}
+			tt.open[i].id = int64(i)
+			all = append(all, &pending{request: &tt.open[i]})
 		}
 		got := -1
-		if to := s.asked(); len(to) == 1 {
-			got = int(to[0].id)
+		if one, ok := asked(all); ok {
+			got = int(one.id)
 		}
 		if got != tt.want {
 			t.Errorf("%s: %d was asked, want %d", tt.name, got, tt.want)
