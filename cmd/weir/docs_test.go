@@ -94,7 +94,7 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 	t.Parallel()
 	topic, _ := help.Topic("config")
 	schema := gjson.ParseBytes(config.Schema())
-	for _, object := range []string{"properties", "properties.mcpServers.additionalProperties.properties"} {
+	for _, object := range []string{"properties", "properties.mcpServers.additionalProperties.properties", "properties.policy.properties"} {
 		keys := schema.Get(object)
 		if len(keys.Map()) < 10 {
 			t.Fatalf("%s: only %d keys", object, len(keys.Map()))

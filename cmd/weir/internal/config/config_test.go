@@ -126,7 +126,7 @@ func TestParseFillsEverySection(t *testing.T) {
 		},
 	}
 	expander := f.Expander
-	f.Expander = nil
+	f.Expander, f.Section = nil, nil
 	if diff := cmp.Diff(want, f); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
@@ -150,7 +150,7 @@ func TestJSONAndYAMLReadAlike(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.Path, a.Name, a.Expander, b.Path, b.Name, b.Expander = "", "", nil, "", "", nil
+	a.Path, a.Name, a.Expander, a.Section, b.Path, b.Name, b.Expander, b.Section = "", "", nil, nil, "", "", nil, nil
 	if diff := cmp.Diff(a, b); diff != "" {
 		t.Errorf("yaml and json differ (-yaml +json)\n%s", diff)
 	}

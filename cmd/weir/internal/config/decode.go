@@ -16,6 +16,7 @@ type reader struct {
 	src      *source
 	expand   *Expander
 	client   bool // a client's own file: what weir does not know there is the client's business
+	section  *Section
 	problems Problems
 	warnings Problems
 }
@@ -80,6 +81,7 @@ func (r *reader) structure(n *node, v reflect.Value, path string) {
 		case n.member(m.key.text) != &n.members[i] || m.value.kind == null:
 			// A repeated key is reported already; a key without value leaves the default.
 		default:
+			r.section.note(join(path, m.key.text), m)
 			r.value(m.value, v.FieldByIndex(fields[at].index), join(path, m.key.text), fields[at])
 		}
 	}
@@ -176,7 +178,11 @@ func (r *reader) str(n *node, v reflect.Value, path string, f field) {
 	}
 	switch n.kind {
 	case text:
-		r.references(n)
+		if isPolicy(path) && strings.Contains(n.text, "${") {
+			r.problem(n.at, "%s: ${...} does not work in the policy: it must say the same wherever it is read", path)
+		} else if !isPolicy(path) {
+			r.references(n)
+		}
 		v.SetString(n.text)
 	case number, boolean:
 		r.problem(n.at, "%s: want text, got %s; put it in quotes", path, n.kind)
@@ -202,7 +208,9 @@ func (r *reader) slice(n *node, v reflect.Value, path string, f field) {
 	}
 	out := reflect.MakeSlice(v.Type(), len(n.items), len(n.items))
 	for i, e := range n.items {
-		r.value(e, out.Index(i), fmt.Sprintf("%s[%d]", path, i), f)
+		at := fmt.Sprintf("%s[%d]", path, i)
+		r.section.noteAt(at, e.at)
+		r.value(e, out.Index(i), at, f)
 	}
 	v.Set(out)
 }
@@ -216,6 +224,7 @@ func (r *reader) mapping(n *node, v reflect.Value, path string, f field) {
 	v.Set(reflect.MakeMapWithSize(v.Type(), len(n.members)))
 	for _, m := range n.members {
 		e := reflect.New(v.Type().Elem()).Elem()
+		r.section.note(join(path, m.key.text), m)
 		r.value(m.value, e, join(path, m.key.text), f)
 		v.SetMapIndex(reflect.ValueOf(m.key.text).Convert(v.Type().Key()), e)
 	}

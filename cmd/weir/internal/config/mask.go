@@ -29,7 +29,7 @@ type masker struct {
 	spans []span
 }
 
-// walk visits the value of key. below is what the keys above say about everything beneath them: env, headers, alias, or nothing.
+// walk visits the value of key. below is what the keys above say about everything beneath them: env, headers, alias, policy, or nothing.
 func (m *masker) walk(n *node, key, below string) {
 	switch {
 	case n.kind == object:

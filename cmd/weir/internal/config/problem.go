@@ -14,7 +14,7 @@ type Problem struct {
 	Message string `json:"message"`
 
 	text  string // the source line
-	width int    // of the caret, in characters
+	width int    // of the caret, in characters; 0 when the line is not at hand
 }
 
 // String returns the place and the message on one line.
@@ -24,6 +24,9 @@ func (p Problem) String() string {
 
 // Excerpt returns String, the source line, and carets below what is meant, each line ended.
 func (p Problem) Excerpt() string {
+	if p.width == 0 {
+		return p.String() + "\n"
+	}
 	number := strconv.Itoa(p.Line)
 	var pad strings.Builder
 	for i, c := range []rune(p.text) {

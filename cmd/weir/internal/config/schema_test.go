@@ -64,11 +64,28 @@ func generate(t *testing.T) []byte {
 	if log, ok := s.Properties.Get("log"); ok {
 		restrict(log, reflect.TypeFor[Log]())
 	}
+	if p, ok := s.Properties.Get("policy"); ok {
+		restrictPolicy(p)
+	}
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return append(b, '\n')
+}
+
+// restrictPolicy is restrict for the parts of the policy.
+func restrictPolicy(s *jsonschema.Schema) {
+	for pair := s.Properties.Oldest(); pair != nil; pair = pair.Next() {
+		switch pair.Key {
+		case "deny":
+			restrict(pair.Value.Items, reflect.TypeFor[policy.Deny]())
+		case "tests":
+			restrict(pair.Value.Items, reflect.TypeFor[policy.Test]())
+		case "tenants":
+			restrictPolicy(pair.Value.AdditionalProperties)
+		}
+	}
 }
 
 // restrict adds to a struct's schema what its Go types do not say.
@@ -80,8 +97,12 @@ func restrict(s *jsonschema.Schema, rt reflect.Type) {
 			continue
 		}
 		p.Description = strings.ReplaceAll(p.Description, "\n", " ")
+		values := p
+		if p.Items != nil {
+			values = p.Items
+		}
 		for _, v := range enum(f) {
-			p.Enum = append(p.Enum, v)
+			values.Enum = append(values.Enum, v)
 		}
 		if rt.FieldByIndex(f.index).Type.Kind() == reflect.Int {
 			p.Minimum = "0"
