@@ -16,6 +16,7 @@ type checked struct {
 	Servers   int             `json:"servers"`
 	Problems  config.Problems `json:"problems"`
 	Warnings  config.Problems `json:"warnings"`
+	APIs      []apiRow        `json:"apis,omitempty"` // described in files, or with --dial anywhere
 	Upstreams []upstreamRow   `json:"upstreams,omitempty"`
 }
 
@@ -24,6 +25,8 @@ func (c *cli) check() *cobra.Command {
 	var dial, schema bool
 	cmd := &cobra.Command{
 		Use: "check [FILE]", Short: "check the configuration; --dial also connects to every upstream",
+		Long: "Check the configuration. Of an API whose description is a file it says what translates, what does not and why, and what each tool costs;\n" +
+			"--dial reads descriptions behind URLs as well, and connects to every upstream.",
 		Example: "  weir check\n  weir check ~/.cursor/mcp.json\n  weir check --dial\n  weir check --schema > weir.schema.json",
 		Args:    between(0, 1, ""), ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -38,11 +41,18 @@ func (c *cli) check() *cobra.Command {
 			if dial {
 				return c.dial(cmd.Context(), file)
 			}
+			apis, err := c.describe(cmd.Context(), file)
+			if err != nil {
+				return err
+			}
 			if c.JSON {
-				return c.PrintJSON(checkedOf(file))
+				report := checkedOf(file)
+				report.APIs = apis
+				return c.PrintJSON(report)
 			}
 			c.warn(file)
 			c.Printf("%s: ok, %s\n", file.Name, count(len(file.MCPServers), "upstream"))
+			c.printAPIs(apis)
 			return nil
 		},
 	}

@@ -41,7 +41,7 @@ func (c *cli) dial(ctx context.Context, file *config.File) error {
 		}
 		if c.JSON {
 			report := checkedOf(file)
-			report.OK, report.Upstreams = signIn+failed == 0, rows
+			report.OK, report.Upstreams, report.APIs = signIn+failed == 0, rows, apisOf(a)
 			if err := c.PrintJSON(report); err != nil {
 				return err
 			}
@@ -49,6 +49,7 @@ func (c *cli) dial(ctx context.Context, file *config.File) error {
 			c.warn(file)
 			c.Printf("%s", t.String(c.ColorOut))
 			c.facts(rows)
+			c.printAPIs(apisOf(a))
 		}
 		return verdict(ready, signIn, failed)
 	})
