@@ -19,7 +19,8 @@ const (
 
 // everything is what the connection that reads the lists declares: servers list tools only to clients that can serve them, and the catalogue holds
 // them for those who can.
-const everything = `{"elicitation":{"form":{},"url":{}},"sampling":{},"roots":{}}`
+const everything = `{"elicitation":{"form":{},"url":{}},"sampling":{"tools":{},"context":{}},"roots":{},"extensions":{` +
+	`"io.modelcontextprotocol/ui":{"mimeTypes":["text/html;profile=mcp-app"]},"io.modelcontextprotocol/tasks":{}}}`
 
 // manner is how a connection introduces itself.
 type manner struct {
@@ -76,33 +77,38 @@ func (m *member) keyOf(l *live, call *catalog.Call) (sessionKey, bool) {
 	return key, true
 }
 
-// relayable is what of the caller's capabilities an upstream is told: that which can be asked through weir, in a canonical form.
+// relayable is what of the caller's capabilities an upstream is told: that which can be asked through weir, and MCP Apps, in a canonical form.
 func relayable(call *catalog.Call) string {
-	if call.Ask == nil {
-		return `{}`
-	}
 	caps := call.Client.Capabilities
-	f, err := rawjson.Fields(caps, "elicitation", "sampling", "roots")
+	f, err := rawjson.Fields(caps, "elicitation", "sampling", "roots", "extensions")
 	if err != nil {
 		return `{}`
 	}
 	b := []byte(`{`)
 	add := func(name string, value []byte) {
+		if len(value) == 0 || value[0] != '{' {
+			return
+		}
 		if len(b) > 1 {
 			b = append(b, ',')
 		}
-		b = append(append(rawjson.AppendString(b, name), ':'), value...)
+		b = rawjson.Compact(append(rawjson.AppendString(b, name), ':'), value)
 	}
-	for i, name := range []string{"elicitation", "sampling"} {
-		if v := f[i].Of(caps); len(v) > 0 && v[0] == '{' {
-			add(name, rawjson.Compact(nil, v))
+	if call.Ask != nil {
+		for i, name := range []string{"elicitation", "sampling", "roots"} {
+			add(name, f[i].Of(caps))
 		}
 	}
-	if !f[2].Absent() {
-		add("roots", []byte(`{}`)) // that roots changed is not passed on
+	if all := f[3].Of(caps); all != nil {
+		if apps, err := rawjson.Fields(all, appsExtension); err == nil && !apps[0].Absent() {
+			add("extensions", rawjson.AppendObject(nil, nil, nil, rawjson.Member{Key: appsExtension, Value: apps[0].Of(all)}))
+		}
 	}
 	return string(append(b, '}'))
 }
+
+// appsExtension is MCP Apps: servers offer tools with a user interface to clients that declare it.
+const appsExtension = "io.modelcontextprotocol/ui"
 
 // enter returns the session of key with one more call on it, made if need be. leave must be called.
 func (m *member) enter(ctx context.Context, key sessionKey) (*session, error) {

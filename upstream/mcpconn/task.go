@@ -2,6 +2,7 @@ package mcpconn
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -48,9 +49,9 @@ func (x *exchange) runTask(ctx context.Context) (*response, error) {
 		return resp, nil // it was answered at once
 	}
 	resp.release()
-	result, err := x.c.send(ctx, &request{
-		method: "tasks/result", owner: x.owner, session: x.session, askable: x.askable, refuses: x.refuses, onMessage: x.take,
-	}, taskParams(id))
+	await := x.request // messages about it are messages about the call
+	await.method, await.name = "tasks/result", ""
+	result, err := x.c.send(ctx, &await, taskParams(id))
 	x.finish()
 	if err != nil {
 		if ctx.Err() != nil {
@@ -90,7 +91,7 @@ func (c *Conn) cancelTask(id []byte) {
 
 // executed is err, of a task that was begun: whatever it says of the request that asked for the result, the call was executed or may have been.
 func executed(err error) error {
-	if own, ok := err.(*catalog.Error); ok && own.Execution == catalog.NotExecuted { //nolint:errorlint // failures of send are nothing else
+	if own, ok := errors.AsType[*catalog.Error](err); ok && own.Execution == catalog.NotExecuted {
 		e := *own
 		e.Execution = catalog.Unknown
 		return &e
