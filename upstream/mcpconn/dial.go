@@ -160,7 +160,7 @@ func (c *Conn) probeHTTP(ctx context.Context, e *endpoint) finding {
 	return c.discoverHTTP(ctx, e)
 }
 
-// discoverHTTP asks with the newest version, and once more when the server names another one that both speak.
+// discoverHTTP asks with the newest version, and once more with the one that the server names, if both speak it.
 func (c *Conn) discoverHTTP(ctx context.Context, e *endpoint) finding {
 	version := mcp.LATEST_PROTOCOL_VERSION
 	c.use(newModernHTTP(e, version), catalog.Modern, version)
@@ -170,10 +170,18 @@ func (c *Conn) discoverHTTP(ctx context.Context, e *endpoint) finding {
 		c.use(newModernHTTP(e, version), catalog.Modern, version)
 		f = c.discover(ctx, version)
 		if f.retry != "" {
-			return finding{verdict: unusable, err: c.noCommonVersion([]string{f.retry})}
+			return c.givenUp(f)
 		}
 	}
 	return f
+}
+
+// givenUp is the finding after a second refusal.
+func (c *Conn) givenUp(f finding) finding {
+	if f.err == nil {
+		f.err = c.noCommonVersion([]string{f.retry})
+	}
+	return finding{verdict: unusable, err: f.err}
 }
 
 // errSilent says that a server did not answer a probe in time.

@@ -139,7 +139,7 @@ func (c *Conn) discoverChild(ctx context.Context) finding {
 		version = f.retry
 		c.use(c.t, catalog.Modern, version)
 		if f = c.discover(ctx, version); f.retry != "" {
-			return finding{verdict: unusable, err: c.noCommonVersion([]string{f.retry})}
+			return c.givenUp(f)
 		}
 	}
 	return f

@@ -27,8 +27,8 @@ const (
 type finding struct {
 	verdict verdict
 	peer    *peer
-	retry   string // another modern version to ask with, "" for none
-	err     error  // for all but isModern
+	retry   string // the modern version to ask with once more, "" for none
+	err     error  // for all but isModern, and for a retry with the same version
 }
 
 // discover asks once with the version that c.hop and the transport declare. It leaves c.peer alone.
@@ -85,7 +85,10 @@ func (c *Conn) judgeError(m *rawjson.Message, version string) finding {
 			f.peer = &peer{eras: erasOf(versions)}
 			return *f
 		}
-		return finding{verdict: unusable, err: err} // it refuses the version that it says it supports
+		if slices.Contains(versions, version) { // it refuses what it says it supports: once may be an accident
+			return finding{verdict: isModern, retry: version, err: err}
+		}
+		return finding{verdict: unusable, err: err}
 	case isModernCode(code):
 		return finding{verdict: unusable, err: err}
 	default:

@@ -321,8 +321,10 @@ func TestLegacyQuestions(t *testing.T) {
 		}
 		return list
 	}
-	want := []string{`"result":{"action":"accept"}}`, `"error":{"code":-32603,"message":"elicitation/create: the client did not answer"}}`,
-		`"error":{"code":-1,"message":"User rejected","data":{"n":9007199254740993}}}`}
+	want := []string{
+		`"result":{"action":"accept"}}`, `"error":{"code":-32603,"message":"elicitation/create: the client did not answer"}}`,
+		`"error":{"code":-1,"message":"User rejected","data":{"n":9007199254740993}}}`,
+	}
 	if d := cmp.Diff(want, replies()); d != "" {
 		t.Error(d)
 	}

@@ -299,3 +299,22 @@ func TestModernNotifications(t *testing.T) {
 		})
 	}
 }
+
+// TestModernRefusesOnce: a server that refuses the version which it says it supports is asked once more with it, and no oftener.
+func TestModernRefusesOnce(t *testing.T) {
+	refusal := upstreamtest.Act{
+		On: "server/discover", Nth: 1, Status: 400,
+		Error: `{"code":-32022,"message":"unsupported","data":{"supported":["2026-07-28"],"requested":"2026-07-28"}}`,
+	}
+	up := serve(t, upstreamtest.Config{Era: upstreamtest.Modern, Script: []upstreamtest.Act{refusal}})
+	if c := dial(t, config(up.URL)); c.Version() != "2026-07-28" {
+		t.Errorf("speaks %s", c.Version())
+	}
+	refusal.Nth = 0
+	up = serve(t, upstreamtest.Config{Era: upstreamtest.Modern, Script: []upstreamtest.Act{refusal}})
+	_, err := Dial(t.Context(), config(up.URL))
+	wantError(t, err, catalog.Unavailable, catalog.NotExecuted, "up: server/discover is refused (error -32022)")
+	if n := up.Ledger().Count("server/discover"); n != 2 {
+		t.Errorf("asked %d times", n)
+	}
+}
