@@ -1,0 +1,24 @@
+// Package audit owns the append-only log of what weir was asked and did: JSON lines in segments, chained by hashes, on disk before anybody is told
+// so.
+//
+// It stands beside the line. The record writes an intent before a call leaves and an outcome after it came back; weir log and policy diff read
+// it; weir audit verify checks it.
+//
+// A line is {"seq":N,"prev":"…","time":"…","event":{…}}. prev is the SHA-256, in hex, of the whole line before, without its line end; that of the first
+// line is zeros. So a line cannot be changed, dropped or moved without the next one saying so, and a segment cannot go without the next
+// segment's first line saying so. The file HEAD names the newest line that was on disk, so that a tail that was cut off is missed.
+//
+// Decisions:
+//
+//   - Group commit: one goroutine writes whatever waits, then asks the disk once for all of it. An fsync for each record is several times
+//     slower with many callers, and no fsync loses what was promised.
+//   - A record that could not be written whole is cut off again at once, and a segment whose fsync failed is never written to again: after a failed
+//     fsync nobody knows what the disk has.
+//   - What the log cannot take is either refused (Block: the call does not happen) or kept in memory and written when the disk takes
+//     it again (Degrade); what memory could not hold is counted in a gap record. There is no third way in which it silently goes missing.
+//   - A torn last line, left by a crash, is cut off when the log is opened, and the log says so itself in a recovered record, with the
+//     intents that have no outcome.
+//   - Rotators for application logs do not fsync, and databases are one more thing to run: files that can be read with any tool are neither.
+//   - The chain shows what was changed by somebody who cannot write all of it anew. Against somebody who can, heads must be kept
+//     elsewhere: exporters send them.
+package audit

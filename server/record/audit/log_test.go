@@ -1,0 +1,471 @@
+package audit
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("AUDIT_CHILD"); dir != "" {
+		child(dir)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func event(kind string, i int) []byte {
+	return fmt.Appendf(nil, `{"kind":%q,"id":"%d"}`, kind, i)
+}
+
+func open(t testing.TB, o Options) *Log {
+	t.Helper()
+	l, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+func verify(t testing.TB, dir string) *Report {
+	t.Helper()
+	r, err := Verify(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func kinds(t testing.TB, dir string) (all []string) {
+	t.Helper()
+	err := Read(dir, func(r Record) bool {
+		kind, id := kindAndID(r.Event)
+		all = append(all, strings.TrimSpace(kind+" "+id))
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestLogOverRestartsAndSegments: one chain over everything that was ever written.
+func TestLogOverRestartsAndSegments(t *testing.T) {
+	dir := t.TempDir()
+	for run := range 3 {
+		l := open(t, Options{Dir: dir, SegmentBytes: 600})
+		if _, err := Open(Options{Dir: dir}); err == nil {
+			t.Fatal("two logs are open in one folder")
+		}
+		for i := range 5 {
+			if err := l.Append(t.Context(), event("intent", run*5+i)); err != nil {
+				t.Fatal(err)
+			}
+			l.Post(event("outcome", run*5+i))
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Append(t.Context(), event("intent", 0)); !errors.Is(err, ErrClosed) {
+			t.Fatalf("a closed log takes records: %v", err)
+		}
+	}
+	r := verify(t, dir)
+	if len(r.Problems) > 0 || r.Open != 0 || r.First != 1 || r.Last != r.Records || r.Segments < 4 {
+		t.Errorf("%+v", r)
+	}
+	n := 0
+	for _, k := range kinds(t, dir) {
+		if strings.HasPrefix(k, "intent") || strings.HasPrefix(k, "outcome") {
+			n++
+		}
+	}
+	if n != 30 {
+		t.Errorf("%d records of 30", n)
+	}
+}
+
+// TestTampering: every way to change a log is found, and the place is named.
+func TestTampering(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		tamper func(lines []string) []string
+		want   string
+	}{
+		{"nothing", func(l []string) []string { return l }, ""},
+		{"a byte flipped", func(l []string) []string { l[2] = strings.Replace(l[2], `"id":"2"`, `"id":"7"`, 1); return l }, "audit-00000001.jsonl:4: record 4, or the one before it, was changed"},
+		{"the last byte flipped", func(l []string) []string {
+			l[len(l)-1] = strings.Replace(l[len(l)-1], "seal", "sead", 1)
+			return l
+		}, "HEAD: the newest record is not the one that was written"},
+		{"a time changed", func(l []string) []string { l[0] = strings.Replace(l[0], `"time":"2`, `"time":"3`, 1); return l }, ":2: record 2, or the one before it, was changed"},
+		{"a record dropped", func(l []string) []string { return append(l[:3:3], l[4:]...) }, ":4: record 5 stands behind record 3: records were dropped, added or moved"},
+		{"the first dropped", func(l []string) []string { return l[1:] }, ""}, // looks like a segment that was removed for its age: First says so
+		{"two swapped", func(l []string) []string { l[3], l[4] = l[4], l[3]; return l }, ":4: record 5 stands behind record 3"},
+		{"one repeated", func(l []string) []string { return append(l[:4:4], l[3:]...) }, ":5: record 4 stands behind record 4"},
+		{"the tail cut off", func(l []string) []string { return l[:5] }, "HEAD: the log ended at record 11 and ends at 5 now: its tail was cut off"},
+		{"half a line", func(l []string) []string { l[len(l)-1] = l[len(l)-1][:20]; return l }, "not a record"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			l := open(t, Options{Dir: dir})
+			for i := range 10 {
+				if err := l.Append(t.Context(), event("intent", i)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, segmentName(1))
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			changed := tt.tamper(strings.Split(strings.TrimSuffix(string(b), "\n"), "\n"))
+			if err := errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, []byte(strings.Join(changed, "\n")+"\n"), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			r := verify(t, dir)
+			var said []string
+			for _, p := range r.Problems {
+				said = append(said, p.String())
+			}
+			if got := strings.Join(said, "\n"); tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+				t.Errorf("want %q, got:\n%s", tt.want, got)
+			}
+		})
+	}
+}
+
+// TestTornTail: what a crash left of a line goes, what was whole stays, and the log says so.
+func TestTornTail(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, Options{Dir: dir})
+	if err := l.Append(t.Context(), event("intent", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Append(t.Context(), event("intent", 2)); err != nil {
+		t.Fatal(err)
+	}
+	l.Post(event("outcome", 1))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, segmentName(1))
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := strings.SplitAfter(string(b), "\n")
+	torn := strings.Join(whole[:3], "") + whole[3][:17]
+	if err := errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, []byte(torn), 0o600), os.Remove(filepath.Join(dir, headName))); err != nil {
+		t.Fatal(err)
+	}
+	if r := verify(t, dir); len(r.Problems) != 2 { // the line, and HEAD
+		t.Errorf("before: %v", r.Problems)
+	}
+	l = open(t, Options{Dir: dir})
+	if err := l.Append(t.Context(), event("intent", 3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if r := verify(t, dir); len(r.Problems) != 0 {
+		t.Errorf("after: %v", r.Problems)
+	}
+	want := []string{"intent 1", "intent 2", "outcome 1", "recovered", "intent 3", "seal"}
+	if diff := cmp.Diff(want, kinds(t, dir)); diff != "" {
+		t.Error("(-want +got):", diff)
+	}
+	b, err = os.ReadFile(filepath.Join(dir, segmentName(2)))
+	if err != nil || !strings.Contains(string(b), `"event":{"kind":"recovered","bytes":17,"open":["2"],"unanswered":1}`) {
+		t.Errorf("%s %v", b, err)
+	}
+}
+
+// sick is a disk with a fault.
+type sick struct {
+	*os.File
+	room  *atomic.Int64 // bytes that it still takes; a write beyond it is short
+	fsync *atomic.Int64 // how many fsyncs fail
+}
+
+func (s *sick) WriteAt(b []byte, off int64) (int, error) {
+	if room := s.room.Load(); int64(len(b)) > room {
+		n, _ := s.File.WriteAt(b[:room], off)
+		s.room.Store(0)
+		return n, syscall.ENOSPC
+	}
+	s.room.Add(-int64(len(b)))
+	return s.File.WriteAt(b, off)
+}
+
+func (s *sick) Sync() error {
+	if s.fsync.Add(-1) >= 0 {
+		return syscall.EIO
+	}
+	return s.File.Sync()
+}
+
+func sickDisk(o Options, room, fsync int64) (Options, *atomic.Int64) {
+	var left, bad atomic.Int64
+	left.Store(room)
+	bad.Store(fsync)
+	o.create = func(path string) (file, error) {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		return &sick{f, &left, &bad}, err
+	}
+	return o, &left
+}
+
+// TestR18_DiskFull: no record is half on disk, Block refuses what it cannot write, Degrade keeps it, and both go on without a restart.
+func TestR18_DiskFull(t *testing.T) {
+	for _, mode := range []OnFailure{Block, Degrade} {
+		t.Run(string(mode), func(t *testing.T) {
+			dir := t.TempDir()
+			o, room := sickDisk(Options{Dir: dir, OnFailure: mode, Log: slog.New(slog.DiscardHandler)}, 500, 0)
+			l := open(t, o)
+			refused := map[int]bool{}
+			for i := range 20 {
+				if err := l.Append(t.Context(), event("intent", i)); err != nil {
+					if !errors.Is(err, syscall.ENOSPC) {
+						t.Fatal(err)
+					}
+					refused[i] = true
+				}
+			}
+			if mode == Block != (len(refused) > 15) || mode == Degrade && len(refused) > 0 {
+				t.Errorf("%d of 20 refused", len(refused))
+			}
+			if r := verify(t, dir); len(r.Problems) > 0 {
+				t.Errorf("while it is full: %v", r.Problems)
+			}
+			l.Post(event("outcome", 0))
+			room.Store(1 << 20)
+			if err := l.Append(t.Context(), event("intent", 99)); err != nil {
+				t.Fatalf("there is room again: %v", err)
+			}
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			var want []string
+			for i := range 20 {
+				if !refused[i] {
+					want = append(want, "intent "+strconv.Itoa(i))
+				}
+			}
+			want = append(want, "outcome 0", "intent 99", "seal")
+			if diff := cmp.Diff(want, kinds(t, dir)); diff != "" {
+				t.Error("(-want +got):", diff)
+			}
+			if r := verify(t, dir); len(r.Problems) > 0 {
+				t.Error(r.Problems)
+			}
+		})
+	}
+}
+
+// TestFailedFsync: a segment whose fsync failed is not written to again.
+func TestFailedFsync(t *testing.T) {
+	dir := t.TempDir()
+	o, _ := sickDisk(Options{Dir: dir}, 1<<20, 0)
+	l := open(t, o)
+	if err := l.Append(t.Context(), event("intent", 1)); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := l.w.segment.(*sick)
+	s.fsync.Store(1)
+	if err := l.Append(t.Context(), event("intent", 2)); !errors.Is(err, syscall.EIO) {
+		t.Fatal(err)
+	}
+	if err := l.Append(t.Context(), event("intent", 3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := verify(t, dir)
+	if diff := cmp.Diff([]string{"intent 1", "intent 3", "seal"}, kinds(t, dir)); diff != "" || r.Segments != 2 || len(r.Problems) > 0 {
+		t.Errorf("%v %d segments\n%s", r.Problems, r.Segments, diff)
+	}
+}
+
+// TestGap: what memory cannot hold is counted in the log.
+func TestGap(t *testing.T) {
+	dir := t.TempDir()
+	o, room := sickDisk(Options{Dir: dir, OnFailure: Degrade}, 0, 0)
+	l := open(t, o)
+	const n = held + 100
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { _ = l.Append(t.Context(), event("intent", i)) })
+	}
+	wg.Wait()
+	room.Store(1 << 30)
+	if err := l.Append(t.Context(), event("intent", n)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	all := kinds(t, dir)
+	b, _ := os.ReadFile(filepath.Join(dir, segmentName(1)))
+	if r := verify(t, dir); len(r.Problems) > 0 || all[0] != "gap" || len(all) != held+3 || !strings.Contains(string(b), `{"kind":"gap","records":100}`) {
+		t.Errorf("%v %d records, the first is %s", r.Problems, len(all), all[0])
+	}
+}
+
+// child appends until it is killed, and says on standard output what was acknowledged.
+func child(dir string) {
+	l, err := Open(Options{Dir: dir, SegmentBytes: 4 << 10})
+	if err != nil {
+		panic(err)
+	}
+	out := bufio.NewWriter(os.Stdout)
+	var mu sync.Mutex
+	for c := range 8 {
+		go func() {
+			for i := 0; ; i++ {
+				id := c*1_000_000 + i
+				if l.Append(context.Background(), event("intent", id)) == nil {
+					mu.Lock()
+					_, _ = fmt.Fprintln(out, id)
+					_ = out.Flush()
+					mu.Unlock()
+				}
+			}
+		}()
+	}
+	select {}
+}
+
+// TestR27_Killed: what was acknowledged is there after SIGKILL, a hundred times.
+func TestR27_Killed(t *testing.T) {
+	rounds := 100
+	if testing.Short() {
+		rounds = 10
+	}
+	acknowledged := 0
+	for range rounds {
+		dir := t.TempDir()
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "AUDIT_CHILD="+dir)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		kill := time.AfterFunc(30*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		var ids []string
+		for s := bufio.NewScanner(out); s.Scan(); {
+			ids = append(ids, s.Text())
+		}
+		kill.Stop()
+		_ = cmd.Wait()
+		l := open(t, Options{Dir: dir}) // repairs
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		there := map[string]bool{}
+		for _, k := range kinds(t, dir) {
+			there[strings.TrimPrefix(k, "intent ")] = true
+		}
+		for i, id := range ids {
+			if !there[id] && i < len(ids)-1 { // the last line of the pipe may itself be torn
+				t.Fatalf("record %s was acknowledged and is not there", id)
+			}
+		}
+		if len(ids) == 0 {
+			continue // killed before it began
+		}
+		if r := verify(t, dir); len(r.Problems) > 0 {
+			t.Fatal(r.Problems)
+		}
+		acknowledged += len(ids)
+	}
+	if acknowledged < rounds {
+		t.Fatalf("%d records in %d rounds prove nothing", acknowledged, rounds)
+	}
+	t.Logf("%d acknowledged records over %d kills, none lost", acknowledged, rounds)
+}
+
+func TestExpiry(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, Options{Dir: dir, SegmentBytes: 200, Keep: time.Hour})
+	for i := range 4 {
+		if err := l.Append(t.Context(), event("intent", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := time.Now().Add(-2 * time.Hour)
+	if err := os.Chtimes(filepath.Join(dir, segmentName(1)), old, old); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		if err := l.Append(t.Context(), event("intent", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, segmentName(1))); err == nil {
+		t.Error("the old segment is still there")
+	}
+	if r := verify(t, dir); len(r.Problems) > 0 || r.First == 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func FuzzParseLine(f *testing.F) {
+	f.Add(string(appendLine(nil, 1, hash{}, time.Unix(0, 0), []byte(`{"kind":"x"}`))))
+	f.Add(`{"seq":1}`)
+	f.Fuzz(func(t *testing.T, line string) {
+		r, err := parseLine([]byte(line))
+		if err != nil {
+			return
+		}
+		if again, err := parseLine(appendLine(nil, r.Seq, r.Prev, r.Time, r.Event)); err != nil || again.Seq != r.Seq || again.Prev != r.Prev || !again.Time.Equal(r.Time) {
+			t.Errorf("%q reads back as %+v, %v", line, again, err)
+		}
+	})
+}
+
+// BenchmarkAppend is the rate of durable records, by callers.
+func BenchmarkAppend(b *testing.B) {
+	for _, callers := range []int{1, 32, 256} {
+		b.Run(strconv.Itoa(callers), func(b *testing.B) {
+			l := open(b, Options{Dir: b.TempDir()})
+			record := fmt.Appendf(nil, `{"kind":"intent","id":"1","pad":%q}`, strings.Repeat("x", 200))
+			b.SetParallelism(max(callers/2, 1))
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if err := l.Append(context.Background(), record); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
+		})
+	}
+}

@@ -1,0 +1,174 @@
+package audit
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// Report is what Verify found.
+type Report struct {
+	Segments int
+	Records  uint64
+	First    uint64 // seq of the oldest record; more than 1 when old segments were removed
+	Last     uint64
+	Head     string // hash of the newest record, to keep elsewhere
+	Open     int    // intents without an outcome
+	Problems []Problem
+}
+
+// Problem is one place where the log is not what was written.
+type Problem struct {
+	File   string
+	Line   int // from 1; 0 for the file as a whole
+	Reason string
+}
+
+func (p Problem) String() string {
+	if p.Line == 0 {
+		return p.File + ": " + p.Reason
+	}
+	return p.File + ":" + strconv.Itoa(p.Line) + ": " + p.Reason
+}
+
+// most bounds the problems of a report: a file of something else has one in every line.
+const most = 100
+
+// Verify reads a whole log and checks that nothing in it was changed, dropped, added or moved.
+func Verify(dir string) (*Report, error) {
+	r := &Report{}
+	v := verifier{report: r, open: make(map[string]struct{})}
+	all := segments(dir)
+	if len(all) == 0 {
+		return nil, fmt.Errorf("audit: there is no log in %s", dir)
+	}
+	for i, s := range all {
+		r.Segments++
+		v.file = filepath.Base(s.path)
+		if i > 0 && s.number != all[i-1].number+1 {
+			v.problem(0, "segments between it and %s are missing", filepath.Base(all[i-1].path))
+		}
+		if err := lines(s.path, func(n int, line []byte) bool { return v.line(n, line) }); err != nil {
+			return nil, err
+		}
+		if torn, err := tornTail(s.path); err != nil {
+			return nil, err
+		} else if torn {
+			v.problem(0, "the last line is not whole")
+		}
+	}
+	v.checkHead(dir)
+	r.Open, r.Head = len(v.open), hex.EncodeToString(v.prev[:])
+	return r, nil
+}
+
+// verifier walks the chain.
+type verifier struct {
+	report *Report
+	file   string
+	known  bool // whether there was a line before
+	seq    uint64
+	prev   hash
+	open   map[string]struct{}
+}
+
+func (v *verifier) problem(line int, format string, args ...any) {
+	if len(v.report.Problems) < most {
+		v.report.Problems = append(v.report.Problems, Problem{v.file, line, fmt.Sprintf(format, args...)})
+	}
+}
+
+func (v *verifier) line(n int, line []byte) bool {
+	v.report.Records++
+	r, err := parseLine(line)
+	if err != nil {
+		v.problem(n, "not a record: %v", err)
+		v.seq, v.prev, v.known = v.seq+1, hashOf(line), true
+		return true
+	}
+	switch {
+	case !v.known:
+		v.report.First = r.Seq
+		if r.Seq == 1 && r.Prev != (hash{}) {
+			v.problem(n, "the first record follows another")
+		}
+	case r.Prev != v.prev && r.Seq == v.seq+1:
+		v.problem(n, "record %d, or the one before it, was changed", r.Seq)
+	case r.Prev != v.prev:
+		v.problem(n, "record %d stands behind record %d: records were dropped, added or moved", r.Seq, v.seq)
+	case r.Seq != v.seq+1:
+		v.problem(n, "record %d stands behind record %d", r.Seq, v.seq)
+	}
+	v.known, v.seq, v.prev, v.report.Last = true, r.Seq, hashOf(line), r.Seq
+	switch kind, id := kindAndID(r.Event); kind {
+	case "intent":
+		v.open[id] = struct{}{}
+	case "outcome":
+		delete(v.open, id)
+	}
+	return true
+}
+
+// checkHead compares the end of the log with what HEAD says was on disk.
+func (v *verifier) checkHead(dir string) {
+	v.file = headName
+	b, err := os.ReadFile(filepath.Join(dir, headName))
+	if errors.Is(err, fs.ErrNotExist) {
+		v.problem(0, "missing: whether the newest records are there cannot be told")
+		return
+	}
+	number, digest, ok := bytes.Cut(bytes.TrimSpace(b), []byte{' '})
+	seq, seqErr := strconv.ParseUint(string(number), 10, 64)
+	if err != nil || !ok || seqErr != nil {
+		v.problem(0, "cannot be read")
+		return
+	}
+	switch {
+	case seq > v.seq:
+		v.problem(0, "the log ended at record %d and ends at %d now: its tail was cut off", seq, v.seq)
+	case seq == v.seq && string(digest) != hex.EncodeToString(v.prev[:]):
+		v.problem(0, "the newest record is not the one that was written")
+	}
+}
+
+// tornTail reports whether a file does not end with a line end.
+func tornTail(path string) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = f.Close() }()
+	i, err := f.Stat()
+	if err != nil || i.Size() == 0 {
+		return false, err
+	}
+	var last [1]byte
+	if _, err := f.ReadAt(last[:], i.Size()-1); err != nil {
+		return false, err
+	}
+	return last[0] != '\n', nil
+}
+
+// Read calls f with each record of the log, oldest first, until it returns false. The event is valid during the call.
+func Read(dir string, f func(Record) bool) error {
+	for _, s := range segments(dir) {
+		going := true
+		err := lines(s.path, func(_ int, line []byte) bool {
+			r, err := parseLine(line)
+			if err != nil {
+				return true // Verify tells of it
+			}
+			going = f(r)
+			return going
+		})
+		if err != nil || !going {
+			return err
+		}
+	}
+	return nil
+}
