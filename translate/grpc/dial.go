@@ -1,0 +1,128 @@
+package grpc
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
+
+	"weir/translate"
+)
+
+const (
+	maxHeaderBytes   = 64 << 10
+	keepaliveTimeout = 20 * time.Second
+	// eachInTurn balances calls over all addresses.
+	eachInTurn = `{"loadBalancingConfig":[{"round_robin":{}}]}`
+)
+
+// pool is the connections to one server and its replicas. Each carries many calls.
+type pool struct {
+	conns []*grpc.ClientConn
+	turn  atomic.Uint64
+}
+
+// open makes the connections; none is dialled before it is needed.
+func open(spec *Spec, o *translate.Options) (*pool, error) {
+	options, err := dialOptions(spec, o)
+	if err != nil {
+		return nil, err
+	}
+	p := &pool{}
+	for range max(spec.Connections, 1) {
+		r := manual.NewBuilderWithScheme("weir")
+		r.InitialState(state(spec))
+		c, err := grpc.NewClient("weir:///"+o.Upstream, append(options[:len(options):len(options)], grpc.WithResolvers(r))...)
+		if err != nil {
+			p.close()
+			return nil, err
+		}
+		p.conns = append(p.conns, c)
+	}
+	return p, nil
+}
+
+// state is the addresses of the configuration. Names are looked up when they are dialled, by whoever judges the addresses.
+func state(spec *Spec) resolver.State {
+	var s resolver.State
+	for _, a := range spec.addresses() {
+		address := resolver.Address{Addr: dialAddress(a)}
+		if u, err := url.Parse(a); err == nil && spec.Authority == "" {
+			address.ServerName = u.Host
+		}
+		s.Endpoints = append(s.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{address}})
+	}
+	return s
+}
+
+func dialOptions(spec *Spec, o *translate.Options) ([]grpc.DialOption, error) {
+	dial := o.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	u, err := url.Parse(spec.GRPC)
+	if err != nil {
+		return nil, fmt.Errorf("grpc: %w", err)
+	}
+	authority := spec.Authority
+	if authority == "" {
+		authority = u.Host
+	}
+	secure := insecure.NewCredentials()
+	if !spec.plaintext() {
+		config := &tls.Config{MinVersion: tls.VersionTLS12}
+		if o.TLS != nil {
+			config = o.TLS.Clone()
+		}
+		secure = credentials.NewTLS(config)
+	}
+	alive := spec.Keepalive
+	if alive <= 0 {
+		alive = defaultKeepalive
+	}
+	return []grpc.DialOption{
+		grpc.WithTransportCredentials(secure),
+		grpc.WithAuthority(authority),
+		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) { return dial(ctx, "tcp", address) }),
+		grpc.WithNoProxy(),
+		grpc.WithDisableRetry(),
+		grpc.WithDisableServiceConfig(),
+		grpc.WithDefaultServiceConfig(eachInTurn),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: alive, Timeout: keepaliveTimeout}),
+		grpc.WithMaxHeaderListSize(maxHeaderBytes),
+		grpc.WithUserAgent("weir"),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(spec.maxBody())),
+	}, nil
+}
+
+// maxBody bounds one message of the server, in bytes.
+func (s *Spec) maxBody() int {
+	if s.MaxBody > 0 && s.MaxBody < 1<<31 {
+		return int(s.MaxBody)
+	}
+	return defaultMaxBody
+}
+
+// next is the connection for the next call.
+func (p *pool) next() *grpc.ClientConn {
+	if len(p.conns) == 1 {
+		return p.conns[0]
+	}
+	return p.conns[p.turn.Add(1)%uint64(len(p.conns))]
+}
+
+func (p *pool) close() {
+	for _, c := range p.conns {
+		_ = c.Close()
+	}
+}
