@@ -53,6 +53,8 @@ type Call struct {
 	// Alive is called for each message of the upstream that belongs to the call, whether or not it is one for the caller. An upstream whose Alive is set
 	// is asked for progress even where the caller did not. Nil when nobody counts.
 	Alive func()
+	// Parked reports that the caller's client is away at the moment, until it comes back with the answer to a question. Nil for one that stays.
+	Parked func() bool
 	// InputRequired says that the caller takes input_required results (modern callers).
 	InputRequired bool
 }

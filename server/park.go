@@ -392,8 +392,15 @@ func (g *Gateway) usePark(ctx context.Context, r *Request, e *Event, entry *cata
 func (s *slot) call(c *catalog.Call) *catalog.Call {
 	m := *c.Message
 	m.Data = slices.Clone(m.Data)
-	c.Message, c.Client, c.Notify, c.Ask = &m, s.client, s.say, s.ask
+	c.Message, c.Client, c.Notify, c.Ask, c.Parked = &m, s.client, s.say, s.ask, s.parked
 	return c
+}
+
+// parked reports whether the client is away, to come back with an answer.
+func (s *slot) parked() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.expiry != nil
 }
 
 // inputRequired is the reply with an input_required result of weir's own.

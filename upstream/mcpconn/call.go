@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/mark3labs/mcp-go/mcp"
 
@@ -83,9 +82,8 @@ func (x *exchange) run(ctx context.Context) (*response, error) {
 	}
 	x.owner, x.session, x.onMessage = call.Owner, call.Client.Session, x.take
 	x.refuses = call.Ask != nil
-	if x.askable = x.refuses && asksSomebody(call.Client.Capabilities); x.askable {
-		x.waiting = new(atomic.Int32)
-	}
+	x.askable = x.refuses && asksSomebody(call.Client.Capabilities)
+	x.parked = call.Parked
 	resp, err := c.t.roundTrip(ctx, &x.request)
 	x.finish()
 	if err != nil {

@@ -96,18 +96,12 @@ func (x *exchange) question(m *rawjson.Message) {
 	a.mu.Lock()
 	a.open[string(id)] = cancel
 	a.mu.Unlock()
-	if x.waiting != nil {
-		x.waiting.Add(1)
-	}
 	a.wg.Go(func() {
 		defer cancel()
 		result, err := x.call.Ask(ctx, catalog.Request{Method: method, Params: params})
 		a.mu.Lock()
 		delete(a.open, string(id))
 		a.mu.Unlock()
-		if x.waiting != nil {
-			x.waiting.Add(-1)
-		}
 		if ctx.Err() != nil {
 			return
 		}

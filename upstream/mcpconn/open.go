@@ -111,11 +111,11 @@ type concerning interface{ about() *request }
 func (r *request) about() *request { return r }
 
 // asked returns the open request that a question of the server is about, when it came on a channel that several share and nothing says so: of all
-// that take messages, oldest first. It is the oldest of the only client that can be asked, or of the only one that is not waiting for an answer
-// of its user already, or else the oldest that refuses. While requests of several owners are open there is none: nobody's question may be
+// that take messages, oldest first. It is the oldest of the only client that can be asked, or of the only one of these that is not away with a
+// question already, or else the oldest that refuses. While requests of several owners are open there is none: nobody's question may be
 // shown to another.
 func asked[T concerning](all []T) (one T, ok bool) {
-	var able, fresh, refusing []T
+	var able, present, refusing []T
 	for _, w := range all {
 		r := w.about()
 		switch {
@@ -123,8 +123,8 @@ func asked[T concerning](all []T) (one T, ok bool) {
 			return one, false
 		case r.askable:
 			able = append(able, w)
-			if r.waiting == nil || r.waiting.Load() == 0 {
-				fresh = append(fresh, w)
+			if r.parked == nil || !r.parked() {
+				present = append(present, w)
 			}
 		case r.refuses:
 			refusing = append(refusing, w)
@@ -135,8 +135,8 @@ func asked[T concerning](all []T) (one T, ok bool) {
 		return refusing[0], true
 	case ofOneClient(able):
 		return able[0], true
-	case ofOneClient(fresh):
-		return fresh[0], true
+	case ofOneClient(present):
+		return present[0], true
 	}
 	return one, false
 }

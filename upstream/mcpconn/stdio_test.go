@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -282,8 +281,7 @@ func TestStdioServerRequestsOfUnclearOwner(t *testing.T) {
 // TestT27_StdioQuestionsStayWithTheirOwner: while calls of two people are open on one child, nobody is asked what may be the other's question. Alone, who can
 // be asked goes before who only refuses.
 func TestT27_StdioQuestionsStayWithTheirOwner(t *testing.T) {
-	waits := new(atomic.Int32)
-	waits.Add(1)
+	away, here := func() bool { return true }, func() bool { return false }
 	for _, tt := range []struct {
 		name string
 		open []request
@@ -292,9 +290,9 @@ func TestT27_StdioQuestionsStayWithTheirOwner(t *testing.T) {
 		{"one who can be asked", []request{{owner: "a"}, {owner: "a", session: "1", askable: true, refuses: true}}, 1},
 		{"another's call is open", []request{{owner: "a", session: "1", askable: true, refuses: true}, {owner: "b"}}, -1},
 		{"two sessions", []request{{session: "1", askable: true}, {session: "2", askable: true}}, -1},
-		{"one of them waits for its user", []request{{session: "1", askable: true, waiting: waits}, {session: "2", askable: true, waiting: new(atomic.Int32)}}, 1},
-		{"both wait for theirs", []request{{session: "1", askable: true, waiting: waits}, {session: "2", askable: true, waiting: waits}}, -1},
-		{"another's waits", []request{{owner: "a", session: "1", askable: true, waiting: waits}, {owner: "b", session: "2", askable: true}}, -1},
+		{"one of them is away", []request{{session: "1", askable: true, parked: away}, {session: "2", askable: true, parked: here}}, 1},
+		{"both are away", []request{{session: "1", askable: true, parked: away}, {session: "2", askable: true, parked: away}}, -1},
+		{"another's is away", []request{{owner: "a", session: "1", askable: true, parked: away}, {owner: "b", session: "2", askable: true}}, -1},
 		{"only who refuses", []request{{owner: "a"}, {owner: "a", refuses: true}, {owner: "a", refuses: true}}, 1},
 		{"who can goes first", []request{{refuses: true}, {askable: true, refuses: true}}, 1},
 		{"nobody", []request{{owner: "a"}}, -1},

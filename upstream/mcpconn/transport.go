@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strconv"
 	"sync"
-	"sync/atomic"
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
@@ -31,8 +30,8 @@ type request struct {
 	session string
 	// askable says that the server's own requests can be passed to who made this one; refuses that who made it wants to refuse them itself.
 	askable, refuses bool
-	// waiting counts the server's questions about this request that nobody has answered yet, nil for one that is not askable.
-	waiting *atomic.Int32
+	// parked is as in catalog.Call.
+	parked func() bool
 	// onMessage gets the notifications and server requests that belong to this request, in order and before roundTrip returns, never
 	// two at a time. Nil drops them. The message is valid only during the call.
 	onMessage func(*rawjson.Message)
