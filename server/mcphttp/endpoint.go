@@ -11,8 +11,8 @@ import (
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
-	"weir/policy"
 	"weir/server"
+	"weir/server/authn"
 )
 
 // Options are what an Endpoint is made of.
@@ -20,8 +20,9 @@ type Options struct {
 	Gateway *server.Gateway
 	Spec    server.Spec
 	Log     *slog.Logger
-	// Authenticate says who is calling, from verified facts of the connection and the request. An error is answered with 401.
-	Authenticate func(*http.Request) (policy.Principal, error)
+	// Authenticate says who is calling, from verified facts of the connection and the request. Its error, a *authn.Refusal, is the answer.
+	// For a held stream it is asked again when the identity ends, and every few seconds.
+	Authenticate func(*http.Request) (authn.Caller, error)
 }
 
 // sessionsPerPrincipal bounds the legacy sessions of one principal.
@@ -32,7 +33,7 @@ type Endpoint struct {
 	gateway  *server.Gateway
 	spec     server.Spec
 	log      *slog.Logger
-	identify func(*http.Request) (policy.Principal, error)
+	identify func(*http.Request) (authn.Caller, error)
 	guard    guard
 	sessions *server.Sessions
 	replay   *replay
@@ -94,18 +95,19 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		plain(w, http.StatusForbidden, reason)
 		return
 	}
-	p, err := e.identify(r)
-	if err != nil {
-		plain(w, http.StatusUnauthorized, "sign-in needed")
+	c, err := e.identify(r)
+	if err != nil || c.Principal.IsNobody() {
+		unidentified(w, r, err)
 		return
 	}
+	x := exchange{endpoint: e, w: w, r: r, principal: c.Principal, until: c.Until}
 	switch r.Method {
 	case http.MethodPost:
-		e.post(w, r, p)
+		x.post()
 	case http.MethodGet:
-		e.get(w, r, p)
+		x.get()
 	case http.MethodDelete:
-		e.delete(w, r, p)
+		x.delete()
 	default:
 		w.Header().Set("Allow", "GET, POST, DELETE")
 		plain(w, http.StatusMethodNotAllowed, "method not allowed")
@@ -113,12 +115,12 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // post reads one message and hands it to the rules of its era.
-func (e *Endpoint) post(w http.ResponseWriter, r *http.Request, p policy.Principal) {
+func (x *exchange) post() {
+	e, w, r := x.endpoint, x.w, x.r
 	if !isJSON(r.Header.Get("Content-Type")) {
 		plain(w, http.StatusUnsupportedMediaType, "Content-Type must be application/json")
 		return
 	}
-	x := exchange{endpoint: e, w: w, r: r, principal: p}
 	if !x.acceptable() {
 		plain(w, http.StatusNotAcceptable, "Accept must allow application/json and text/event-stream")
 		return
@@ -134,7 +136,7 @@ func (e *Endpoint) post(w http.ResponseWriter, r *http.Request, p policy.Princip
 	defer body.release()
 	var m rawjson.Message
 	if err := rawjson.Scan(&m, body.bytes); err != nil {
-		e.refuse(&x, body.bytes, err)
+		e.refuse(x, body.bytes, err)
 		return
 	}
 	if x.modern(&m) {

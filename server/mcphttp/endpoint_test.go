@@ -20,6 +20,7 @@ import (
 	"weir/catalog/rawjson"
 	"weir/policy"
 	"weir/server"
+	"weir/server/authn"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -72,7 +73,7 @@ func start(t *testing.T, up upstreamFunc, change func(*server.Spec)) *fixture {
 		change(&spec)
 	}
 	g := server.New(server.Options{Catalog: c, Policy: engine, Upstream: up, Log: log, Version: "1.2.3", ListTTL: spec.ListTTL})
-	e := New(Options{Gateway: g, Spec: spec, Log: log, Authenticate: func(*http.Request) (policy.Principal, error) { return policy.LocalUser(), nil }})
+	e := New(Options{Gateway: g, Spec: spec, Log: log, Authenticate: func(*http.Request) (authn.Caller, error) { return authn.Caller{Principal: policy.LocalUser()}, nil }})
 	s := httptest.NewServer(e)
 	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
 	t.Cleanup(func() {

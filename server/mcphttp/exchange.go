@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
@@ -19,6 +20,7 @@ type exchange struct {
 	w         http.ResponseWriter
 	r         *http.Request
 	principal policy.Principal
+	until     time.Time // when the principal must be verified again, zero for never
 
 	streams bool // the client takes text/event-stream
 	json    bool // the client takes application/json

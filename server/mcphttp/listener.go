@@ -20,14 +20,14 @@ const (
 	idleTimeout    = 2 * time.Minute
 )
 
-// Listen opens the listening socket. An address that other machines can reach is refused while nobody has to sign in, unless the
-// configuration says in so many words that this is meant.
-func Listen(ctx context.Context, s server.Spec) (net.Listener, error) {
+// Listen opens the listening socket. signIn says that callers have to sign in; an address that other machines can reach is refused while nobody has to,
+// unless the configuration says in so many words that this is meant.
+func Listen(ctx context.Context, s server.Spec, signIn bool) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(s.Listen)
 	if err != nil {
 		return nil, catalog.Errorf(catalog.Config, "listen: %q is not host:port", s.Listen)
 	}
-	if !onlyLoopback(host) && !s.InsecureNoAuth {
+	if !onlyLoopback(host) && !signIn && !s.InsecureNoAuth {
 		return nil, &catalog.Error{
 			Code: catalog.Config,
 			Msg:  fmt.Sprintf("listen: %s can be reached from other machines, and nobody has to sign in", s.Listen),

@@ -195,8 +195,8 @@ func (st *stream) leave(stay bool) {
 }
 
 // get opens the stream on which a legacy session hears what belongs to none of its requests, or takes up one that broke.
-func (e *Endpoint) get(w http.ResponseWriter, r *http.Request, p policy.Principal) {
-	x := exchange{endpoint: e, w: w, r: r, principal: p}
+func (x *exchange) get() {
+	e, w, r := x.endpoint, x.w, x.r
 	if r.Header.Get(headerSession) == "" {
 		w.Header().Set("Allow", "POST")
 		plain(w, http.StatusMethodNotAllowed, "a GET stream needs an Mcp-Session-Id; modern clients use subscriptions/listen")
@@ -219,7 +219,7 @@ func (e *Endpoint) get(w http.ResponseWriter, r *http.Request, p policy.Principa
 	} else {
 		x.stream, after = e.replay.find(s, last)
 	}
-	if x.stream == nil || !x.stream.attach(&x, after, cancel) {
+	if x.stream == nil || !x.stream.attach(x, after, cancel) {
 		x.expired(last)
 		return
 	}

@@ -15,6 +15,7 @@ import (
 	"weir/catalog"
 	"weir/policy"
 	"weir/server"
+	"weir/server/authn"
 )
 
 // sse is one event as it arrived.
@@ -235,11 +236,12 @@ func TestResumeAnswersQuestion(t *testing.T) {
 func TestResumeIsScoped(t *testing.T) {
 	say := make(chan int, 1)
 	f := start(t, talking(t, say), nil)
-	f.end.identify = func(r *http.Request) (policy.Principal, error) {
+	f.end.identify = func(r *http.Request) (authn.Caller, error) {
 		if who := r.Header.Get("X-Test-User"); who != "" {
-			return policy.Verified(policy.Identity{Subject: who})
+			p, err := policy.Verified(policy.Identity{Subject: who})
+			return authn.Caller{Principal: p}, err
 		}
-		return policy.LocalUser(), nil
+		return authn.Caller{Principal: policy.LocalUser()}, nil
 	}
 	mine, other := f.session("2025-11-25"), f.session("2025-11-25")
 	say <- 1

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"weir/catalog/rawjson"
-	"weir/policy"
 	"weir/server"
 )
 
@@ -16,20 +15,20 @@ const keepAlive = 20 * time.Second
 var keepAliveComment = []byte(": keep-alive\n\n")
 
 // delete ends a legacy session at its client's wish.
-func (e *Endpoint) delete(w http.ResponseWriter, r *http.Request, p policy.Principal) {
-	x := exchange{endpoint: e, w: w, r: r, principal: p}
-	if r.Header.Get(headerSession) == "" {
+func (x *exchange) delete() {
+	w := x.w
+	if x.r.Header.Get(headerSession) == "" {
 		w.Header().Set("Allow", "POST")
 		plain(w, http.StatusMethodNotAllowed, "DELETE needs an Mcp-Session-Id")
 		return
 	}
 	if s, ok := x.session(nil); ok {
-		e.sessions.Remove(s)
+		x.endpoint.sessions.Remove(s)
 		w.WriteHeader(http.StatusNoContent)
 	}
 }
 
-// pump writes what the outlet gets until the client leaves, ended is closed, or the server drains. It returns true when the end was weir's. Without an
+// pump writes what the outlet gets until the client leaves or is not who it was, ended is closed, or the server drains. It returns true when the end was weir's. Without an
 // outlet it holds the connection for others to write; the request they write for is waited for by a server that drains.
 func (x *exchange) pump(ctx context.Context, ended <-chan struct{}, outlet *server.Outlet) bool {
 	if !x.comment([]byte(": open\n\n")) {
@@ -41,6 +40,8 @@ func (x *exchange) pump(ctx context.Context, ended <-chan struct{}, outlet *serv
 	}
 	quiet := time.NewTicker(keepAlive)
 	defer quiet.Stop()
+	identity := time.NewTimer(x.again())
+	defer identity.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -49,6 +50,11 @@ func (x *exchange) pump(ctx context.Context, ended <-chan struct{}, outlet *serv
 			return true
 		case <-drain:
 			return true
+		case <-identity.C:
+			if !x.still() {
+				return true
+			}
+			identity.Reset(x.again())
 		case <-quiet.C:
 			if !x.comment(keepAliveComment) {
 				return false

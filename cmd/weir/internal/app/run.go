@@ -11,6 +11,7 @@ import (
 
 	"weir/policy"
 	"weir/server"
+	"weir/server/authn"
 	"weir/server/mcphttp"
 	"weir/server/mcpstdio"
 )
@@ -41,7 +42,7 @@ func (a *App) Listen(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mcphttp.Listen(ctx, spec)
+	return mcphttp.Listen(ctx, spec, false)
 }
 
 // Serve answers MCP over HTTP on ln until ctx ends and the requests in flight are answered. It follows the file meanwhile.
@@ -73,16 +74,14 @@ func (a *App) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
 	}, in, out)
 }
 
-var errNobody = errors.New("nobody has signed in")
-
 // authenticate says who is calling while there is no sign-in: whoever uses this machine's loopback address is the local user, and so is
 // everybody when the operator said that.
-func authenticate(spec server.Spec, local policy.Principal) func(*http.Request) (policy.Principal, error) {
-	return func(r *http.Request) (policy.Principal, error) {
+func authenticate(spec server.Spec, local policy.Principal) func(*http.Request) (authn.Caller, error) {
+	return func(r *http.Request) (authn.Caller, error) {
 		from, err := netip.ParseAddrPort(r.RemoteAddr)
 		if spec.InsecureNoAuth || err == nil && from.Addr().Unmap().IsLoopback() {
-			return local, nil
+			return authn.Caller{Principal: local}, nil
 		}
-		return policy.Principal{}, errNobody
+		return authn.Caller{}, &authn.Refusal{Status: http.StatusForbidden, Reason: "only this machine may call: nobody can sign in"}
 	}
 }

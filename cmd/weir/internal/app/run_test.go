@@ -33,7 +33,7 @@ func TestAuthenticate(t *testing.T) {
 		r.RemoteAddr = tc.from
 		r.Header.Set("X-Forwarded-For", "127.0.0.1") // what a client says of itself counts for nothing
 		p, err := authenticate(server.Spec{InsecureNoAuth: tc.insecure}, policy.LocalUser())(r)
-		if local := err == nil && p == policy.LocalUser(); local != tc.local || (err != nil && p != policy.Principal{}) {
+		if local := err == nil && p.Principal == policy.LocalUser(); local != tc.local || err != nil && !p.Principal.IsNobody() {
 			t.Errorf("%q, insecure %t: %v, %v", tc.from, tc.insecure, p, err)
 		}
 	}
