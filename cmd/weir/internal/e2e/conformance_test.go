@@ -3,7 +3,6 @@ package e2e
 import (
 	"errors"
 	"flag"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,7 +91,7 @@ func TestConformanceDirect(t *testing.T) {
 // cell is one way through weir: the revision the suite speaks, and the upstream.
 type cell struct {
 	revision string
-	behind   string // legacy http, modern http or stdio
+	behind   string // legacy http, modern http, legacy stdio or modern stdio
 }
 
 func (c cell) String() string { return c.revision + " wire, " + c.behind + " upstream" }
@@ -102,53 +101,46 @@ func (c cell) String() string { return c.revision + " wire, " + c.behind + " ups
 func (c cell) upstream(t *testing.T) object {
 	t.Helper()
 	speaks := map[string]era{wire2025: legacy, wire2026: modern}[c.revision]
-	if c.behind == "stdio" {
-		return object{"command": everythingServer}
+	name, over, _ := strings.Cut(c.behind, " ")
+	kind := era(name)
+	up := object{"command": everythingServer}
+	if over == "http" {
+		up = object{"url": fixture(t, kind)}
 	}
-	kind := era(strings.TrimSuffix(c.behind, " http"))
-	up := object{"url": fixture(t, kind)}
 	if kind != speaks {
 		up["era"] = string(kind)
 	}
 	return up
 }
 
-// Every check that passes without weir passes through it, but for those in expected-failures.yml and by-design.yml.
+// Every check goes through weir as it goes without, but for those in exceptions.yml, in the cells that stand there.
 func TestConformance(t *testing.T) {
 	n := needNode(t)
-	expected, designed := expectedFailures(t), differences(t)
-	met, ran := map[string]bool{}, 0
-	cells := []cell{
-		{wire2025, "legacy http"},
-		{wire2025, "stdio"},
-		{wire2026, "modern http"},
-		{wire2026, "stdio"},
-		{wire2025, "modern http"},
-		{wire2026, "legacy http"},
-	}
-	for _, c := range cells {
-		t.Run(c.String(), func(t *testing.T) {
-			g := serve(t, object{"naming": "bare", "mcpServers": object{"fixture": c.upstream(t)}})
-			g.offers(t, 20)
-			bad := lost(baseline(t, c.revision), suite(t, n, g.url, c.revision))
-			maps.DeleteFunc(bad, func(key, got string) bool {
-				asDesigned := designed[key].Status == got
-				met[key] = met[key] || asDesigned
-				return asDesigned
+	allowed, met, ran := exceptions(t), map[string]bool{}, map[string]bool{}
+	for _, revision := range []string{wire2025, wire2026} {
+		for _, behind := range []string{"legacy http", "modern http", "legacy stdio", "modern stdio"} {
+			c := cell{revision, behind}
+			t.Run(c.String(), func(t *testing.T) {
+				g := serve(t, object{"naming": "bare", "mcpServers": object{"fixture": c.upstream(t)}})
+				g.offers(t, 20)
+				ran[c.String()] = true
+				for _, line := range unexpected(c.String(), lost(baseline(t, revision), suite(t, n, g.url, revision)), allowed, met) {
+					t.Error(line)
+				}
 			})
-			for _, line := range unexpected(bad, expected[c.String()]) {
-				t.Error(line)
+		}
+	}
+	if len(ran) < 8 { // -run took some
+		return
+	}
+	for key, e := range allowed {
+		if !met[key] {
+			t.Errorf("exceptions.yml: %s goes as direct in every cell", key)
+		}
+		for _, name := range e.Cells {
+			if !ran[name] {
+				t.Errorf("exceptions.yml: %s: there is no cell %q", key, name)
 			}
-			ran++
-		})
-		delete(expected, c.String())
-	}
-	for name := range expected {
-		t.Errorf("expected-failures.yml: there is no cell %q", name)
-	}
-	for key := range designed {
-		if !met[key] && ran == len(cells) {
-			t.Errorf("by-design.yml: %s passes in every cell", key)
 		}
 	}
 }
@@ -162,10 +154,10 @@ func TestConformanceNotificationsTenTimes(t *testing.T) {
 	}{
 		{cell{wire2025, "legacy http"}, "tools-call-with-progress"},
 		{cell{wire2025, "legacy http"}, "tools-call-with-logging"},
-		{cell{wire2025, "stdio"}, "tools-call-with-progress"},
-		{cell{wire2025, "stdio"}, "tools-call-with-logging"},
+		{cell{wire2025, "legacy stdio"}, "tools-call-with-progress"},
+		{cell{wire2025, "legacy stdio"}, "tools-call-with-logging"},
 		{cell{wire2026, "modern http"}, "tools-call-with-progress"},
-		{cell{wire2026, "stdio"}, "tools-call-with-progress"},
+		{cell{wire2026, "modern stdio"}, "tools-call-with-progress"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.cell.String()+", "+tt.scenario, func(t *testing.T) {

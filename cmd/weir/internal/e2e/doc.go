@@ -10,8 +10,8 @@
 //     other way, a test binary that turns into weir, would measure start and memory with every test library in it.
 //   - The conformance suite is compared check by check with what the same fixture answers without weir. Its own exit code would call a
 //     fault of the fixture a fault of the gateway, and hide a check that weir loses where the scenario still passes.
-//   - What weir is known to fail stands in testdata/conformance/expected-failures.yml with a reason, and an entry that has come to pass is
-//     an error: the list can only shrink. What weir does otherwise for good stands in by-design.yml; a failure never does.
+//   - What goes otherwise through weir for good stands in testdata/conformance/exceptions.yml with a reason; a failure only with the cells
+//     in which an era lacks what is asked for. An entry that has come to pass is an error: the list can only shrink.
 //   - The fixtures in Go are built from weir's own go.mod, so they are pinned by go.sum and need no step of their own. Those from npm are
 //     installed by .ci/install into one place; without them these tests skip on a person's machine and fail in CI.
 //   - Clients of other SDKs report what they saw as JSON and have no opinion: all expectations are on the Go side, in one table.

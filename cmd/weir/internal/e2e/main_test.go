@@ -17,11 +17,12 @@ import (
 // root is the repository, seen from this package's folder.
 const root = "../../../.."
 
-// What TestMain built: the program under test, and the go-sdk's conformance fixture.
-var weirBinary, everythingServer string
+// What TestMain built: the program under test, and the go-sdk's conformance fixtures.
+var weirBinary, everythingServer, everythingClient string
 
 func TestMain(m *testing.M) {
 	upstreamtest.RunChild()
+	runSandwich()
 	dir, err := os.MkdirTemp("", "weir-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -60,11 +61,13 @@ func build(dir string) error {
 	if raceEnabled {
 		args = append(args, "-race")
 	}
-	args = append(args, "weir/cmd/weir", "github.com/modelcontextprotocol/go-sdk/conformance/everything-server")
+	const fixtures = "github.com/modelcontextprotocol/go-sdk/conformance/"
+	args = append(args, "weir/cmd/weir", fixtures+"everything-server", fixtures+"everything-client")
 	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
-	weirBinary, everythingServer = filepath.Join(dir, "weir"), filepath.Join(dir, "everything-server")
+	weirBinary = filepath.Join(dir, "weir")
+	everythingServer, everythingClient = filepath.Join(dir, "everything-server"), filepath.Join(dir, "everything-client")
 	return nil
 }
 
