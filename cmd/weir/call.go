@@ -83,31 +83,28 @@ func checkObject(b []byte, from string) (arguments, error) {
 	return arguments{object: b}, nil
 }
 
-func (c *cli) callTool(ctx context.Context, file *config.File, name string, given arguments) (err error) {
-	a, err := c.open(file)
-	if err != nil {
-		return err
-	}
-	defer closing(a, &err)
-	if err := c.settle(ctx, 0, func(ctx context.Context) error { return awaitTool(ctx, a, name) }, a); err != nil {
-		return err
-	}
-	e, err := find(a, name)
-	if err != nil {
-		return err
-	}
-	object := given.object
-	if object == nil {
-		schema := gjson.GetBytes(e.Raw(catalog.Modern), "inputSchema")
-		if object, err = parseArguments(schema, given.pairs); err != nil {
-			return &term.UsageError{Msg: e.Ref.String() + ": " + err.Error(), Hint: "weir tools -v " + e.Ref.String()}
+func (c *cli) callTool(ctx context.Context, file *config.File, name string, given arguments) error {
+	return c.running(file, c.quiet(file), nil, func(a *app.App) error {
+		if err := c.settle(ctx, 0, func(ctx context.Context) error { return awaitTool(ctx, a, name) }, a); err != nil {
+			return err
 		}
-	}
-	out, err := a.Call(ctx, e.Name, object)
-	if err != nil {
-		return err
-	}
-	return c.printResult(out)
+		e, err := find(a, name)
+		if err != nil {
+			return err
+		}
+		object := given.object
+		if object == nil {
+			schema := gjson.GetBytes(e.Raw(catalog.Modern), "inputSchema")
+			if object, err = parseArguments(schema, given.pairs); err != nil {
+				return &term.UsageError{Msg: e.Ref.String() + ": " + err.Error(), Hint: "weir tools -v " + e.Ref.String()}
+			}
+		}
+		out, err := a.Call(ctx, e.Name, object)
+		if err != nil {
+			return err
+		}
+		return c.printResult(out)
+	})
 }
 
 // owner is the upstream that a Ref or a prefixed name belongs to; a bare name may be anybody's.

@@ -9,6 +9,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"weir/catalog"
+	"weir/cmd/weir/internal/app"
 )
 
 // completeWait bounds how long a completion waits for upstreams: whoever presses TAB waits too.
@@ -68,18 +69,16 @@ func (c *cli) peek(ctx context.Context, visit func(*catalog.Entry)) {
 	if err != nil {
 		return
 	}
-	a, err := c.open(file)
-	if err != nil {
-		return
-	}
-	defer func() { _ = a.Close() }()
-	ctx, cancel := context.WithTimeout(ctx, completeWait)
-	defer cancel()
-	_ = a.Settled(ctx) // what is ready by then is what there is
-	view := a.View()
-	for _, e := range view.Snapshot().Entries() {
-		if isTool(view, e) {
-			visit(e)
+	_ = c.running(file, c.quiet(file), nil, func(a *app.App) error {
+		ctx, cancel := context.WithTimeout(ctx, completeWait)
+		defer cancel()
+		_ = a.Settled(ctx) // what is ready by then is what there is
+		view := a.View()
+		for _, e := range view.Snapshot().Entries() {
+			if isTool(view, e) {
+				visit(e)
+			}
 		}
-	}
+		return nil
+	})
 }

@@ -18,25 +18,35 @@ const defaultWait = 10 * time.Second
 
 // with starts the gateway of file for the one command, waits until every upstream is up or has failed, at most so long (0: as long as it
 // takes), and runs f.
-func (c *cli) with(ctx context.Context, file *config.File, most time.Duration, f func(*app.App) error) (err error) {
-	a, err := c.open(file)
+func (c *cli) with(ctx context.Context, file *config.File, most time.Duration, f func(*app.App) error) error {
+	return c.running(file, c.quiet(file), nil, func(a *app.App) error {
+		if err := c.settle(ctx, most, a.Settled, a); err != nil {
+			return err
+		}
+		return f(a)
+	})
+}
+
+// quiet is the log of a command of a moment: nothing, unless the file asks for everything.
+func (c *cli) quiet(file *config.File) *slog.Logger {
+	if file.Log.Level == "debug" {
+		return c.Logger(file.Log.Level, file.Log.Format)
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+// running starts the gateway of file, runs f, and takes it down; the first error counts.
+func (c *cli) running(file *config.File, log *slog.Logger, override func(*config.File), f func(*app.App) error) (err error) {
+	a, err := app.New(file, app.Env{Config: c.env, Log: log, Version: thisBuild().Version, Override: override})
 	if err != nil {
 		return err
 	}
-	defer closing(a, &err)
-	if err := c.settle(ctx, most, a.Settled, a); err != nil {
-		return err
-	}
+	defer func() {
+		if e := a.Close(); err == nil {
+			err = e
+		}
+	}()
 	return f(a)
-}
-
-// open starts the gateway of file for one command. It logs only when the file asks for everything.
-func (c *cli) open(file *config.File) (*app.App, error) {
-	log := slog.New(slog.DiscardHandler)
-	if file.Log.Level == "debug" {
-		log = c.Logger(file.Log.Level, file.Log.Format)
-	}
-	return app.New(file, app.Env{Config: c.env, Log: log, Version: thisBuild().Version})
 }
 
 // settle runs wait, at most so long, and says after a while which upstreams are still starting.

@@ -18,7 +18,8 @@ func (c *cli) serve() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "serve [FILE]", Short: "run the gateway on HTTP",
 		Long: "Run the gateway on HTTP (Streamable HTTP, both eras). FILE is a configuration of weir's or an MCP client's own.\n" +
-			"It is read again when it changes and on SIGHUP. SIGTERM lets the calls in flight finish; a second one does not.",
+			"It is read again when it changes and on SIGHUP. SIGTERM lets the calls in flight finish; a second one does not.\n" +
+			"Every weir stdio of the same user and FILE joins it.",
 		Example: "  weir serve\n  weir serve ~/.cursor/mcp.json\n  weir serve --listen 127.0.0.1:8080",
 		Args:    between(0, 1, ""), ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -30,6 +31,7 @@ func (c *cli) serve() *cobra.Command {
 			if v, ok := c.env.Lookup("WEIR_LISTEN"); ok && v != "" && listen == "" {
 				listen = v
 			}
+			c.warn(file)
 			return c.runServe(cmd.Context(), file, func(f *config.File) {
 				if listen != "" {
 					f.Server.Listen = listen
@@ -44,33 +46,29 @@ func (c *cli) serve() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) runServe(ctx context.Context, file *config.File, override func(*config.File)) (err error) {
+func (c *cli) runServe(ctx context.Context, file *config.File, override func(*config.File)) error {
 	log := c.Logger(file.Log.Level, file.Log.Format)
-	c.warn(file)
-	a, err := app.New(file, app.Env{Config: c.env, Log: log, Version: thisBuild().Version, Override: override})
-	if err != nil {
-		return err
-	}
-	defer closing(a, &err)
-	ln, err := a.Listen(ctx)
-	if err != nil {
-		return err
-	}
-	if err := a.Required(ctx); err != nil {
-		_ = ln.Close() // nobody has connected yet
-		return err
-	}
-	spec, err := a.Spec()
-	if err != nil {
-		return errors.Join(err, ln.Close())
-	}
-	url := "http://" + ln.Addr().String() + spec.Path
-	if file.Log.Format == "json" {
-		log.Info("serving", "url", url)
-	} else {
-		c.announce(ln.Addr(), url)
-	}
-	return a.Serve(ctx, ln)
+	return c.running(file, log, override, func(a *app.App) error {
+		ln, err := a.Listen(ctx)
+		if err != nil {
+			return err
+		}
+		if err := a.Required(ctx); err != nil {
+			_ = ln.Close() // nobody has connected yet
+			return err
+		}
+		spec, err := a.Spec()
+		if err != nil {
+			return errors.Join(err, ln.Close())
+		}
+		url := "http://" + ln.Addr().String() + spec.Path
+		if file.Log.Format == "json" {
+			log.Info("serving", "url", url)
+		} else {
+			c.announce(ln.Addr(), url)
+		}
+		return a.Serve(ctx, ln)
+	})
 }
 
 // announce says on standard error where the gateway is and how to talk to it.
@@ -80,11 +78,4 @@ func (c *cli) announce(addr net.Addr, url string) {
 		return // there is no one address to try
 	}
 	c.Note(`try      curl -s %s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'`, url)
-}
-
-// closing takes an App down and keeps the first error.
-func closing(a *app.App, err *error) {
-	if e := a.Close(); *err == nil {
-		*err = e
-	}
 }

@@ -58,6 +58,9 @@ func (a *App) Serve(ctx context.Context, ln net.Listener) error {
 	defer context.AfterFunc(ctx, r.drain)()
 	stop := a.follow()
 	defer stop()
+	sharing, unshare := context.WithCancel(ctx)
+	wait := a.share(sharing)
+	defer func() { unshare(); wait() }()
 	notify(a.env.Config.Lookup, "READY=1")
 	defer notify(a.env.Config.Lookup, "STOPPING=1")
 	return r.main.Serve(ctx, ln, r)
@@ -68,6 +71,11 @@ func (a *App) Serve(ctx context.Context, ln net.Listener) error {
 func (a *App) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
 	stop := a.follow()
 	defer stop()
+	return a.session(ctx, in, out)
+}
+
+// session is the local user's conversation with one client.
+func (a *App) session(ctx context.Context, in io.Reader, out io.Writer) error {
 	spec := a.current().Server
 	return mcpstdio.Serve(ctx, mcpstdio.Options{
 		Gateway: a.gateway, Principal: policy.LocalUser(), Log: a.log, MaxMessage: spec.MaxBody, DrainTimeout: spec.DrainTimeout,

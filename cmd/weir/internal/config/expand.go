@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -21,6 +23,7 @@ type Expander struct {
 	vars   map[string]string // the env file's
 	dir    string            // of the configuration
 	client bool
+	text   []byte // the configuration
 }
 
 // newExpander reads the env file that belongs to the configuration at path.
@@ -56,6 +59,19 @@ func (e *Expander) Expand(s string) (string, error) {
 		b.WriteString(v)
 	}
 	return b.String(), nil
+}
+
+// Digest is a keyed hash of the configuration and of what its variables are now. Files it refers to are the same for everybody who has the same key.
+func (e *Expander) Digest(key []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	_, _ = h.Write(e.text) // never fails (hash.Hash)
+	for _, p := range split(string(e.text)) {
+		if p.reference != "" && !strings.HasPrefix(p.reference, "file:") {
+			v, err := e.resolve(p.reference)
+			_, _ = fmt.Fprintf(h, "%q %t", v, err == nil) // as above
+		}
+	}
+	return h.Sum(nil)
 }
 
 // part is a stretch of a value: a reference (what stands between the braces), or literal text.

@@ -14,6 +14,7 @@ import (
 	"weir/catalog"
 	"weir/policy"
 	"weir/server"
+	"weir/server/authn"
 	"weir/translate"
 	"weir/translate/openapi"
 	"weir/upstream"
@@ -38,6 +39,8 @@ type File struct {
 	Policy policy.Spec `yaml:"policy"`
 	// Servers are virtual servers by name: parts of the namespace at paths of their own.
 	Servers map[string]server.Virtual `yaml:"servers"`
+	// Auth is how callers sign in. Without it only this machine's user may call. weir help auth says more.
+	Auth authn.Spec `yaml:"auth"`
 	// Server is how the gateway listens; its keys stand at the top of the file.
 	Server server.Spec `yaml:",inline"`
 
@@ -98,6 +101,14 @@ func enum(f field) []string {
 			return []string{"debug", "info", "warn", "error"}
 		case "format":
 			return []string{"auto", "text", "json"}
+		}
+	case reflect.TypeFor[authn.Issuer]():
+		if f.key == "algorithms" {
+			return authn.Algorithms()
+		}
+	case reflect.TypeFor[authn.Certificates]():
+		if f.key == "name" {
+			return authn.CertificateNames()
 		}
 	case reflect.TypeFor[policy.Test]():
 		if f.key == "want" {
@@ -162,12 +173,13 @@ func parseFile(path string, data []byte, env Env, policyOnly bool) (*File, error
 	}
 	s.maskValues(root)
 	file := &File{Path: path, Name: s.name, Client: isClient(path, root), Server: server.Default(), Naming: catalog.Prefix, PageSize: catalog.DefaultPageSize}
-	file.Log = Log{Level: "info", Format: "auto"}
+	file.Log, file.Auth = Log{Level: "info", Format: "auto"}, authn.Default()
 	file.Section = newSection(s, root)
 	e, err := newExpander(path, file.Client, env)
 	if err != nil {
 		return nil, err
 	}
+	e.text = data
 	file.Expander = e
 	r := &reader{src: s, expand: e, client: file.Client, section: file.Section}
 	switch {

@@ -1,0 +1,32 @@
+package app
+
+import (
+	"context"
+	"errors"
+
+	"weir/cmd/weir/internal/join"
+)
+
+// share lets every weir stdio of this user and configuration join the gateway, until ctx ends; wait returns when they are answered. A gateway that
+// cannot be joined serves all the same.
+func (a *App) share(ctx context.Context) (wait func()) {
+	place, err := join.PlaceOf(a.current().Path, a.env.Config)
+	var l *join.Listener
+	if err == nil {
+		l, err = join.Listen(ctx, place, join.Options{
+			Version: a.env.Version, InForce: a.expander.Load, Serve: a.session, WriteTimeout: a.current().Server.WriteTimeout, Log: a.log,
+		})
+	}
+	if err != nil {
+		if !errors.Is(err, context.Canceled) {
+			a.log.Warn("weir stdio cannot join this gateway and starts servers of its own", "error", err)
+		}
+		return func() {}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.Serve(ctx)
+	}()
+	return func() { <-done }
+}
