@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,11 +36,11 @@ func (t *trail) String() string {
 		steps = append(steps, t.step)
 	}
 	var b strings.Builder
-	for i := len(steps) - 1; i >= 0; i-- {
-		if b.Len() > 0 && !strings.HasPrefix(steps[i], "[") {
+	for _, step := range slices.Backward(steps) {
+		if b.Len() > 0 && !strings.HasPrefix(step, "[") {
 			b.WriteByte('.')
 		}
-		b.WriteString(schema.Shorten(steps[i], 100))
+		b.WriteString(schema.Shorten(step, 100))
 	}
 	return "`" + b.String() + "`"
 }
@@ -256,6 +257,7 @@ func (a *adapter) scalar(v *schema.Value, kind protoreflect.Kind, at *trail) *sc
 		if v.Is(schema.String) && !base64Text(v.Text) {
 			a.say(at, ": text %q is no base64", schema.Shorten(v.Text, 60))
 		}
+	default:
 	}
 	return v
 }

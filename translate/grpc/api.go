@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -135,7 +136,7 @@ func (a *API) remember(in loaded) {
 		return
 	}
 	kept := &descriptorpb.FileDescriptorSet{File: append(slices.Clone(in.set.GetFile()), &descriptorpb.FileDescriptorProto{
-		Name: proto.String(servicesFile), Dependency: in.services,
+		Name: new(servicesFile), Dependency: in.services,
 	})}
 	if data, err := (proto.MarshalOptions{Deterministic: true}).Marshal(kept); err == nil {
 		a.options.Cache.Put(a.cacheKey(), data)
@@ -227,17 +228,14 @@ func (a *API) reading(methods []*method, d *description) *translate.Reading {
 
 // instructions name the services.
 func instructions(d *description) string {
-	text := ""
+	parts := make([]string, len(d.services))
 	for i, s := range d.services {
-		if i > 0 {
-			text += "; "
-		}
-		text += string(s.FullName())
+		parts[i] = string(s.FullName())
 		if said := comment(s); said != "" {
-			text += ": " + schema.Shorten(said, 120)
+			parts[i] += ": " + schema.Shorten(said, 120)
 		}
 	}
-	return schema.Shorten(text, 400)
+	return schema.Shorten(strings.Join(parts, "; "), 400)
 }
 
 // watch reads the description again when it may have changed, until ctx is done.
@@ -252,7 +250,7 @@ func (a *API) watch(ctx context.Context) {
 	}
 	folders = append(folders, a.spec.ImportPaths...)
 	translate.WatchFolders(ctx, folders, func(problem string, err error) {
-		a.options.Log.Warn(problem, "upstream", a.options.Upstream, "error", err)
+		a.options.Log.Warn("watching the description failed", "upstream", a.options.Upstream, "problem", problem, "error", err)
 	}, func() { a.Reload(ctx) })
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -42,7 +43,7 @@ func open(spec *Spec, o *translate.Options) (*pool, error) {
 	for range max(spec.Connections, 1) {
 		r := manual.NewBuilderWithScheme("weir")
 		r.InitialState(state(spec))
-		c, err := grpc.NewClient("weir:///"+o.Upstream, append(options[:len(options):len(options)], grpc.WithResolvers(r))...)
+		c, err := grpc.NewClient("weir:///"+o.Upstream, append(slices.Clip(options), grpc.WithResolvers(r))...)
 		if err != nil {
 			p.close()
 			return nil, err

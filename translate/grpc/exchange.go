@@ -132,7 +132,7 @@ func (x *exchange) send(ctx context.Context) (*translate.Result, error) {
 	}
 	out, secrets, err := x.api.outgoing(ctx, x.method.path, given, x.call.Owner)
 	if err != nil {
-		return nil, &notSent{err}
+		return nil, &unsentError{err}
 	}
 	x.secrets = secrets
 	x.header, x.trailer, x.peer = nil, nil, peer.Peer{}
@@ -179,10 +179,10 @@ func (x *exchange) feed(stream grpc.ClientStream) {
 	_ = stream.CloseSend()
 }
 
-// notSent is why a call was not even tried.
-type notSent struct{ error }
+// unsentError is why a call was not even tried.
+type unsentError struct{ error }
 
-func (e *notSent) Unwrap() error { return e.error }
+func (e *unsentError) Unwrap() error { return e.error }
 
 // single makes a result of one message.
 func (x *exchange) single(m *dynamicpb.Message) (*translate.Result, error) {
@@ -192,7 +192,7 @@ func (x *exchange) single(m *dynamicpb.Message) (*translate.Result, error) {
 	}
 	v, err := schema.Parse(data)
 	if err != nil {
-		return translate.Failure("The API answered, but the answer cannot be used: " + err.Error() + ". " + x.outcome()), nil
+		return translate.Failure("The API answered, but the answer cannot be used: " + err.Error() + ". " + x.outcome()), nil //nolint:nilerr // the result says it
 	}
 	return x.method.Output.Result(translate.Reply{Data: data, Value: v, Args: x.args, Scrub: translate.Scrub(x.secrets)}), nil
 }
@@ -216,7 +216,7 @@ func (x *exchange) collect(ctx context.Context, stream grpc.ClientStream) (*tran
 		switch {
 		case errors.Is(err, io.EOF):
 			return s.Result(translate.Scrub(x.secrets)), nil
-		case ctx.Err() != nil:
+		case err != nil && (ctx.Err() != nil || timeIsOver(ctx, err)):
 			s.Stop(fmt.Sprintf("the time of %s is over", x.timeout))
 			continue
 		case err != nil:

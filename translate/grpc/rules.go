@@ -260,7 +260,7 @@ func enumRules(v *schema.Value, f protoreflect.FieldDescriptor, r wire) {
 	}
 	has := func(all []uint64, n protoreflect.EnumNumber) bool {
 		for _, x := range all {
-			if protoreflect.EnumNumber(int32(x)) == n { //nolint:gosec // enum numbers are 32 bits on the wire's 64
+			if protoreflect.EnumNumber(int32(x)) == n {
 				return true
 			}
 		}
@@ -280,9 +280,9 @@ func enumRules(v *schema.Value, f protoreflect.FieldDescriptor, r wire) {
 
 // numberRules is the field of the rules for a kind of number, and how their values are written.
 func numberRules(kind protoreflect.Kind) (protowire.Number, func(uint64) string) {
-	signed := func(x uint64) string { return strconv.FormatInt(int64(int32(x)), 10) }      //nolint:gosec // the rules are of 32-bit fields
-	unsigned := func(x uint64) string { return strconv.FormatUint(uint64(uint32(x)), 10) } //nolint:gosec // the same
-	real := func(f float64) string {
+	signed := func(x uint64) string { return strconv.FormatInt(int64(int32(x)), 10) }
+	unsigned := func(x uint64) string { return strconv.FormatUint(uint64(uint32(x)), 10) }
+	decimal := func(f float64) string {
 		if math.IsNaN(f) || math.IsInf(f, 0) {
 			return ""
 		}
@@ -290,9 +290,9 @@ func numberRules(kind protoreflect.Kind) (protowire.Number, func(uint64) string)
 	}
 	switch kind {
 	case protoreflect.FloatKind:
-		return 1, func(x uint64) string { return real(float64(math.Float32frombits(uint32(x)))) } //nolint:gosec // fixed32
+		return 1, func(x uint64) string { return decimal(float64(math.Float32frombits(uint32(x)))) }
 	case protoreflect.DoubleKind:
-		return 2, func(x uint64) string { return real(math.Float64frombits(x)) }
+		return 2, func(x uint64) string { return decimal(math.Float64frombits(x)) }
 	case protoreflect.Int32Kind:
 		return 3, signed
 	case protoreflect.Uint32Kind:

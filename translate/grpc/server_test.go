@@ -201,7 +201,10 @@ func (s *server) handle(_ any, stream grpc.ServerStream) error {
 	if err != nil {
 		return status.Error(codes.Unimplemented, "there is no such method")
 	}
-	m := d.(protoreflect.MethodDescriptor)
+	m, ok := d.(protoreflect.MethodDescriptor)
+	if !ok {
+		return status.Error(codes.Unimplemented, "that is no method")
+	}
 	md, _ := metadata.FromIncomingContext(stream.Context())
 	in := dynamicpb.NewMessage(m.Input())
 	if !m.IsStreamingClient() {

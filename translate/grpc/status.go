@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -46,8 +47,7 @@ func (x *exchange) failure(ctx context.Context, err error, before *translate.Res
 }
 
 func (x *exchange) failureText(ctx context.Context, err error) string {
-	var unsent *notSent
-	if errors.As(err, &unsent) {
+	if unsent, ok := errors.AsType[*unsentError](err); ok {
 		return "The call was not sent: " + unsent.Error() + "."
 	}
 	s := status.Convert(err)
@@ -56,7 +56,7 @@ func (x *exchange) failureText(ctx context.Context, err error) string {
 		outcome = "It only reads, so it may be tried again."
 	}
 	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case timeIsOver(ctx, err):
 		return fmt.Sprintf("The API did not answer within %s. %s", x.timeout, outcome)
 	case s.Code() == codes.Unavailable && x.peer.Addr == nil:
 		x.log(err)
@@ -74,6 +74,18 @@ func (x *exchange) failureText(ctx context.Context, err error) string {
 	}
 	return x.said(s)
 }
+
+// timeIsOver reports whether a call ended because its own time did: the server's word about it may come before the own clock's.
+func timeIsOver(ctx context.Context, err error) bool {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return true
+	}
+	deadline, ok := ctx.Deadline()
+	return ok && status.Code(err) == codes.DeadlineExceeded && time.Until(deadline) < clockSkew
+}
+
+// clockSkew is by how much two looks at one deadline may differ.
+const clockSkew = 100 * time.Millisecond
 
 // log tells people more than models get.
 func (x *exchange) log(err error) {
@@ -199,7 +211,7 @@ func (x *exchange) detail(d *anypb.Any) (text, retry string) {
 		}
 		return sentence("Help", parts), ""
 	case *errdetails.LocalizedMessage:
-		return clip(m.GetMessage()), ""
+		return clip(m.GetMessage()) + ".", ""
 	case *errdetails.DebugInfo, *errdetails.RequestInfo:
 		return "", ""
 	}
@@ -265,17 +277,17 @@ func (x *exchange) argumentName(path string) string {
 }
 
 func errorInfo(m *errdetails.ErrorInfo) string {
-	text := "Reason " + clip(m.GetReason())
+	parts := []string{"Reason " + clip(m.GetReason())}
 	if m.GetDomain() != "" {
-		text += " of " + clip(m.GetDomain())
+		parts[0] += " of " + clip(m.GetDomain())
 	}
 	for i, k := range slices.Sorted(maps.Keys(m.GetMetadata())) {
 		if i == 8 {
 			break
 		}
-		text += ", " + clip(k) + " " + clip(m.GetMetadata()[k])
+		parts = append(parts, clip(k)+" "+clip(m.GetMetadata()[k]))
 	}
-	return text + "."
+	return strings.Join(parts, ", ") + "."
 }
 
 // clip makes words of a server fit for a sentence.

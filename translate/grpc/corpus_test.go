@@ -1,0 +1,565 @@
+package grpc
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	second "github.com/google/jsonschema-go/jsonschema"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"weir/catalog"
+	"weir/translate"
+	"weir/translate/schema"
+)
+
+// unpack extracts the corpus.
+func unpack(t testing.TB) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", "corpus.tar.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = root.Close() }()
+	for r := tar.NewReader(z); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return folder
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Typeflag != tar.TypeReg {
+			continue
+		}
+		if err := root.MkdirAll(filepath.Dir(h.Name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := root.WriteFile(h.Name, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// part is one import root of the corpus, compiled.
+type part struct {
+	name        string
+	set         *descriptorpb.FileDescriptorSet
+	services    []string
+	warnings    []translate.Warning
+	description *description
+}
+
+// corpus compiles every file of every root, with those that they need.
+func corpus(t testing.TB) []part {
+	t.Helper()
+	folder := unpack(t)
+	var parts []part
+	for _, name := range []string{"etcd", "googleapis", "grpc-gateway", "grpc-proto", "opentelemetry", "temporal"} {
+		root := filepath.Join(folder, name)
+		var files []string
+		err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+			if err == nil && !e.IsDir() && strings.HasSuffix(path, ".proto") {
+				files = append(files, path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		imports := []string{root}
+		for _, shared := range []string{"googleapis", "grpc-gateway"} {
+			if shared != name {
+				imports = append(imports, filepath.Join(folder, shared))
+			}
+		}
+		s, err := openSources(files, imports)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := part{name: name}
+		p.set, p.services, p.warnings, err = s.compile(context.Background())
+		s.close()
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if p.description, err = link(p.set, p.services); err != nil {
+			t.Fatal(name, err)
+		}
+		parts = append(parts, p)
+	}
+	return parts
+}
+
+// tools builds the tools of a part.
+func (p part) tools(t testing.TB, spec Spec) ([]*method, *translate.Reading) {
+	t.Helper()
+	d, err := link(p.set, p.services)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &builder{description: d, spec: &spec, upstream: "api"}
+	a := &API{spec: spec, options: translate.Options{Upstream: "api"}}
+	methods := b.build()
+	return methods, a.reading(methods, d)
+}
+
+// TestCorpus holds every description of the corpus: every service that compiles is there, every method of it is a tool, names are portable and
+// unique, every schema compiles in two validators, and what is published takes what the full schema takes and is within its budget.
+func TestCorpus(t *testing.T) {
+	total, failed := 0, 0
+	for _, p := range corpus(t) {
+		for _, w := range p.warnings {
+			if !strings.Contains(w.Message, "raft") { // two files of etcd need what is absent on purpose
+				t.Errorf("%s: %+v", p.name, w)
+			}
+		}
+		methods, reading := p.tools(t, Spec{Bidi: true, Spec: translate.Spec{Mode: translate.ModeTools}})
+		want := 0
+		for _, s := range p.description.services {
+			want += s.Methods().Len()
+		}
+		if len(methods) != want || len(reading.Report.Warnings) > 0 {
+			t.Errorf("%s: %d of %d methods are tools: %v", p.name, len(methods), want, reading.Report.Warnings)
+		}
+		t.Logf("%s: %d files, %d services, %d tools, %d tokens, largest %d bytes", p.name, len(p.set.GetFile()), len(p.description.services), len(methods), reading.Report.Tokens, reading.Report.Largest)
+		snapshot := catalog.Build([]*catalog.Source{reading.Source}, catalog.Options{})
+		if problems := snapshot.Problems(); len(problems) > 0 || len(snapshot.Entries()) != len(methods) {
+			t.Errorf("%s: the catalogue withholds tools: %v", p.name, problems)
+		}
+		random := rand.New(rand.NewPCG(1, 2))
+		for _, m := range methods {
+			total++
+			if fault := checkTool(m, newTypes(p.description), random); fault != "" {
+				failed++
+				t.Errorf("%s: %s: %s", p.name, m.Key, fault)
+			}
+		}
+	}
+	t.Logf("%d methods, %d with faults", total, failed)
+	if total < 500 {
+		t.Errorf("the corpus has %d methods only", total)
+	}
+}
+
+// checkTool says what is wrong with one tool.
+func checkTool(m *method, types *types, random *rand.Rand) string {
+	check, err := m.Input.Check()
+	if err != nil {
+		return "the full schema does not compile: " + err.Error()
+	}
+	var other second.Schema
+	if err := json.Unmarshal([]byte(m.Input.Full.Value().JSON()), &other); err != nil {
+		return "the second library cannot read the full schema: " + err.Error()
+	}
+	if _, err := other.Resolve(nil); err != nil {
+		return "the second library cannot compile the full schema: " + err.Error()
+	}
+	listed, err := schema.Parse(m.Raw)
+	if err != nil {
+		return err.Error()
+	}
+	input := listed.Get("inputSchema")
+	if len(input.JSON()) > 4096 {
+		return fmt.Sprintf("%d bytes are published", len(input.JSON()))
+	}
+	published, err := schema.Compile(schema.Full{Root: input, Defs: schema.NewDefs()}, schema.Untrusted())
+	if err != nil {
+		return "what is published does not compile: " + err.Error()
+	}
+	if len(m.Name) > translate.NameLimit("api") || strings.Trim(m.Name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != "" {
+		return "the name is " + m.Name
+	}
+	for i := range 8 {
+		s := schema.Sampler{Defs: m.Input.Full.Defs, Optional: i > 0}
+		if i > 1 {
+			s.Rand = random
+		}
+		v := fixSample(s.Value(m.Input.Full.Root), m)
+		if faults := check.Check(v.Plain()); len(faults) > 0 {
+			return fmt.Sprintf("a sample is not valid: %+v %s", faults[0], schema.Shorten(v.JSON(), 300))
+		}
+		if faults := published.Check(v.Plain()); len(faults) > 0 {
+			return fmt.Sprintf("what is published refuses a valid sample: %+v", faults[0])
+		}
+		if fault := roundTrip(m, types, v); fault != "" {
+			return fault
+		}
+	}
+	return fitsReply(m, types, random)
+}
+
+// roundTrip sends arguments through JSON, the wire and back, and compares.
+func roundTrip(m *method, types *types, v *schema.Value) string {
+	args, refused := m.Input.Accept([]byte(v.JSON()))
+	if refused != nil {
+		answer, err := refused.Answer()
+		if err != nil {
+			return err.Error()
+		}
+		return "arguments were refused: " + schema.Shorten(string(answer.Message.Data), 600) + " " + schema.Shorten(v.JSON(), 600)
+	}
+	for _, data := range m.encode(args) {
+		first := dynamicpb.NewMessage(m.descriptor.Input())
+		if err := types.read(data, first); err != nil {
+			return fmt.Sprintf("a message cannot be read: %v: %s", err, schema.Shorten(string(data), 600))
+		}
+		bytes1, err := proto.MarshalOptions{Deterministic: true}.Marshal(first)
+		if err != nil {
+			return err.Error()
+		}
+		second := dynamicpb.NewMessage(m.descriptor.Input())
+		if err := proto.Unmarshal(bytes1, second); err != nil {
+			return err.Error()
+		}
+		text, err := types.json(second)
+		if err != nil {
+			return err.Error()
+		}
+		third := dynamicpb.NewMessage(m.descriptor.Input())
+		if err := types.read(text, third); err != nil {
+			return fmt.Sprintf("what was written cannot be read: %v: %s", err, schema.Shorten(string(text), 600))
+		}
+		bytes2, err := proto.MarshalOptions{Deterministic: true}.Marshal(third)
+		if err != nil || !bytes.Equal(bytes1, bytes2) {
+			return fmt.Sprintf("a message changed on its way: %s", schema.Shorten(string(data), 600))
+		}
+	}
+	return ""
+}
+
+// fitsReply writes random replies and checks them against the published output schema.
+func fitsReply(m *method, types *types, random *rand.Rand) string {
+	if m.Output.Schema == nil || m.descriptor.IsStreamingServer() {
+		return ""
+	}
+	check, err := schema.Compile(schema.Full{Root: m.Output.Schema, Defs: schema.NewDefs()}, schema.Untrusted())
+	if err != nil {
+		return "the output schema does not compile: " + err.Error()
+	}
+	for range 3 {
+		reply := dynamicpb.NewMessage(m.descriptor.Output())
+		fill(reply, random, 0)
+		data, err := types.json(reply)
+		if err != nil {
+			return "a reply cannot be written: " + err.Error()
+		}
+		v, err := schema.Parse(data)
+		if err != nil {
+			return err.Error()
+		}
+		r := m.Output.Result(translate.Reply{Data: data, Value: v, Args: schema.Map()})
+		got, err := schema.Parse(r.Structured())
+		if err != nil {
+			return err.Error()
+		}
+		if faults := check.Check(got.Plain()); len(faults) > 0 {
+			return fmt.Sprintf("a reply does not fit the output schema: %+v", faults[0])
+		}
+		if _, whole := schema.Fit(schema.Map(append([]schema.Member(nil), got.Members...)...), m.Output.Schema); !whole {
+			return "a valid reply lost values"
+		}
+	}
+	return ""
+}
+
+// fill sets fields of a message at random.
+func fill(m protoreflect.Message, random *rand.Rand, depth int) {
+	if depth > 3 {
+		return
+	}
+	name := m.Descriptor().FullName()
+	switch name {
+	case wellKnown + "Any":
+		if random.IntN(2) == 0 {
+			set(m, "type_url", "type.googleapis.com/nobody.Knows")
+			set(m, "value", []byte{8, 1})
+		}
+		return
+	case wellKnown + "Timestamp", wellKnown + "Duration":
+		set(m, "seconds", random.Int64N(1<<30))
+		return
+	case wellKnown + "FieldMask":
+		return
+	case wellKnown + "Value":
+		set(m, "number_value", 1.5)
+		return
+	}
+	for i := range m.Descriptor().Fields().Len() {
+		f := m.Descriptor().Fields().Get(i)
+		if random.IntN(3) == 0 || f.ContainingOneof() != nil && m.WhichOneof(f.ContainingOneof()) != nil {
+			continue
+		}
+		switch {
+		case f.IsMap():
+			if f.MapKey().Kind() == protoreflect.StringKind && f.MapValue().Message() == nil {
+				m.Mutable(f).Map().Set(protoreflect.ValueOfString("k").MapKey(), some(f.MapValue(), random))
+			}
+		case f.IsList() && f.Message() != nil:
+			fill(m.Mutable(f).List().AppendMutable().Message(), random, depth+1)
+		case f.IsList():
+			m.Mutable(f).List().Append(some(f, random))
+		case f.Message() != nil:
+			fill(m.Mutable(f).Message(), random, depth+1)
+		default:
+			m.Set(f, some(f, random))
+		}
+	}
+}
+
+// some is a value of a field that is no message.
+func some(f protoreflect.FieldDescriptor, random *rand.Rand) protoreflect.Value {
+	switch f.Kind() {
+	case protoreflect.BoolKind:
+		return protoreflect.ValueOfBool(true)
+	case protoreflect.EnumKind:
+		if f.Enum().IsClosed() {
+			return protoreflect.ValueOfEnum(f.Enum().Values().Get(0).Number())
+		}
+		return protoreflect.ValueOfEnum(protoreflect.EnumNumber(random.IntN(2000))) // most are unknown
+	case protoreflect.StringKind:
+		return protoreflect.ValueOfString("text")
+	case protoreflect.BytesKind:
+		return protoreflect.ValueOfBytes([]byte{0, 255})
+	case protoreflect.FloatKind:
+		return protoreflect.ValueOfFloat32(1.5)
+	case protoreflect.DoubleKind:
+		return protoreflect.ValueOfFloat64(1.5)
+	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind:
+		return protoreflect.ValueOfInt32(-1)
+	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
+		return protoreflect.ValueOfUint32(1<<32 - 1)
+	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
+		return protoreflect.ValueOfUint64(1<<64 - 1)
+	default:
+		return protoreflect.ValueOfInt64(1<<53 + 1)
+	}
+}
+
+// fixSample takes what a schema cannot say out of a sample: of fields that exclude each other the first is kept, and texts that are
+// times, masks or base64 become such.
+func fixSample(v *schema.Value, m *method) *schema.Value {
+	in := m.descriptor.Input()
+	if len(m.arguments) == 1 && m.arguments[0].field == nil {
+		out := schema.Map()
+		for _, e := range v.Members {
+			switch {
+			case e.Key == messagesArgument:
+				list := &schema.Value{Kind: schema.Array}
+				for _, x := range e.Value.Members {
+					list.Members = append(list.Members, schema.Member{Value: fixMessage(x.Value, in)})
+				}
+				e.Value = list
+			case e.Key == wholeArgument:
+				e.Value = fixMessage(e.Value, in)
+			}
+			out.Members = append(out.Members, e)
+		}
+		return out
+	}
+	return fixObject(v, in)
+}
+
+func fixObject(v *schema.Value, m protoreflect.MessageDescriptor) *schema.Value {
+	if !v.Is(schema.Object) {
+		return v
+	}
+	out := schema.Map()
+	chosen := make(map[protoreflect.OneofDescriptor]bool)
+	for _, e := range v.Members {
+		f := m.Fields().ByJSONName(e.Key)
+		if f == nil {
+			if !strings.HasPrefix(e.Key, "[") {
+				out.Members = append(out.Members, e)
+			}
+			continue
+		}
+		if o := f.ContainingOneof(); o != nil && !o.IsSynthetic() {
+			if chosen[o] {
+				continue
+			}
+			chosen[o] = true
+		}
+		out.Members = append(out.Members, member(e.Key, fixField(e.Value, f)))
+	}
+	return out
+}
+
+func fixField(v *schema.Value, f protoreflect.FieldDescriptor) *schema.Value {
+	one := f
+	if f.IsMap() {
+		one = f.MapValue()
+	}
+	if !f.IsMap() && !f.IsList() {
+		return fixSingle(v, f)
+	}
+	out := &schema.Value{Kind: v.Kind}
+	for _, e := range v.Members {
+		if f.IsMap() && f.MapKey().Kind() != protoreflect.StringKind {
+			e.Key = map[bool]string{true: "true", false: "1"}[f.MapKey().Kind() == protoreflect.BoolKind]
+		}
+		out.Members = append(out.Members, member(e.Key, fixSingle(e.Value, one)))
+	}
+	if f.IsMap() && f.MapKey().Kind() != protoreflect.StringKind && len(out.Members) > 1 {
+		out.Members = out.Members[:1]
+	}
+	return out
+}
+
+func fixSingle(v *schema.Value, f protoreflect.FieldDescriptor) *schema.Value {
+	switch {
+	case f.Message() != nil:
+		return fixMessage(v, f.Message())
+	case f.Kind() == protoreflect.BytesKind:
+		return schema.Text("AP8=")
+	case v.Is(schema.Number) && len(v.Text) > 9 && f.Kind() != protoreflect.DoubleKind:
+		return schema.Int(7)
+	case v.Is(schema.String) && len(v.Text) > 18 && f.Kind() != protoreflect.StringKind && f.Kind() != protoreflect.EnumKind:
+		return schema.Text("9007199254740993")
+	}
+	return v
+}
+
+func fixMessage(v *schema.Value, m protoreflect.MessageDescriptor) *schema.Value {
+	switch m.FullName() {
+	case wellKnown + "Timestamp":
+		return schema.Text("2026-01-02T03:04:05Z")
+	case wellKnown + "Duration":
+		return schema.Text("1.500s")
+	case wellKnown + "FieldMask":
+		return schema.Text("a,b.c")
+	case wellKnown + "BytesValue":
+		return schema.Text("AP8=")
+	case wellKnown + "Any":
+		return schema.Map(member("@type", schema.Text("type.googleapis.com/nobody.Knows")), member("value", schema.Text("AP8=")))
+	case wellKnown + "Struct", wellKnown + "Empty":
+		return schema.Map()
+	}
+	if bare(m) {
+		if f := m.Fields().ByNumber(1); f != nil && strings.HasSuffix(string(m.Name()), "Value") && m.Name() != "Value" && m.Name() != "ListValue" {
+			return fixSingle(v, f)
+		}
+		return v
+	}
+	return fixObject(v, m)
+}
+
+// TestIdenticalTools reads one API by reflection in both versions, as a descriptor set and as sources.
+func TestIdenticalTools(t *testing.T) {
+	want := ""
+	folder := t.TempDir()
+	for _, version := range []string{"v1", "v1alpha", "both"} {
+		s := serve(t, setup{reflect: version})
+		a := dial(t, s, Spec{Bidi: true}, translate.Options{})
+		got := string(bytes.Join(a.Source().Tools, []byte("\n")))
+		if want == "" {
+			want = got
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", version, diff)
+		}
+		data, err := proto.Marshal(s.set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, "api.binpb"), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, spec := range map[string]Spec{
+		"descriptor set": {Descriptors: []string{filepath.Join(folder, "api.binpb")}},
+		"sources":        {Protos: []string{"testdata/proto/greeter.proto", "testdata/proto/old.proto", "testdata/proto/edition.proto"}},
+		"import paths":   {Protos: []string{"greeter.proto", "edition.proto", "old.proto"}, ImportPaths: []string{"testdata/proto"}},
+	} {
+		spec.GRPC, spec.Bidi = "http://127.0.0.1:1", true
+		a, err := New(t.Context(), spec, translate.Options{Upstream: "api"})
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if diff := cmp.Diff(want, string(bytes.Join(a.Source().Tools, []byte("\n")))); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		if err := a.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if !strings.Contains(want, "Says hello to somebody.") || strings.Contains(want, "linters") {
+		t.Errorf("comments are not as they should be: %s", want)
+	}
+}
+
+// TestIdenticalCorpus compares the tools of every source with those of the same files as a set, in another order.
+func TestIdenticalCorpus(t *testing.T) {
+	for _, p := range corpus(t) {
+		var spec Spec
+		spec.Bidi, spec.Mode = true, translate.ModeTools
+		_, one := p.tools(t, spec)
+		data, err := proto.Marshal(p.set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := part{services: slices.Clone(p.services), set: &descriptorpb.FileDescriptorSet{}}
+		if err := proto.Unmarshal(data, again.set); err != nil {
+			t.Fatal(err)
+		}
+		slices.Reverse(again.set.File)
+		slices.Reverse(again.services)
+		_, two := again.tools(t, spec)
+		if !slices.EqualFunc(one.Source.Tools, two.Source.Tools, bytes.Equal) {
+			t.Errorf("%s: the tools differ", p.name)
+		}
+	}
+}
+
+// TestNamesDoNotDependOnOthers takes services away: the names of the rest stay, unless two wanted one.
+func TestNamesDoNotDependOnOthers(t *testing.T) {
+	for _, p := range corpus(t) {
+		names := make(map[string]string)
+		all, _ := p.tools(t, Spec{Bidi: true})
+		short := make(map[string]int)
+		for _, m := range all {
+			names[m.Key] = m.Name
+			short[string(m.descriptor.Parent().Name())+"_"+string(m.descriptor.Name())]++
+		}
+		p.services = slices.Sorted(slices.Values(p.services))[:len(p.services)*2/3]
+		some, _ := p.tools(t, Spec{Bidi: true})
+		for _, m := range some {
+			if names[m.Key] != m.Name && short[string(m.descriptor.Parent().Name())+"_"+string(m.descriptor.Name())] == 1 {
+				t.Errorf("%s was %s and is %s", m.Key, names[m.Key], m.Name)
+			}
+		}
+		if values := slices.Collect(maps.Values(names)); len(values) != len(slices.Compact(slices.Sorted(slices.Values(values)))) {
+			t.Errorf("%s: names are not unique", p.name)
+		}
+	}
+}
