@@ -10,5 +10,6 @@
 //     because service managers do that.
 //   - Standard output is what was asked for, standard error is everything else. main takes standard output away from the rest of the program before
 //     anything runs, so that no stray print can break the protocol of weir stdio.
+//   - weir stdio hands its client over to a weir serve of the same user and file when there is one (internal/join): ten clients need one set of servers.
 //   - ls, tools and call start what they need in their own process for the one command. They go through the same gateway as any client.
 package main

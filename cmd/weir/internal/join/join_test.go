@@ -39,7 +39,7 @@ type side struct {
 // folder is a folder whose name is short enough for sockets on every system.
 func folder(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "weir")
+	dir, err := os.MkdirTemp("/tmp", "weir") //nolint:usetesting // whose folders have longer names
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func TestSocketsLeftBehind(t *testing.T) {
 		t.Errorf("the first gateway removed the second one's socket: %v", err)
 	}
 	_ = second.Close()
-	if err := os.Chmod(s.place.folder, 0o755); err != nil { //nolint:gosec // what is tested
+	if err := os.Chmod(s.place.folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	_, err = Dial(t.Context(), s.place, s.read)

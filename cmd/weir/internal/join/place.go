@@ -3,6 +3,7 @@ package join
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,13 +30,11 @@ func PlaceOf(file string, env config.Env) (Place, error) {
 	if end, err := filepath.EvalSymlinks(full); err == nil {
 		full = end
 	}
-	folder := ""
+	folder := filepath.Join(env.Home, ".cache", "weir", "run")
 	if dir, ok := env.Lookup("XDG_RUNTIME_DIR"); ok && filepath.IsAbs(dir) {
 		folder = filepath.Join(dir, "weir")
-	} else if env.Home != "" {
-		folder = filepath.Join(env.Home, ".cache", "weir", "run")
-	} else {
-		return Place{}, fmt.Errorf("join: there is neither XDG_RUNTIME_DIR nor a home directory")
+	} else if env.Home == "" {
+		return Place{}, errors.New("join: there is neither XDG_RUNTIME_DIR nor a home directory")
 	}
 	sum := sha256.Sum256([]byte(full))
 	p := Place{file: full, folder: folder, socket: filepath.Join(folder, hex.EncodeToString(sum[:8])+".sock")}

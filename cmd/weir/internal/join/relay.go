@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"sync"
 
 	"weir/catalog"
@@ -80,24 +81,16 @@ func (r *relay) asked(line []byte) {
 	}
 }
 
-// down passes on what the gateway says, as whole lines. It fails when the client does not take it.
+// down passes on what the gateway says, as whole lines, until it says no more. It fails when the client does not take it.
 func (r *relay) down() error {
-	var line []byte
 	for {
-		part, err := r.conn.reader.ReadSlice('\n')
-		line = append(line, part...)
-		switch {
-		case errors.Is(err, bufio.ErrBufferFull):
-			continue
-		case err != nil: // a part of a line is worth nothing
-			return nil
+		line, err := readLine(r.conn.reader, math.MaxInt)
+		if err != nil {
+			return nil //nolint:nilerr // however it ended: what matters is whether everything was answered; a part of a line is worth nothing
 		}
 		r.answered(line)
 		if _, err := r.out.Write(line); err != nil {
 			return err
-		}
-		if line = line[:0]; cap(line) > 1<<20 {
-			line = nil
 		}
 	}
 }
