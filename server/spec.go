@@ -26,6 +26,17 @@ type Spec struct {
 	ListTTL time.Duration `yaml:"listTTL"`
 	// InsecureNoAuth serves addresses that other machines can reach without sign-in: everybody who can connect may call everything.
 	InsecureNoAuth bool `yaml:"insecureNoAuth"`
+	// TLS serves HTTPS.
+	TLS TLS `yaml:"tls"`
+}
+
+// TLS are the certificates of the listener. The files are read again when they change.
+type TLS struct {
+	// Cert and Key are PEM files with the server's certificate, its chain after it, and the key.
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+	// ClientCA is a PEM file with the authorities of clients' certificates. What those let their owners do is auth.certificates' to say.
+	ClientCA string `yaml:"clientCA"`
 }
 
 // Default is what stands where the file says nothing.

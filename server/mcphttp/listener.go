@@ -31,7 +31,7 @@ func Listen(ctx context.Context, s server.Spec, signIn bool) (net.Listener, erro
 		return nil, &catalog.Error{
 			Code: catalog.Config,
 			Msg:  fmt.Sprintf("listen: %s can be reached from other machines, and nobody has to sign in", s.Listen),
-			Hint: "listen on 127.0.0.1, or say --insecure-no-auth if everybody who can connect may call everything",
+			Hint: "listen on 127.0.0.1, write auth, or say --insecure-no-auth if everybody who can connect may call everything",
 		}
 	}
 	var lc net.ListenConfig

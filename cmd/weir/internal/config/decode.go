@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"weir/server/authn"
 	"weir/translate"
 )
 
@@ -202,6 +203,9 @@ func (r *reader) choice(n *node, path string, values []string) {
 }
 
 func (r *reader) slice(n *node, v reflect.Value, path string, f field) {
+	if n.kind == object && v.Type() == reflect.TypeFor[[]authn.Issuer]() { // the usual one needs no list
+		n = &node{kind: list, items: []*node{n}, at: n.at}
+	}
 	if n.kind != list {
 		r.mismatch(n, path, "a list")
 		return

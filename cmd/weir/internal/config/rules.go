@@ -44,6 +44,8 @@ func (r *reader) rules(root *node, file *File) {
 		r.checkUpstreams(servers, "mcpServers", file)
 	}
 	r.positive(root, file)
+	r.checkAuth(root, file)
+	r.checkTLS(root, file)
 	r.virtuals(root, file)
 	if n := root.get("listen"); n != nil && n.kind == text {
 		if listen, err := r.expand.Expand(n.text); err == nil && !isAddress(listen) {

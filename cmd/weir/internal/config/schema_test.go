@@ -18,6 +18,7 @@ import (
 
 	"weir/policy"
 	"weir/server"
+	"weir/server/authn"
 	"weir/translate"
 	"weir/upstream"
 )
@@ -28,7 +29,7 @@ func generate(t *testing.T) []byte {
 	r := &jsonschema.Reflector{FieldNameTag: "yaml", RequiredFromJSONSchemaTags: true, Anonymous: true, DoNotReference: true}
 	root := "../../../.."
 	t.Chdir(root)
-	for _, dir := range []string{"upstream", "upstream/cred", "translate", "translate/openapi", "server", "policy", "cmd/weir/internal/config"} {
+	for _, dir := range []string{"upstream", "upstream/cred", "translate", "translate/openapi", "server", "server/authn", "policy", "cmd/weir/internal/config"} {
 		if err := r.AddGoComments("weir", dir, jsonschema.WithFullComment()); err != nil {
 			t.Fatal(err)
 		}
@@ -46,6 +47,11 @@ func generate(t *testing.T) []byte {
 				Type: "object", AdditionalProperties: server,
 				PropertyNames: &jsonschema.Schema{Pattern: `^[A-Za-z0-9](?:_?[A-Za-z0-9.-])*_?$`, MaxLength: new(uint64(maxName))},
 			}
+		case rt == reflect.TypeFor[[]authn.Issuer]():
+			one := r.ReflectFromType(reflect.TypeFor[authn.Issuer]())
+			one.Version = ""
+			restrict(one, reflect.TypeFor[authn.Issuer]())
+			return &jsonschema.Schema{OneOf: []*jsonschema.Schema{one, {Type: "array", Items: one}}}
 		case rt == reflect.TypeFor[translate.Literal]():
 			return &jsonschema.Schema{}
 		case rt == reflect.TypeFor[time.Duration]():
@@ -63,6 +69,11 @@ func generate(t *testing.T) []byte {
 	restrict(s, reflect.TypeFor[File]())
 	if log, ok := s.Properties.Get("log"); ok {
 		restrict(log, reflect.TypeFor[Log]())
+	}
+	if auth, ok := s.Properties.Get("auth"); ok {
+		if p, ok := auth.Properties.Get("certificates"); ok {
+			restrict(p, reflect.TypeFor[authn.Certificates]())
+		}
 	}
 	if p, ok := s.Properties.Get("policy"); ok {
 		restrictPolicy(p)
