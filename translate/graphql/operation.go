@@ -69,11 +69,8 @@ func (b *builder) generate(o *operation) {
 	f := o.field
 	out := field(b.description.root(o.def.Operation), f, nil)
 	for _, a := range f.Arguments {
-		t := *a.Type
-		if a.DefaultValue != nil {
-			t.NonNull = false // an absent variable leaves the default in place
-		}
-		o.def.VariableDefinitions = append(o.def.VariableDefinitions, &ast.VariableDefinition{Variable: a.Name, Type: &t})
+		// The default is that of the schema. It is written down because some servers take an absent variable for null.
+		o.def.VariableDefinitions = append(o.def.VariableDefinitions, &ast.VariableDefinition{Variable: a.Name, Type: a.Type, DefaultValue: a.DefaultValue})
 		out.Arguments = append(out.Arguments, &ast.Argument{Name: a.Name, Value: &ast.Value{Kind: ast.Variable, Raw: a.Name}})
 	}
 	to := b.description.schema.Types[f.Type.Name()]

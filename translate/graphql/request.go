@@ -38,8 +38,10 @@ type payload struct {
 // requestHead is the body of a request up to the variables.
 func requestHead(o *operation) []byte {
 	head := append([]byte(`{"query":`), rawjson.AppendString(nil, o.text)...)
-	head = append(head, `,"operationName":`...)
-	head = rawjson.AppendString(head, o.def.Name)
+	if o.def.Name != "" {
+		head = append(head, `,"operationName":`...)
+		head = rawjson.AppendString(head, o.def.Name)
+	}
 	return append(head, `,"variables":`...)
 }
 

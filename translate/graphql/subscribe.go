@@ -42,6 +42,10 @@ func (c *collector) add(data []byte) {
 		c.Stop("the API sent an event that cannot be read")
 		return
 	}
+	if c.Len() == 0 && len(v.Array("errors")) > 0 && !usable(v.Get("data")) {
+		c.fail(v.Array("errors")) // some servers refuse a subscription by its first event
+		return
+	}
 	c.Add(v, len(data))
 }
 
