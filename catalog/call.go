@@ -14,8 +14,20 @@ type Client struct {
 	Capabilities []byte // raw ClientCapabilities object, never nil
 	Info         []byte // raw Implementation object, nil when not given
 	LogLevel     string // "" when the client did not opt in to log messages
+	// Outside reaches a legacy client between its requests; nil when that cannot be done.
+	Outside Outside
 	// Session tells apart clients that share an upstream connection: equal for calls of one legacy session or stdio client, unique otherwise.
 	Session string
+}
+
+// Outside reaches a client on the stream that it keeps for what belongs to none of its requests. Whoever holds one compares it only with itself.
+type Outside interface {
+	// AskOutside passes an upstream's request on and returns the raw result; an error answer is a *RPCError.
+	AskOutside(context.Context, Request) ([]byte, error)
+	// Tell passes a notification on, if the client has such a stream now.
+	Tell(Notification)
+	// Done is closed when the client is gone for good.
+	Done() <-chan struct{}
 }
 
 // Notification is one notification from an upstream on its way to the caller: method and raw params, already in the caller's terms
@@ -55,6 +67,9 @@ type Call struct {
 	Alive func()
 	// Parked reports that the caller's client is away at the moment, until it comes back with the answer to a question. Nil for one that stays.
 	Parked func() bool
+	// Traceparent and Tracestate (W3C Trace Context) are those of weir's own span; they replace the caller's. Without a Traceparent the caller's are
+	// handed on.
+	Traceparent, Tracestate string
 	// InputRequired says that the caller takes input_required results (modern callers).
 	InputRequired bool
 }

@@ -27,6 +27,8 @@ type Event struct {
 	Execution catalog.Execution
 	Reason    string // what the caller was told, "" unless weir itself refused or failed
 	In, Out   int    // bytes of the request and the reply
+	// Header returns a header of the HTTP request, nil over stdio; see Request.
+	Header func(name string) (string, bool)
 	// Request is the caller's message and Answer the upstream's, nil when there was none. Their bytes are valid until End returns.
 	Request, Answer *rawjson.Message
 }
@@ -56,7 +58,7 @@ func (unobserved) End(context.Context, *Event)                         {}
 func (g *Gateway) Serve(ctx context.Context, r *Request) *Reply {
 	e := &Event{
 		Start: time.Now(), Principal: r.Principal, Address: r.Address, Client: r.Client, Method: r.Message.MethodName(), Request: r.Message,
-		In: len(r.Message.Data), Outcome: "ok",
+		Header: r.Header, In: len(r.Message.Data), Outcome: "ok",
 	}
 	ctx = g.observer.Begin(ctx, e)
 	reply, err := g.dispatch(ctx, r, e)

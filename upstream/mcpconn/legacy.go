@@ -160,7 +160,7 @@ func (t *legacyHTTP) attempt(ctx context.Context, r *request, o *openRequest, s 
 			return nil, false, ended(ctx, t.name, catalog.NotExecuted)
 		}
 	}
-	resp, err := t.post(ctx, s.post, r.buf, r.message)
+	resp, err := t.post(ctx, traced(s.post, r), r.buf, r.message)
 	if err != nil {
 		t.notice(err)
 		return nil, false, err

@@ -32,7 +32,7 @@ func newModernHTTP(e *endpoint, version string) *modernHTTP {
 }
 
 func (t *modernHTTP) roundTrip(ctx context.Context, r *request) (*response, error) {
-	resp, err := t.post(ctx, t.headerOf(r), r.buf, r.message)
+	resp, err := t.post(ctx, traced(t.headerOf(r), r), r.buf, r.message)
 	if err != nil {
 		t.notice(err)
 		return nil, err

@@ -21,6 +21,15 @@ func perHop(key []byte) bool {
 	return false
 }
 
+// perHopTraced is perHop where weir traces: its own span goes on, and a caller's baggage stays (W3C Baggage, security considerations).
+func perHopTraced(key []byte) bool {
+	switch string(key) {
+	case "traceparent", "tracestate", "baggage":
+		return true
+	}
+	return perHop(key)
+}
+
 // interactive reports whether a client capability lets a server ask the client something.
 func interactive(key []byte) bool {
 	switch string(key) {
@@ -48,7 +57,11 @@ func (c *Conn) appendParams(dst []byte, call *catalog.Call, id int64) []byte {
 	if !meta.Absent() {
 		dst = append(dst, m.Data[from:meta.Start]...)
 		value := len(dst)
-		dst = rawjson.AppendObject(dst, meta.Of(m.Data), perHop)
+		drop := perHop
+		if call.Traceparent != "" {
+			drop = perHopTraced
+		}
+		dst = rawjson.AppendObject(dst, meta.Of(m.Data), drop)
 		from = meta.End
 		if dst = c.appendMeta(dst, call, id); len(dst)-value == len("{}") && !isEmpty(meta.Of(m.Data)) {
 			dst, from = removeKey(dst[:value], m.Data, from)
@@ -117,12 +130,18 @@ func (c *Conn) appendMeta(dst []byte, call *catalog.Call, id int64) []byte {
 		dst = append(comma(dst), `"progressToken":`...)
 		dst = strconv.AppendInt(dst, id, 10)
 	}
+	if call.Traceparent != "" {
+		dst = rawjson.AppendString(append(comma(dst), `"traceparent":`...), call.Traceparent)
+	}
+	if call.Traceparent != "" && call.Tracestate != "" {
+		dst = rawjson.AppendString(append(dst, `,"tracestate":`...), call.Tracestate)
+	}
 	return append(dst, '}')
 }
 
 // addMeta gives the object that ends dst a _meta if this hop has anything to say.
 func (c *Conn) addMeta(dst []byte, call *catalog.Call, id int64) []byte {
-	if c.era != catalog.Modern && call.Alive == nil {
+	if c.era != catalog.Modern && call.Alive == nil && call.Traceparent == "" {
 		return dst // without _meta the caller gave no progress token either
 	}
 	dst = append(comma(dst[:len(dst)-1]), `"_meta":{}`...)

@@ -1,0 +1,18 @@
+// Package record owns what is remembered of every request: traces, metrics and the audit log.
+//
+// It stands beside the line. A Recorder is the gateway's observer, and it wraps the gateway's upstreams, so that it sees each request begin, leave
+// and end. What it keeps comes from one server.Event.
+//
+// Decisions:
+//
+//   - Names follow the OpenTelemetry conventions for MCP (spans "tools/call NAME", mcp.server.operation.duration,
+//     mcp.client.operation.duration). A result with isError counts as an error of type tool_error: that is how most tools fail, and a graph that
+//     leaves it out shows nothing.
+//   - Labels of metrics are bounded: names of tools and prompts count only when an entry of the catalogue was resolved, URIs never do.
+//     Attribute sets are made once and kept, since making one costs more than the measurement.
+//   - A caller's traceparent is taken from _meta, else from the header, when it is well formed; what goes upstream is weir's own span, and a
+//     caller's baggage stays here. Without tracing weir hands on what it got.
+//   - The audit log's intent is on disk before the call leaves; its outcome is written behind the answer, in order. A client never waits
+//     for it, and after a crash the intent without an outcome says what is not known.
+//   - Arguments and results are not recorded unless the operator asks for arguments, and then without the values of keys that name secrets.
+package record

@@ -1,0 +1,80 @@
+package record
+
+import (
+	"strconv"
+	"time"
+
+	"weir/catalog"
+	"weir/catalog/rawjson"
+	"weir/server"
+)
+
+// intent is the audit log's record of a call that is about to leave.
+func (r *Recorder) intent(s *state, e *server.Event) []byte {
+	b := r.who([]byte(`{"kind":"intent"`), s, e)
+	if r.o.Arguments {
+		if arguments := e.Request.Arguments.Of(e.Request.Data); arguments != nil {
+			b = append(b, `,"arguments":`...)
+			b = appendRedacted(b, arguments)
+		}
+	}
+	return append(b, '}')
+}
+
+// outcome is the audit log's record of a request that is over; for one that never left it is the only one.
+func (r *Recorder) outcome(s *state, e *server.Event) []byte {
+	b := []byte(`{"kind":"outcome"`)
+	if s.intended {
+		b = appendText(b, "id", s.id)
+	} else {
+		b = r.who(b, s, e)
+	}
+	b = appendText(b, "outcome", e.Outcome)
+	if e.Reason != "" {
+		b = appendText(b, "reason", e.Reason)
+	}
+	if e.Reason != "" && (e.Execution != catalog.Unknown || e.Upstream > 0) {
+		b = appendText(b, "execution", e.Execution.String())
+	}
+	b = appendMillis(b, "ms", e.Duration)
+	if e.Upstream > 0 {
+		b = appendMillis(b, "upstreamMs", e.Upstream)
+	}
+	b = strconv.AppendInt(append(b, `,"in":`...), int64(e.In), 10)
+	b = strconv.AppendInt(append(b, `,"out":`...), int64(e.Out), 10)
+	return append(b, '}')
+}
+
+// who is what both records begin with.
+func (r *Recorder) who(b []byte, s *state, e *server.Event) []byte {
+	b = appendText(b, "id", s.id)
+	b = appendText(b, "who", e.Principal.String())
+	b = appendText(b, "method", e.Method)
+	if e.Ref != (catalog.Ref{}) {
+		b = appendText(b, "ref", e.Ref.String())
+	}
+	if e.Rule != "" {
+		b = appendText(b, "rule", e.Rule)
+	}
+	if p := r.o.Policy(); p != "" {
+		b = appendText(b, "policy", p)
+	}
+	b = appendText(b, "era", e.Era().String())
+	if e.Address.IsValid() {
+		b = appendText(b, "address", e.Address.String())
+	}
+	if s.traceID != "" {
+		b = appendText(b, "trace", s.traceID)
+	}
+	return b
+}
+
+func appendText(b []byte, key, value string) []byte {
+	b = append(append(append(b, `,"`...), key...), `":`...)
+	return rawjson.AppendString(b, value)
+}
+
+func appendMillis(b []byte, key string, d time.Duration) []byte {
+	b = append(append(append(b, `,"`...), key...), `":`...)
+	return strconv.AppendFloat(b, float64(d.Microseconds())/1000, 'f', -1, 64)
+}

@@ -1,0 +1,97 @@
+package record
+
+import (
+	"context"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"weir/catalog"
+	"weir/server"
+)
+
+// seriesKept bounds the attribute sets of one instrument. What is used least is made again when it comes back; the values stay.
+const seriesKept = 20_000
+
+// series are the attributes of one measurement.
+type series struct {
+	method, upstream, tool, prompt, outcome, era string
+}
+
+// histograms is one histogram with its attribute sets.
+type histograms struct {
+	instrument metric.Float64Histogram
+	options    *lru.Cache[series, []metric.RecordOption]
+}
+
+// newHistograms makes a histogram with the buckets that the conventions ask for.
+func newHistograms(m metric.Meter, name, description string) (histograms, error) {
+	instrument, err := m.Float64Histogram(name, metric.WithDescription(description), metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300))
+	if err != nil {
+		return histograms{}, err
+	}
+	options, err := lru.New[series, []metric.RecordOption](seriesKept)
+	return histograms{instrument, options}, err
+}
+
+func (h *histograms) record(ctx context.Context, s series, d time.Duration) {
+	if !h.instrument.Enabled(ctx) {
+		return
+	}
+	o, ok := h.options.Get(s)
+	if !ok {
+		o = []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(s.attributes()...))}
+		h.options.Add(s, o)
+	}
+	h.instrument.Record(ctx, d.Seconds(), o...)
+}
+
+// seriesOf are the labels of a request. A method that does not exist is one label, whatever it is called.
+func seriesOf(e *server.Event, outcome string) series {
+	s := series{method: known(e.Method), upstream: e.Ref.Upstream, outcome: outcome, era: e.Era().String()}
+	if e.Ref.Upstream == "" {
+		return s
+	}
+	switch e.Kind {
+	case catalog.Tool:
+		s.tool = e.Ref.Name
+	case catalog.Prompt:
+		s.prompt = e.Ref.Name
+	default:
+	}
+	return s
+}
+
+// known returns a method of the specification as it is, and everything else as _OTHER.
+func known(method string) string {
+	switch method {
+	case "tools/call", "tools/list", "prompts/get", "prompts/list", "resources/read", "resources/list", "resources/templates/list",
+		"resources/subscribe", "resources/unsubscribe", "completion/complete", "logging/setLevel", "ping", "initialize", "server/discover",
+		"subscriptions/listen", "tasks/get", "tasks/update", "tasks/cancel":
+		return method
+	}
+	return "_OTHER"
+}
+
+func (s *series) attributes() []attribute.KeyValue {
+	all := []attribute.KeyValue{attribute.String("mcp.method.name", s.method), attribute.String("weir.outcome", s.outcome), attribute.String("weir.era", s.era)}
+	if s.upstream != "" {
+		all = append(all, attribute.String("weir.upstream", s.upstream))
+	}
+	if s.tool != "" {
+		all = append(all, attribute.String("gen_ai.operation.name", "execute_tool"), attribute.String("gen_ai.tool.name", s.tool))
+	}
+	if s.prompt != "" {
+		all = append(all, attribute.String("gen_ai.prompt.name", s.prompt))
+	}
+	if failed(s.outcome) {
+		all = append(all, attribute.String("error.type", s.outcome))
+	}
+	return all
+}
+
+// failed reports whether an outcome is an error.
+func failed(outcome string) bool { return outcome != "ok" && outcome != "input_required" }

@@ -1,0 +1,263 @@
+package record_test
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"weir/catalog"
+	"weir/catalog/rawjson"
+	"weir/policy"
+	"weir/server"
+	"weir/server/record"
+	"weir/server/record/audit"
+)
+
+// stage is a gateway with a recorder in front of an upstream that is a func.
+type stage struct {
+	gateway *server.Gateway
+	spans   *tracetest.InMemoryExporter
+	metrics *sdkmetric.ManualReader
+	calls   []catalog.Call
+	dir     string
+	audit   *audit.Log
+	records []record.Record
+}
+
+func newStage(t *testing.T, answer string) *stage {
+	t.Helper()
+	s := &stage{spans: tracetest.NewInMemoryExporter(), metrics: sdkmetric.NewManualReader(), dir: t.TempDir()}
+	traces := sdktrace.NewTracerProvider(sdktrace.WithSyncer(s.spans))
+	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(s.metrics))
+	var err error
+	if s.audit, err = audit.Open(audit.Options{Dir: s.dir}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.audit.Close() })
+	r, err := record.New(record.Options{
+		Tracer: traces.Tracer("weir"), Meter: meters.Meter("weir"), Audit: s.audit, Arguments: true, Log: slog.New(slog.DiscardHandler),
+		Policy: func() string { return "p1" },
+		Done:   func(r *record.Record) { s.records = append(s.records, *r) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, err := policy.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := catalog.New()
+	c.Publish(catalog.Build([]*catalog.Source{{
+		Upstream: "bank", Capabilities: []byte(`{"tools":{}}`),
+		Tools: [][]byte{[]byte(`{"name":"pay","inputSchema":{"type":"object"}}`)}, Resources: [][]byte{[]byte(`{"name":"a","uri":"bank://a"}`)},
+	}}, catalog.Options{}))
+	up := upstreamFunc(func(_ context.Context, call *catalog.Call) (*catalog.Answer, error) {
+		s.calls = append(s.calls, *call)
+		if answer == "" {
+			return nil, &catalog.Error{Code: catalog.Unavailable, Msg: "bank: is down", Execution: catalog.NotExecuted}
+		}
+		return catalog.NewAnswer(scan(t, answer), catalog.Modern, nil), nil
+	})
+	s.gateway = server.New(server.Options{Catalog: c, Policy: engine, Upstream: r.Upstream(up), Observer: r, Log: slog.New(slog.DiscardHandler)})
+	t.Cleanup(s.gateway.Close)
+	return s
+}
+
+type upstreamFunc func(context.Context, *catalog.Call) (*catalog.Answer, error)
+
+func (f upstreamFunc) Call(ctx context.Context, c *catalog.Call) (*catalog.Answer, error) {
+	return f(ctx, c)
+}
+
+func scan(t *testing.T, text string) *rawjson.Message {
+	t.Helper()
+	m := new(rawjson.Message)
+	if err := rawjson.Scan(m, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func (s *stage) ask(t *testing.T, method, params string) string {
+	t.Helper()
+	reply := s.gateway.Serve(t.Context(), &server.Request{
+		Principal: policy.LocalUser(), Address: netip.MustParseAddr("127.0.0.1"),
+		Client:  &catalog.Client{Era: catalog.Modern, Version: "2026-07-28", Capabilities: []byte(`{}`)},
+		Message: scan(t, `{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":`+params+`}`),
+	})
+	defer reply.Release()
+	return string(reply.Append(nil))
+}
+
+const (
+	parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	result = `{"jsonrpc":"2.0","id":1,"result":{"content":[]}}`
+)
+
+// spansOf are the spans as text: name, kind, attributes that do not change from run to run, status.
+func (s *stage) spansOf() (all []string) {
+	for _, span := range s.spans.GetSpans() {
+		var b strings.Builder
+		b.WriteString(span.SpanKind.String() + " " + span.Name)
+		set := attribute.NewSet(span.Attributes...)
+		for _, a := range set.ToSlice() {
+			if !strings.HasSuffix(string(a.Key), ".size") {
+				b.WriteString(" " + string(a.Key) + "=" + a.Value.String())
+			}
+		}
+		all = append(all, b.String()+" "+span.Status.Code.String()+" "+span.Status.Description)
+	}
+	return all
+}
+
+// TestR25_Spans: golden attribute sets of both spans, and one connected trace.
+func TestR25_Spans(t *testing.T) {
+	const server, client = "server tools/call pay client.address=127.0.0.1", "client tools/call pay"
+	const names = " gen_ai.operation.name=execute_tool gen_ai.tool.name=pay mcp.method.name=tools/call"
+	for _, tt := range []struct{ name, answer, outcome, status string }{
+		{"ok", result, "ok", "Unset "},
+		{"isError counts", `{"jsonrpc":"2.0","id":1,"result":{"content":[],"isError":true}}`, "tool_error", "Error "},
+		{"rpc error", `{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"no"}}`, "rpc_error", "Error "},
+		{"down", "", "unavailable", "Error bank: is down"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(t, tt.answer)
+			s.ask(t, "tools/call", `{"name":"bank__pay","_meta":{"traceparent":"`+parent+`","tracestate":"v=1","baggage":"secret=1"}}`)
+			kind, clientEra, rule := "", " weir.era=modern", " weir.policy.rule=no policy"
+			if tt.outcome != "ok" {
+				kind = " error.type=" + tt.outcome
+			}
+			if tt.answer == "" {
+				clientEra = " weir.era="
+			}
+			want := []string{
+				client + kind + names + clientEra + " weir.outcome=" + tt.outcome + " weir.upstream=bank " + tt.status,
+				server + kind + names + " mcp.protocol.version=2026-07-28 network.transport=tcp weir.era=modern weir.outcome=" + tt.outcome + rule + " weir.upstream=bank " + tt.status,
+			}
+			if diff := cmp.Diff(want, s.spansOf()); diff != "" {
+				t.Error("(-want +got):", diff)
+			}
+			spans := s.spans.GetSpans()
+			for _, span := range spans {
+				if span.SpanContext.TraceID().String() != "0af7651916cd43dd8448eb211c80319c" {
+					t.Error("a span of another trace")
+				}
+			}
+			if spans[1].Parent.SpanID().String() != "b7ad6b7169203331" || spans[0].Parent.SpanID() != spans[1].SpanContext.SpanID() {
+				t.Error("the spans do not hang together")
+			}
+			if got := s.calls[0].Traceparent; !strings.Contains(got, spans[0].SpanContext.SpanID().String()) || s.calls[0].Tracestate != "v=1" {
+				t.Errorf("upstream goes traceparent %q", got)
+			}
+			if s.records[0].TraceID != "0af7651916cd43dd8448eb211c80319c" {
+				t.Error("the record lacks the trace")
+			}
+		})
+	}
+}
+
+// TestT37_BadTraceparent: what is not well formed begins a trace of weir's own.
+func TestT37_BadTraceparent(t *testing.T) {
+	for _, bad := range []string{"", "x", "00-" + strings.Repeat("0", 32) + "-b7ad6b7169203331-01", "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", parent + "\\r\\nX: y", strings.Repeat("a", 10_000)} {
+		s := newStage(t, result)
+		s.ask(t, "tools/call", `{"name":"bank__pay","_meta":{"traceparent":"`+bad+`"}}`)
+		spans := s.spans.GetSpans()
+		if len(spans) != 2 || spans[1].Parent.IsValid() || strings.Contains(s.calls[0].Traceparent, "\r") {
+			t.Errorf("%.40q: %d spans", bad, len(spans))
+		}
+	}
+}
+
+// TestR24_Series: after real requests the series are there, with the labels they must have, and a flood of names makes no new ones.
+func TestR24_Series(t *testing.T) {
+	s := newStage(t, result)
+	s.ask(t, "tools/call", `{"name":"bank__pay"}`)
+	s.ask(t, "tools/list", `{}`)
+	for range 50 {
+		s.ask(t, "tools/call", `{"name":"invented`+strings.Repeat("x", len(s.records))+`"}`)
+		s.ask(t, "invented/"+strings.Repeat("x", len(s.records)), `{}`)
+		s.ask(t, "resources/read", `{"uri":"bank://`+strings.Repeat("x", len(s.records))+`"}`)
+	}
+	var all metricdata.ResourceMetrics
+	if err := s.metrics.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string][]string{}
+	for _, m := range all.ScopeMetrics[0].Metrics {
+		h, _ := m.Data.(metricdata.Histogram[float64])
+		for _, p := range h.DataPoints {
+			got[m.Name+" "+m.Unit] = append(got[m.Name+" "+m.Unit], p.Attributes.Encoded(attribute.DefaultEncoder()))
+		}
+	}
+	if n := len(got["mcp.server.operation.duration s"]); n > 6 {
+		t.Errorf("%d series of the server", n)
+	}
+	want := "gen_ai.operation.name=execute_tool,gen_ai.tool.name=pay,mcp.method.name=tools/call,weir.era=modern,weir.outcome=ok,weir.upstream=bank"
+	for _, name := range []string{"mcp.server.operation.duration s", "mcp.client.operation.duration s"} {
+		if !strings.Contains(strings.Join(got[name], "\n"), want) {
+			t.Errorf("%s lacks %s, has:\n%s", name, want, strings.Join(got[name], "\n"))
+		}
+	}
+}
+
+// TestAudit: an intent before the call, an outcome after it, one record for what never left, and no secret in any.
+func TestAudit(t *testing.T) {
+	s := newStage(t, result)
+	s.ask(t, "tools/call", `{"name":"bank__pay","arguments":{"to":"ana","api_key":"CANARY","deep":[{"Password":"CANARY","n":1}],"tokens":3}}`)
+	s.ask(t, "tools/call", `{"name":"nothing"}`)
+	s.ask(t, "tools/list", `{}`)
+	if err := s.audit.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	err := audit.Read(s.dir, func(r audit.Record) bool {
+		text := string(r.Event)
+		for _, rec := range s.records {
+			text = strings.ReplaceAll(text, rec.ID, "ID")
+		}
+		got = append(got, text)
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range got {
+		got[i], _, _ = strings.Cut(got[i], `,"ms":`)
+	}
+	const who = `"id":"ID","who":"user:local","method":"tools/call"`
+	want := []string{
+		`{"kind":"intent",` + who + `,"ref":"bank/pay","rule":"no policy","policy":"p1","era":"modern","address":"127.0.0.1","trace":"` + s.records[0].TraceID + `",` +
+			`"arguments":{"to":"ana","api_key":"[redacted]","deep":[{"Password":"[redacted]","n":1}],"tokens":"[redacted]"}}`,
+		`{"kind":"outcome","id":"ID","outcome":"ok"`,
+		`{"kind":"outcome",` + who + `,"policy":"p1","era":"modern","address":"127.0.0.1","trace":"` + s.records[1].TraceID + `","outcome":"not_found","reason":"unknown tool \"nothing\""`,
+		`{"kind":"outcome","id":"ID","who":"user:local","method":"tools/list","policy":"p1","era":"modern","address":"127.0.0.1","trace":"` + s.records[2].TraceID + `","outcome":"ok"`,
+		`{"kind":"seal"}`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error("(-want +got):", diff)
+	}
+	if strings.Contains(strings.Join(got, ""), "CANARY") {
+		t.Error("a secret was recorded")
+	}
+}
+
+// TestR18_NothingUnrecorded: a call that cannot be recorded does not happen.
+func TestR18_NothingUnrecorded(t *testing.T) {
+	s := newStage(t, result)
+	if err := s.audit.Close(); err != nil {
+		t.Fatal(err)
+	}
+	answer := s.ask(t, "tools/call", `{"name":"bank__pay"}`)
+	if len(s.calls) > 0 || !strings.Contains(answer, "the audit log cannot be written, and no call goes unrecorded (not executed)") {
+		t.Errorf("%d calls, answer %s", len(s.calls), answer)
+	}
+}
