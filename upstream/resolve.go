@@ -23,8 +23,7 @@ type resolved struct {
 func (s *Set) resolve(name string, spec *Spec) (*resolved, error) {
 	x := &expansion{expand: s.o.Expand}
 	r := &resolved{Spec: *spec}
-	copied, ok := x.value(reflect.ValueOf(*spec), "").Interface().(Spec)
-	if ok {
+	if copied, ok := reflect.TypeAssert[Spec](x.value(reflect.ValueOf(*spec), "")); ok {
 		r.Spec = copied
 	}
 	r.secrets = x.secrets
@@ -101,7 +100,7 @@ func (x *expansion) value(v reflect.Value, field string) reflect.Value {
 			out.SetMapIndex(key, x.value(v.MapIndex(key), field+"."+key.String()))
 		}
 	case reflect.Struct:
-		if literal, ok := v.Interface().(translate.Literal); ok {
+		if literal, ok := reflect.TypeAssert[translate.Literal](v); ok {
 			out.Set(reflect.ValueOf(translate.Literal{Value: x.literal(literal.Value, field)}))
 			break
 		}

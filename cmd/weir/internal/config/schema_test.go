@@ -198,7 +198,7 @@ func TestSchemaAgrees(t *testing.T) {
 		"mcpServers: [a]", "mcpServers: {a: {comand: x}}", "mcpServers: {a: {}}", "mcpServers: {a: {command: x, url: 'http://x'}}",
 		"mcpServers: {a__b: {command: x}}", "mcpServers: {-a: {command: x}}", "mcpServers: {a: {command: x, era: odd}}",
 		"mcpServers: {a: {openapi: x, url: 'http://x'}}", "mcpServers: {a: {openapi: x, mode: odd}}", "mcpServers: {a: {openapi: x, arrays: odd}}",
-		"mcpServers: {a: {openapi: x, tools: {b: {nmae: c}}}}", "mcpServers: {a: {openapi: x, budget: -1}}",
+		"mcpServers: {a: {openapi: x, tools: {b: {nam: c}}}}", "mcpServers: {a: {openapi: x, budget: -1}}",
 		"mcpServers: {a: {openapi: x, tools: {b: {hints: {readOnly: 1}}}}}", "mcpServers: {a: {openapi: x, tools: {b: {args: {c: {hide: 1}}}}}}",
 		"mcpServers: {a: {command: x, args: [1]}}", "mcpServers: {a: {command: x, env: {A: 1}}}", "mcpServers: {a: {command: x, required: 'yes'}}",
 	} {
