@@ -45,16 +45,27 @@ type App struct {
 	virtuals virtuals
 	router   atomic.Pointer[router] // nil unless serving HTTP
 
-	mu   sync.Mutex
-	file *config.File
+	mu    sync.Mutex
+	file  *config.File
+	files []string // what the policy was read from last, besides the configuration
 }
 
-// New wires the gateway of a file and starts connecting to its upstreams; it does not wait for them. Close must be called in the end.
+// New wires the gateway of a file and starts connecting to its upstreams; it does not wait for them. Close must be called in the end. A policy
+// that cannot be taken is an error of type config.Problems, and nothing is started.
 func New(file *config.File, env Env) (*App, error) {
 	if env.Override != nil {
 		env.Override(file)
 	}
-	a := &App{env: env, log: env.Log, file: file}
+	rules, err := Compile(file, env.Config, nil, env.Log)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := policy.New()
+	if err != nil {
+		return nil, err
+	}
+	a := &App{env: env, log: env.Log, file: file, policy: engine, files: rules.Files}
+	a.enforce(rules)
 	a.expander.Store(file.Expander)
 	a.catalog = catalog.New()
 	a.set = upstream.New(upstream.Options{
@@ -62,11 +73,6 @@ func New(file *config.File, env Env) (*App, error) {
 		Expand:  func(s string) (string, error) { return a.expander.Load().Expand(s) },
 		Updated: func(upstream string, topic catalog.Topic, params []byte) { a.gateway.Updated(upstream, topic, params) },
 	})
-	engine, err := policy.New()
-	if err != nil {
-		return nil, errors.Join(err, a.Close())
-	}
-	a.policy = engine
 	a.gateway = a.newGateway(a.record)
 	if err := a.setVirtuals(file); err != nil {
 		return nil, errors.Join(err, a.Close())
@@ -111,16 +117,23 @@ func (a *App) record(e *server.Event) {
 		"outcome", e.Outcome, "rule", e.Rule, "duration", e.Duration, "in", e.In, "out", e.Out)
 }
 
-// Reload makes file the one in force. Upstreams whose entry did not change keep their connections.
-func (a *App) Reload(file *config.File) {
+// Reload makes file the one in force. Upstreams whose entry did not change keep their connections. Where its policy cannot be taken, nothing
+// changes at all.
+func (a *App) Reload(file *config.File) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	rules, err := Compile(file, a.env.Config, a.policy.Policy(), a.log)
+	a.files = rules.Files
+	if err != nil {
+		return err
+	}
 	if !reflect.DeepEqual(a.file.Server, file.Server) {
 		a.log.Warn("listen, path and the limits of requests change with a restart only")
 	}
 	if a.file.Log != file.Log {
 		a.log.Warn("log changes with a restart only")
 	}
+	a.enforce(rules) // before what it is about: a new upstream meets the new policy
 	a.expander.Store(file.Expander)
 	if err := a.setVirtuals(file); err != nil {
 		a.log.Error("virtual servers not reloaded; the last good ones stay", "error", err)
@@ -130,7 +143,8 @@ func (a *App) Reload(file *config.File) {
 	}
 	a.set.Reload(namespaceOf(file))
 	a.file = file
-	a.log.Info("configuration reloaded", "file", file.Name, "upstreams", len(file.MCPServers))
+	a.log.Info("configuration reloaded", "file", file.Name, "upstreams", len(file.MCPServers), "policy", a.policy.Policy().Digest())
+	return nil
 }
 
 // Settled waits until every upstream is ready or has failed once, or until ctx ends.
@@ -182,6 +196,7 @@ func (a *App) Close() error {
 	if a.gateway != nil {
 		a.gateway.Close()
 	}
+	a.sayTally()
 	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
 	defer cancel()
 	return a.set.Close(ctx)

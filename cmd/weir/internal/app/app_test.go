@@ -312,7 +312,9 @@ func TestReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.Reload(file)
+	if err := a.Reload(file); err != nil {
+		t.Fatal(err)
+	}
 	until(t, "both upstreams are there", func() bool { return names(a) == "a b" })
 	if n := up.Ledger().Count("server/discover") + up.Ledger().Count("initialize"); n != began {
 		t.Errorf("the upstream that stayed was connected again (%d handshakes, then %d)", began, n)

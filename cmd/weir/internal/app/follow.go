@@ -1,8 +1,9 @@
 package app
 
 import (
-	"bytes"
+	"crypto/sha256"
 	"errors"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -17,19 +18,19 @@ import (
 // calm is how long a folder must be quiet before the file is read: editors and Kubernetes change it in several steps.
 const calm = 100 * time.Millisecond
 
-// follow reloads the file when its content changes and on SIGHUP, until the returned function is called.
+// follow reloads the file when its content changes, or that of a file its policy is read from, and on SIGHUP, until the returned function is
+// called.
 func (a *App) follow() (stop func()) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
-	path := a.current().Path
-	w, err := watch(path)
+	w, err := watch(a.read())
 	if err != nil {
 		a.log.Warn("changes of the configuration are not noticed; SIGHUP reloads it", "error", err)
 	}
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		a.followUntil(end, hup, w, path)
+		a.followUntil(end, hup, w)
 	}()
 	return func() {
 		signal.Stop(hup)
@@ -40,8 +41,9 @@ func (a *App) follow() (stop func()) {
 }
 
 // followUntil waits for reasons to read the file.
-func (a *App) followUntil(end <-chan struct{}, hup <-chan os.Signal, w *watcher, path string) {
-	last, _ := os.ReadFile(path) // it was read a moment ago; if it is gone now, any content is a change
+func (a *App) followUntil(end <-chan struct{}, hup <-chan os.Signal, w *watcher) {
+	path := a.current().Path
+	last := sums(a.read(), nil) // they were read a moment ago; if one is gone now, any content is a change
 	quiet := time.NewTimer(0)
 	if !quiet.Stop() {
 		<-quiet.C
@@ -53,24 +55,61 @@ func (a *App) followUntil(end <-chan struct{}, hup <-chan os.Signal, w *watcher,
 			return
 		case <-w.events():
 			quiet.Reset(calm)
+			continue
 		case <-hup:
-			last, _ = os.ReadFile(path) // a failure is reported by the reload
+			last = sums(a.read(), nil)
 			a.reread(path)
 		case <-quiet.C:
-			w.renew()
-			now, err := os.ReadFile(path)
-			if err != nil || bytes.Equal(now, last) {
+			now := sums(a.read(), nil)
+			w.renew(a.read())
+			if now[path] == (sum{}) || maps.Equal(now, last) {
 				continue // in the middle of a change, or something else in the folder
 			}
 			last = now
 			a.reread(path)
 		}
+		w.renew(a.read())
+		last = sums(a.read(), last)
 	}
+}
+
+// read lists what the gateway is made of: the configuration, and the files that its policy was read from.
+func (a *App) read() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return append([]string{a.file.Path}, a.files...)
+}
+
+// sum is the SHA-256 of a file's content; zero of one that cannot be read.
+type sum [sha256.Size]byte
+
+// sums gives the content of files by path; what is known is kept.
+func sums(paths []string, known map[string]sum) map[string]sum {
+	all := make(map[string]sum, len(paths))
+	for _, path := range paths {
+		if s, ok := known[path]; ok {
+			all[path] = s
+		} else if b, err := os.ReadFile(path); err == nil {
+			all[path] = sha256.Sum256(b)
+		} else {
+			all[path] = sum{}
+		}
+	}
+	return all
 }
 
 // reread reads the file and makes it the one in force, unless there is anything wrong with it.
 func (a *App) reread(path string) {
 	file, err := config.Read(path, a.env.Config)
+	if err == nil {
+		for _, w := range file.Warnings {
+			a.log.Warn("configuration", "warning", w.String())
+		}
+		if a.env.Override != nil {
+			a.env.Override(file)
+		}
+		err = a.Reload(file)
+	}
 	var problems config.Problems
 	switch {
 	case errors.As(err, &problems):
@@ -80,40 +119,35 @@ func (a *App) reread(path string) {
 		a.log.Error("configuration not reloaded; the last good one stays in force", "problems", len(problems))
 	case err != nil:
 		a.log.Error("configuration not reloaded; the last good one stays in force", "error", err)
-	default:
-		for _, w := range file.Warnings {
-			a.log.Warn("configuration", "warning", w.String())
-		}
-		if a.env.Override != nil {
-			a.env.Override(file)
-		}
-		a.Reload(file)
 	}
 }
 
-// watcher watches the folders that a path leads through: its own, and that of the file which a symlink names.
-type watcher struct {
-	w    *fsnotify.Watcher
-	path string
-}
+// watcher watches the folders that paths lead through: their own, and those of the files which symlinks name.
+type watcher struct{ w *fsnotify.Watcher }
 
-func watch(path string) (*watcher, error) {
+func watch(paths []string) (*watcher, error) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, err
 	}
-	watching := &watcher{w: w, path: path}
-	if err := w.Add(filepath.Dir(path)); err != nil {
+	if err := w.Add(filepath.Dir(paths[0])); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
-	watching.renew()
+	watching := &watcher{w}
+	watching.renew(paths)
 	return watching, nil
 }
 
-// renew follows a symlink to where it leads now.
-func (w *watcher) renew() {
-	if end, err := filepath.EvalSymlinks(w.path); err == nil && filepath.Dir(end) != filepath.Dir(w.path) {
-		_ = w.w.Add(filepath.Dir(end)) // the folder of the path itself is watched in any case
+// renew follows symlinks to where they lead now, and takes in paths that are new.
+func (w *watcher) renew(paths []string) {
+	if w == nil {
+		return
+	}
+	for _, path := range paths {
+		_ = w.w.Add(filepath.Dir(path)) // one that cannot be watched is read again with the others
+		if end, err := filepath.EvalSymlinks(path); err == nil && filepath.Dir(end) != filepath.Dir(path) {
+			_ = w.w.Add(filepath.Dir(end))
+		}
 	}
 }
 
