@@ -14,6 +14,7 @@ import (
 
 	"weir/catalog"
 	"weir/translate"
+	"weir/translate/grpc"
 	"weir/translate/openapi"
 	"weir/upstream/cred"
 	"weir/upstream/egress"
@@ -87,6 +88,10 @@ func translated(ctx context.Context, spec *Spec, o translate.Options) (translate
 		own := spec.OpenAPI
 		own.Spec = shared
 		return openapi.New(ctx, own, o)
+	case spec.GRPC.GRPC != "":
+		own := spec.GRPC
+		own.Spec = shared
+		return grpc.New(ctx, own, o)
 	}
 	return nil, errors.New("nothing says how to reach it")
 }
@@ -95,7 +100,7 @@ func translated(ctx context.Context, spec *Spec, o translate.Options) (translate
 // description. What a description says is not among them.
 func (s *Spec) origins() []string {
 	var all []string
-	for _, address := range [...]string{s.OpenAPI.Server, s.OpenAPI.OpenAPI} {
+	for _, address := range append([]string{s.OpenAPI.Server, s.OpenAPI.OpenAPI}, s.GRPC.Addresses()...) {
 		if u, err := url.Parse(address); err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") {
 			all = append(all, u.Scheme+"://"+strings.ToLower(u.Host))
 		}

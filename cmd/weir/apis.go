@@ -119,7 +119,9 @@ func described(file *config.File) *config.File {
 	only := *file
 	only.MCPServers = nil
 	for _, u := range file.MCPServers {
-		if d := u.Spec.OpenAPI.OpenAPI; d != "" && !strings.Contains(d, "://") && !u.Spec.Disabled {
+		d := u.Spec.OpenAPI.OpenAPI
+		here := d != "" && !strings.Contains(d, "://") || u.Spec.GRPC.GRPC != "" && !u.Spec.GRPC.Reflected()
+		if here && !u.Spec.Disabled {
 			only.MCPServers = append(only.MCPServers, u)
 		}
 	}

@@ -92,9 +92,6 @@ type loaded struct {
 	warnings []translate.Warning
 }
 
-// reflected reports whether the server describes itself.
-func (s *Spec) reflected() bool { return len(s.Descriptors) == 0 && len(s.Protos) == 0 }
-
 // load reads the description from where configuration says.
 func (a *API) load(ctx context.Context) (loaded, error) {
 	var in loaded
@@ -240,7 +237,7 @@ func instructions(d *description) string {
 
 // watch reads the description again when it may have changed, until ctx is done.
 func (a *API) watch(ctx context.Context) {
-	if a.spec.reflected() {
+	if a.spec.Reflected() {
 		a.watchServer(ctx)
 		return
 	}
@@ -310,4 +307,4 @@ func (a *API) watchConnection(ctx context.Context, anew chan<- struct{}) {
 }
 
 // host is where calls go, for credentials.
-func (a *API) host() (*url.URL, error) { return url.Parse(a.spec.GRPC) }
+func (a *API) host() (*url.URL, error) { return url.Parse(a.spec.Addresses()[0]) }

@@ -56,7 +56,7 @@ func open(spec *Spec, o *translate.Options) (*pool, error) {
 // state is the addresses of the configuration. Names are looked up when they are dialled, by whoever judges the addresses.
 func state(spec *Spec) resolver.State {
 	var s resolver.State
-	for _, a := range spec.addresses() {
+	for _, a := range spec.Addresses() {
 		address := resolver.Address{Addr: dialAddress(a)}
 		if u, err := url.Parse(a); err == nil && spec.Authority == "" {
 			address.ServerName = u.Host
@@ -71,7 +71,7 @@ func dialOptions(spec *Spec, o *translate.Options) ([]grpc.DialOption, error) {
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
-	u, err := url.Parse(spec.GRPC)
+	u, err := url.Parse(spec.Addresses()[0])
 	if err != nil {
 		return nil, fmt.Errorf("grpc: %w", err)
 	}

@@ -17,7 +17,7 @@ type Spec struct {
 	// An include or exclude pattern is a glob over pkg.Service/Method, and over the name of the tool.
 	translate.Spec `yaml:"-"`
 
-	// GRPC is where the server listens: https://host:port, or http://host:port for one without TLS.
+	// GRPC is where the server listens: https://host:port or host:port, or http://host:port for one without TLS.
 	GRPC string `yaml:"grpc"`
 	// Replicas are further addresses of the same services; calls go to all of them in turn.
 	Replicas []string `yaml:"replicas"`
@@ -60,13 +60,13 @@ func (s *Spec) Check() error {
 	if s.GRPC == "" {
 		return errors.New("grpc names no server")
 	}
-	for _, a := range s.addresses() {
+	for _, a := range s.Addresses() {
 		u, err := url.Parse(a)
 		switch {
 		case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-			return fmt.Errorf("%q is neither https://host:port nor http://host:port", a)
+			return errors.New("grpc and replicas are host:port, or http://host:port for a server without TLS")
 		case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
-			return fmt.Errorf("%q has more than host and port", u.Redacted())
+			return errors.New("grpc and replicas have nothing besides host and port")
 		case (u.Scheme == "http") != s.plaintext():
 			return errors.New("replicas and grpc are all http or all https")
 		}
@@ -85,8 +85,22 @@ func (s *Spec) Check() error {
 	return nil
 }
 
-// addresses are those of the server and its replicas.
-func (s *Spec) addresses() []string { return append([]string{s.GRPC}, s.Replicas...) }
+// Addresses are the URLs of the server and its replicas, none when there is no server.
+func (s *Spec) Addresses() []string {
+	if s.GRPC == "" {
+		return nil
+	}
+	all := append([]string{s.GRPC}, s.Replicas...)
+	for i, a := range all {
+		if !strings.Contains(a, "://") {
+			all[i] = "https://" + a
+		}
+	}
+	return all
+}
+
+// Reflected reports whether the server is asked for its description.
+func (s *Spec) Reflected() bool { return len(s.Descriptors) == 0 && len(s.Protos) == 0 }
 
 // plaintext reports whether the configuration says that there is no TLS.
 func (s *Spec) plaintext() bool { return strings.HasPrefix(s.GRPC, "http://") }

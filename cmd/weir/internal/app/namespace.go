@@ -18,8 +18,16 @@ func namespaceOf(file *config.File) upstream.Namespace {
 		s := u.Spec
 		s.OpenAPI.Overlays = slices.Clone(s.OpenAPI.Overlays)
 		names := []*string{&s.EnvFile, &s.OpenAPI.OpenAPI, &s.OpenAPI.References, &s.TLS.CA, &s.TLS.Cert, &s.TLS.Key}
-		for i := range s.OpenAPI.Overlays {
-			names = append(names, &s.OpenAPI.Overlays[i])
+		s.GRPC.Descriptors, s.GRPC.Protos, s.GRPC.ImportPaths = slices.Clone(s.GRPC.Descriptors), slices.Clone(s.GRPC.Protos), slices.Clone(s.GRPC.ImportPaths)
+		for _, list := range [...][]string{s.OpenAPI.Overlays, s.GRPC.Descriptors, s.GRPC.ImportPaths} {
+			for i := range list {
+				names = append(names, &list[i])
+			}
+		}
+		if len(s.GRPC.ImportPaths) == 0 { // with import paths, sources lie below those
+			for i := range s.GRPC.Protos {
+				names = append(names, &s.GRPC.Protos[i])
+			}
 		}
 		for _, name := range names {
 			*name = beside(folder, *name)

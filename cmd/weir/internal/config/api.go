@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"weir/translate"
+	"weir/translate/grpc"
 	"weir/translate/openapi"
 	tree "weir/translate/schema"
 	"weir/upstream"
@@ -13,11 +14,11 @@ import (
 )
 
 // apiKinds are the keys that name the description of an API.
-func apiKinds() []string { return []string{"openapi"} }
+func apiKinds() []string { return []string{"openapi", "grpc"} }
 
 // apiKeys are the keys that mean something for an API only.
 func apiKeys() []string {
-	keys := append(keysOf(reflect.TypeFor[translate.Spec]()), keysOf(reflect.TypeFor[openapi.Spec]())...)
+	keys := slices.Concat(keysOf(reflect.TypeFor[translate.Spec]()), keysOf(reflect.TypeFor[openapi.Spec]()), keysOf(reflect.TypeFor[grpc.Spec]()))
 	keys = slices.DeleteFunc(keys, func(k string) bool { return k == "tools" }) // which sets deadlines elsewhere
 	return append(keys, "credentials", "tls")
 }
@@ -30,6 +31,10 @@ func (r *reader) checkAPI(n *node, kind *member, s upstream.Spec, path string) {
 		case err != nil: // reported with the reference
 		case strings.TrimSpace(full) == "":
 			r.problem(target.at, "%s: is empty", at)
+		case kind.key.text == "grpc":
+			if fault := grpcFault(s.GRPC, full, r.expand.Expand); fault != nil {
+				r.problem(target.at, "%s: %v", path, fault)
+			}
 		case isURL(full):
 			if fault := r.urlFault(target.text); fault != "" {
 				r.problem(target.at, "%s: %s", at, fault)
@@ -39,12 +44,37 @@ func (r *reader) checkAPI(n *node, kind *member, s upstream.Spec, path string) {
 			r.nowhere(n, path, "credentials")
 		}
 	}
-	r.misplaced(n, path, kind.key.text, "args", "env", "envFile", "cwd", "type", "era")
+	r.misplaced(n, path, kind.key.text, append(otherKinds(kind.key.text), "args", "env", "envFile", "cwd", "type", "era")...)
 	r.checkHeaders(n.get("headers"), path)
 	r.checkCredentials(n.get("credentials"), s.Credentials, path)
 	if m := n.member("tls"); m != nil && (s.TLS.Cert == "") != (s.TLS.Key == "") {
 		r.problem(m.key.at, "%s.tls: cert and key go together", path)
 	}
+}
+
+// otherKinds are the keys that mean something for APIs of other kinds only.
+func otherKinds(kind string) []string {
+	var keys []string
+	for name, t := range map[string]reflect.Type{"openapi": reflect.TypeFor[openapi.Spec](), "grpc": reflect.TypeFor[grpc.Spec]()} {
+		if name != kind {
+			keys = append(keys, keysOf(t)...)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// grpcFault says what is wrong with the settings of a gRPC server at an address, references in the others looked up.
+func grpcFault(s grpc.Spec, address string, expand func(string) (string, error)) error {
+	s.GRPC, s.Replicas = address, slices.Clone(s.Replicas)
+	for i, text := range s.Replicas {
+		full, err := expand(text)
+		if err != nil {
+			return nil //nolint:nilerr // reported with the reference
+		}
+		s.Replicas[i] = full
+	}
+	return s.Check()
 }
 
 func isURL(s string) bool { return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://") }
