@@ -8,6 +8,8 @@
 // line is zeros. So a line cannot be changed, dropped or moved without the next one saying so, and a segment cannot go without the next
 // segment's first line saying so. The file HEAD names the newest line that was on disk, so that a tail that was cut off is missed.
 //
+// A folder has lanes: each program that writes takes one that is free. A chain has one writer, and a user may run several gateways.
+//
 // Decisions:
 //
 //   - Group commit: one goroutine writes whatever waits, then asks the disk once for all of it. An fsync for each record is several times

@@ -3,7 +3,6 @@ package audit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"sync"
@@ -21,7 +20,7 @@ const (
 
 // Options are what a Log is opened with.
 type Options struct {
-	Dir          string
+	Dir          string        // of the lanes
 	SegmentBytes int64         // a segment is sealed when it is larger; 0 means 64 MiB
 	Keep         time.Duration // sealed segments that were last written longer ago are removed; 0 keeps all
 	OnFailure    OnFailure     // Block when empty
@@ -51,7 +50,7 @@ type file interface {
 // ErrClosed is the error of a log that was closed.
 var ErrClosed = errors.New("audit: the log is closed")
 
-// Log is an open audit log. Only one may be open in a folder. It is safe for concurrent use.
+// Log is an open audit log: one lane of its folder. It is safe for concurrent use.
 type Log struct {
 	o     Options
 	queue chan entry
@@ -70,7 +69,7 @@ type entry struct {
 	durable chan error
 }
 
-// Open opens the log in a folder, which it makes when needed, and repairs what a crash left.
+// Open opens the first lane of the folder that no other program writes, makes it when needed, and repairs what a crash left.
 func Open(o Options) (*Log, error) {
 	if o.SegmentBytes <= 0 {
 		o.SegmentBytes = defaultSegment
@@ -84,13 +83,11 @@ func Open(o Options) (*Log, error) {
 	if o.create == nil {
 		o.create = func(path string) (file, error) { return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) }
 	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("audit: %w", err)
-	}
-	lock, err := lockDir(o.Dir)
+	dir, lock, err := takeLane(o.Dir)
 	if err != nil {
 		return nil, err
 	}
+	o.Dir = dir
 	l := &Log{o: o, queue: make(chan entry, batch), done: make(chan struct{}), end: make(chan struct{}), lock: lock}
 	l.w = writer{o: &l.o}
 	if err := l.w.open(); err != nil {

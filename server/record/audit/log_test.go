@@ -48,7 +48,7 @@ func verify(t testing.TB, dir string) *Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return r[0]
 }
 
 func kinds(t testing.TB, dir string) (all []string) {
@@ -69,9 +69,6 @@ func TestLogOverRestartsAndSegments(t *testing.T) {
 	dir := t.TempDir()
 	for run := range 3 {
 		l := open(t, Options{Dir: dir, SegmentBytes: 600})
-		if _, err := Open(Options{Dir: dir}); err == nil {
-			t.Fatal("two logs are open in one folder")
-		}
 		for i := range 5 {
 			if err := l.Append(t.Context(), event("intent", run*5+i)); err != nil {
 				t.Fatal(err)
@@ -97,6 +94,29 @@ func TestLogOverRestartsAndSegments(t *testing.T) {
 	}
 	if n != 30 {
 		t.Errorf("%d records of 30", n)
+	}
+}
+
+// TestLanes: programs that write at the same time have a chain each, and later ones take the lanes that are free.
+func TestLanes(t *testing.T) {
+	dir := t.TempDir()
+	for range 2 {
+		a, b := open(t, Options{Dir: dir}), open(t, Options{Dir: dir})
+		for i, l := range []*Log{a, b} {
+			if err := l.Append(t.Context(), event("intent", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(a.Close(), b.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := Verify(dir)
+	if err != nil || len(all) != 2 || len(all[0].Problems)+len(all[1].Problems) > 0 || all[0].Records < 4 || all[1].Records < 4 {
+		t.Errorf("%+v %v", all, err)
+	}
+	if n := len(kinds(t, dir)); n < 8 {
+		t.Errorf("%d records are read", n)
 	}
 }
 
@@ -132,7 +152,7 @@ func TestTampering(t *testing.T) {
 			if err := l.Close(); err != nil {
 				t.Fatal(err)
 			}
-			path := filepath.Join(dir, segmentName(1))
+			path := filepath.Join(dir, laneName(0), segmentName(1))
 			b, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -167,14 +187,14 @@ func TestTornTail(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, segmentName(1))
+	path := filepath.Join(dir, laneName(0), segmentName(1))
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	whole := strings.SplitAfter(string(b), "\n")
 	torn := strings.Join(whole[:3], "") + whole[3][:17]
-	if err := errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, []byte(torn), 0o600), os.Remove(filepath.Join(dir, headName))); err != nil {
+	if err := errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, []byte(torn), 0o600), os.Remove(filepath.Join(dir, laneName(0), headName))); err != nil {
 		t.Fatal(err)
 	}
 	if r := verify(t, dir); len(r.Problems) != 2 { // the line, and HEAD
@@ -194,7 +214,7 @@ func TestTornTail(t *testing.T) {
 	if diff := cmp.Diff(want, kinds(t, dir)); diff != "" {
 		t.Error("(-want +got):", diff)
 	}
-	b, err = os.ReadFile(filepath.Join(dir, segmentName(2)))
+	b, err = os.ReadFile(filepath.Join(dir, laneName(0), segmentName(2)))
 	if err != nil || !strings.Contains(string(b), `"event":{"kind":"recovered","bytes":17,"open":["2"],"unanswered":1}`) {
 		t.Errorf("%s %v", b, err)
 	}
@@ -326,7 +346,7 @@ func TestGap(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := kinds(t, dir)
-	b, _ := os.ReadFile(filepath.Join(dir, segmentName(1)))
+	b, _ := os.ReadFile(filepath.Join(dir, laneName(0), segmentName(1)))
 	if r := verify(t, dir); len(r.Problems) > 0 || all[0] != "gap" || len(all) != held+3 || !strings.Contains(string(b), `{"kind":"gap","records":100}`) {
 		t.Errorf("%v %d records, the first is %s", r.Problems, len(all), all[0])
 	}
@@ -417,7 +437,7 @@ func TestExpiry(t *testing.T) {
 		}
 	}
 	old := time.Now().Add(-2 * time.Hour)
-	if err := os.Chtimes(filepath.Join(dir, segmentName(1)), old, old); err != nil {
+	if err := os.Chtimes(filepath.Join(dir, laneName(0), segmentName(1)), old, old); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 4 {
@@ -428,7 +448,7 @@ func TestExpiry(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, segmentName(1))); err == nil {
+	if _, err := os.Stat(filepath.Join(dir, laneName(0), segmentName(1))); err == nil {
 		t.Error("the old segment is still there")
 	}
 	if r := verify(t, dir); len(r.Problems) > 0 || r.First == 1 {

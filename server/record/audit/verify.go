@@ -11,8 +11,9 @@ import (
 	"strconv"
 )
 
-// Report is what Verify found.
+// Report is what Verify found in one lane.
 type Report struct {
+	Lane     string
 	Segments int
 	Records  uint64
 	First    uint64 // seq of the oldest record; more than 1 when old segments were removed
@@ -39,17 +40,30 @@ func (p Problem) String() string {
 // most bounds the problems of a report: a file of something else has one in every line.
 const most = 100
 
-// Verify reads a whole log and checks that nothing in it was changed, dropped, added or moved.
-func Verify(dir string) (*Report, error) {
-	r := &Report{}
-	v := verifier{report: r, open: make(map[string]struct{})}
-	all := segments(dir)
+// Verify reads a whole log and checks that nothing in it was changed, dropped, added or moved. Each lane has a report.
+func Verify(dir string) ([]*Report, error) {
+	all := laneDirs(dir)
 	if len(all) == 0 {
 		return nil, fmt.Errorf("audit: there is no log in %s", dir)
 	}
+	var reports []*Report
+	for _, lane := range all {
+		r, err := verifyLane(lane)
+		if err != nil {
+			return nil, err
+		}
+		reports = append(reports, r)
+	}
+	return reports, nil
+}
+
+func verifyLane(dir string) (*Report, error) {
+	r := &Report{Lane: filepath.Base(dir)}
+	v := verifier{report: r, open: make(map[string]struct{})}
+	all := segments(dir)
 	for i, s := range all {
 		r.Segments++
-		v.file = filepath.Base(s.path)
+		v.file = filepath.Join(r.Lane, filepath.Base(s.path))
 		if i > 0 && s.number != all[i-1].number+1 {
 			v.problem(0, "segments between it and %s are missing", filepath.Base(all[i-1].path))
 		}
@@ -62,6 +76,7 @@ func Verify(dir string) (*Report, error) {
 			v.problem(0, "the last line is not whole")
 		}
 	}
+	v.file = filepath.Join(r.Lane, headName)
 	v.checkHead(dir)
 	r.Open, r.Head = len(v.open), hex.EncodeToString(v.prev[:])
 	return r, nil
@@ -116,7 +131,6 @@ func (v *verifier) line(n int, line []byte) bool {
 
 // checkHead compares the end of the log with what HEAD says was on disk.
 func (v *verifier) checkHead(dir string) {
-	v.file = headName
 	b, err := os.ReadFile(filepath.Join(dir, headName))
 	if errors.Is(err, fs.ErrNotExist) {
 		v.problem(0, "missing: whether the newest records are there cannot be told")
@@ -154,20 +168,22 @@ func tornTail(path string) (bool, error) {
 	return last[0] != '\n', nil
 }
 
-// Read calls f with each record of the log, oldest first, until it returns false. The event is valid during the call.
+// Read calls f with each record of the log, lane by lane, oldest first, until it returns false. The event is valid during the call.
 func Read(dir string, f func(Record) bool) error {
-	for _, s := range segments(dir) {
-		going := true
-		err := lines(s.path, func(_ int, line []byte) bool {
-			r, err := parseLine(line)
-			if err != nil {
-				return true // Verify tells of it
+	for _, lane := range laneDirs(dir) {
+		for _, s := range segments(lane) {
+			going := true
+			err := lines(s.path, func(_ int, line []byte) bool {
+				r, err := parseLine(line)
+				if err != nil {
+					return true // Verify tells of it
+				}
+				going = f(r)
+				return going
+			})
+			if err != nil || !going {
+				return err
 			}
-			going = f(r)
-			return going
-		})
-		if err != nil || !going {
-			return err
 		}
 	}
 	return nil
