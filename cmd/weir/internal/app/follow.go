@@ -77,7 +77,11 @@ func (a *App) followUntil(end <-chan struct{}, hup <-chan os.Signal, w *watcher)
 func (a *App) read() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return append([]string{a.file.Path}, a.files...)
+	files := append([]string{a.file.Path}, a.files...)
+	if r := a.router.Load(); r != nil {
+		files = append(files, r.signIn.files(a.file)...)
+	}
+	return files
 }
 
 // sum is the SHA-256 of a file's content; zero of one that cannot be read.

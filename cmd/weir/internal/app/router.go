@@ -1,6 +1,7 @@
 package app
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -11,24 +12,39 @@ import (
 	"weir/server/mcphttp"
 )
 
-// router sends requests to the endpoint at their path: the gateway's own, and one for each virtual server.
+// router sends requests to what is at their path. Everything that is served over HTTP stands in its table: the gateway's own endpoint, one for each
+// virtual server, and what clients must know before they can sign in.
 type router struct {
 	app    *App
 	spec   server.Spec
+	signIn *signIn
 	main   *mcphttp.Endpoint
 	routes atomic.Pointer[map[string]route]
 	mu     sync.Mutex // one update at a time
 	closed bool
 }
 
+// route is what is served at one path.
 type route struct {
-	virtual  *virtual
-	endpoint *mcphttp.Endpoint
+	http.Handler
+	access   access
+	virtual  *virtual          // nil for what belongs to no virtual server
+	endpoint *mcphttp.Endpoint // nil for what is no endpoint
 }
 
-func (a *App) newRouter(spec server.Spec) *router {
-	r := &router{app: a, spec: spec}
-	r.main = mcphttp.New(mcphttp.Options{Gateway: a.gateway, Spec: spec, Log: a.log, Authenticate: authenticate(spec, policy.LocalUser())})
+// access says who may use a route.
+type access string
+
+const (
+	everybody access = "everybody" // nothing there is worth protecting, and nothing leads to an upstream
+	callers   access = "callers"   // who they are is verified with every request
+)
+
+func (a *App) newRouter(spec server.Spec, in *signIn) *router {
+	r := &router{app: a, spec: spec, signIn: in}
+	r.main = mcphttp.New(mcphttp.Options{
+		Gateway: a.gateway, Spec: spec, Log: a.log, Authenticate: in.at(spec.Path, policy.LocalUser()),
+	})
 	r.routes.Store(&map[string]route{})
 	r.update()
 	return r
@@ -43,18 +59,22 @@ func (r *router) update() {
 	}
 	old := *r.routes.Load()
 	next := make(map[string]route)
+	paths, metadata := r.signIn.metadata()
+	for _, path := range paths {
+		next[path] = route{Handler: metadata, access: everybody}
+	}
 	for _, v := range r.app.virtualServers() {
 		if was := old[v.path]; was.virtual == v {
 			next[v.path] = was
 			continue
 		}
-		next[v.path] = route{v, mcphttp.New(mcphttp.Options{
-			Gateway: v.gateway, Spec: r.spec, Log: r.app.log, Authenticate: authenticate(r.spec, v.local),
-		})}
+		e := mcphttp.New(mcphttp.Options{Gateway: v.gateway, Spec: r.spec, Log: r.app.log, Authenticate: r.signIn.at(v.path, v.local)})
+		next[v.path] = route{Handler: e, access: callers, virtual: v, endpoint: e}
 	}
+	next[r.spec.Path] = route{Handler: r.main, access: callers, endpoint: r.main}
 	r.routes.Store(&next)
 	for path, was := range old {
-		if next[path].endpoint != was.endpoint {
+		if was.endpoint != nil && next[path].endpoint != was.endpoint {
 			was.endpoint.Close()
 		}
 	}
@@ -62,13 +82,8 @@ func (r *router) update() {
 
 // ServeHTTP tells whoever comes to another path where MCP is.
 func (r *router) ServeHTTP(w http.ResponseWriter, q *http.Request) {
-	if q.URL.Path == r.spec.Path {
-		r.main.ServeHTTP(w, q)
-		return
-	}
-	routes := *r.routes.Load()
-	if at, ok := routes[q.URL.Path]; ok {
-		at.endpoint.ServeHTTP(w, q)
+	if at, ok := (*r.routes.Load())[q.URL.Path]; ok {
+		at.ServeHTTP(w, q)
 		return
 	}
 	paths := []string{r.spec.Path}
@@ -79,10 +94,21 @@ func (r *router) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	http.Error(w, "weir speaks MCP at "+strings.Join(paths, ", "), http.StatusNotFound)
 }
 
-// drain ends the held streams of the virtual servers; those of the main endpoint end with its Serve.
+// endpoints are those of the table.
+func (r *router) endpoints() []*mcphttp.Endpoint {
+	var all []*mcphttp.Endpoint
+	for at := range maps.Values(*r.routes.Load()) {
+		if at.endpoint != nil {
+			all = append(all, at.endpoint)
+		}
+	}
+	return all
+}
+
+// drain ends the held streams.
 func (r *router) drain() {
-	for _, at := range *r.routes.Load() {
-		at.endpoint.Drain()
+	for _, e := range r.endpoints() {
+		e.Drain()
 	}
 }
 
@@ -91,8 +117,7 @@ func (r *router) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
-	r.main.Close()
-	for _, at := range *r.routes.Load() {
-		at.endpoint.Close()
+	for _, e := range r.endpoints() {
+		e.Close()
 	}
 }

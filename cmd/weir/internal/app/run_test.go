@@ -2,6 +2,7 @@ package app
 
 import (
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -32,7 +33,7 @@ func TestAuthenticate(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
 		r.RemoteAddr = tc.from
 		r.Header.Set("X-Forwarded-For", "127.0.0.1") // what a client says of itself counts for nothing
-		p, err := authenticate(server.Spec{InsecureNoAuth: tc.insecure}, policy.LocalUser())(r)
+		p, err := onlyLocal(server.Spec{InsecureNoAuth: tc.insecure}, policy.LocalUser())(r)
 		if local := err == nil && p.Principal == policy.LocalUser(); local != tc.local || err != nil && !p.Principal.IsNobody() {
 			t.Errorf("%q, insecure %t: %v, %v", tc.from, tc.insecure, p, err)
 		}
@@ -49,7 +50,11 @@ func TestRouter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := a.newRouter(file.Server)
+	in, err := a.newSignIn(file.Server, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7777})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := a.newRouter(file.Server, in)
 	t.Cleanup(func() {
 		r.close()
 		_ = a.Close()
