@@ -68,6 +68,20 @@ func legacyParams(r catalog.Request) []byte {
 	return rawjson.AppendObject(nil, r.Params, nil, rawjson.Member{Key: "elicitationId", Value: rawjson.AppendString(nil, rand.Text())})
 }
 
+// AskOutside asks the client on the stream for what belongs to none of its requests.
+func (s *Session) AskOutside(ctx context.Context, r catalog.Request) ([]byte, error) {
+	return s.Ask(ctx, r, s.Send)
+}
+
+// Tell passes a notification to the client on that stream.
+func (s *Session) Tell(n catalog.Notification) {
+	m := rawjson.AppendString([]byte(`{"jsonrpc":"2.0","method":`), n.Method)
+	if n.Params != nil {
+		m = rawjson.Compact(append(m, `,"params":`...), n.Params)
+	}
+	s.Send(append(m, '}'))
+}
+
 // expect enters a question of a new id, which says nothing to anybody else: answers are looked up within the session only.
 func (s *Session) expect() (id string, answer chan answered) {
 	s.mu.Lock()

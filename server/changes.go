@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"weir/catalog"
+	"weir/catalog/rawjson"
 	"weir/policy"
 )
 
@@ -83,5 +84,18 @@ func listChangedMethod(k catalog.Kind) string {
 		return "notifications/prompts/list_changed"
 	default:
 		return "notifications/resources/list_changed"
+	}
+}
+
+// Noted takes a notification of a legacy client that is for its session: that it cancelled a request, or that its roots changed. Others mean nothing to
+// weir.
+func (g *Gateway) Noted(s *Session, m *rawjson.Message) {
+	switch m.MethodName() {
+	case "notifications/cancelled":
+		s.Cancel(m)
+	case "notifications/roots/list_changed":
+		if g.rootsChanged != nil {
+			g.rootsChanged(s.ID)
+		}
 	}
 }

@@ -31,31 +31,36 @@ type Options struct {
 	Policy     *policy.Engine
 	Upstream   Upstream
 	Log        *slog.Logger
-	Subscriber Subscriber    // nil when nothing can be subscribed to
-	Version    string        // of weir, for serverInfo
-	ListTTL    time.Duration // ttlMs of lists for modern clients
-	Observer   Observer      // nil for none
+	Subscriber Subscriber // nil when nothing can be subscribed to
+	// RootsChanged tells the upstreams with a session of their own for a client session that the client's roots changed; nil for none.
+	RootsChanged func(session string)
+	Version      string        // of weir, for serverInfo
+	ListTTL      time.Duration // ttlMs of lists for modern clients
+	Observer     Observer      // nil for none
 }
 
 // Gateway decides and routes requests. It is safe for concurrent use.
 type Gateway struct {
-	catalog  *catalog.Catalog
-	policy   *policy.Engine
-	upstream Upstream
-	watching Subscriber
-	log      *slog.Logger
-	observer Observer
-	wire     wire
-	changes  changes
-	parking  *parking
-	watches  *watches // shared by the gateways of one program, like parking
-	part     bool     // of another gateway, which owns what they share
-	unhook   []func() // ends the following of catalogue and policy
+	catalog      *catalog.Catalog
+	policy       *policy.Engine
+	upstream     Upstream
+	watching     Subscriber
+	rootsChanged func(session string)
+	log          *slog.Logger
+	observer     Observer
+	wire         wire
+	changes      changes
+	parking      *parking
+	watches      *watches // shared by the gateways of one program, like parking
+	part         bool     // of another gateway, which owns what they share
+	unhook       []func() // ends the following of catalogue and policy
 }
 
 // New returns a gateway.
 func New(o Options) *Gateway {
-	g := &Gateway{catalog: o.Catalog, policy: o.Policy, upstream: o.Upstream, watching: o.Subscriber, log: o.Log, observer: o.Observer}
+	g := &Gateway{
+		catalog: o.Catalog, policy: o.Policy, upstream: o.Upstream, watching: o.Subscriber, rootsChanged: o.RootsChanged, log: o.Log, observer: o.Observer,
+	}
 	if g.observer == nil {
 		g.observer = unobserved{}
 	}
@@ -79,7 +84,7 @@ func (g *Gateway) follow(f func()) {
 // parked and watched, the record. Closing it ends none of that.
 func (g *Gateway) Part(c *catalog.Catalog) *Gateway {
 	part := &Gateway{
-		part: true, catalog: c, policy: g.policy, upstream: g.upstream, watching: g.watching, log: g.log, observer: g.observer, wire: g.wire,
+		part: true, catalog: c, policy: g.policy, upstream: g.upstream, watching: g.watching, rootsChanged: g.rootsChanged, log: g.log, observer: g.observer, wire: g.wire,
 		parking: g.parking, watches: g.watches,
 	}
 	part.changes.listeners = make(map[*listener]struct{})

@@ -41,8 +41,7 @@ type Session struct {
 func NewSession(p policy.Principal, c catalog.Client) *Session {
 	s := &Session{ID: rand.Text(), owner: p.Owner(), done: make(chan struct{})}
 	s.inflight, s.asking, s.watched = make(map[string]context.CancelCauseFunc), make(map[string]chan answered), make(map[string]func())
-	c.Session = s.ID
-	s.client.Store(&c)
+	s.SetClient(c)
 	s.touch()
 	return s
 }
@@ -52,7 +51,7 @@ func (s *Session) Client() *catalog.Client { return s.client.Load() }
 
 // SetClient replaces what is known of the client (stdio, where initialize comes after the connection).
 func (s *Session) SetClient(c catalog.Client) {
-	c.Session = s.ID
+	c.Session, c.Outside = s.ID, s
 	s.client.Store(&c)
 }
 

@@ -49,7 +49,7 @@ func (s *Set) dialerOf(name string, spec *Spec) dialer {
 		}
 		cfg := mcpconn.Config{
 			Name: name, Transport: spec.Kind(), Era: cmp.Or(as.era, spec.Era), Capabilities: []byte(as.capabilities), URL: r.URL, MaxMessage: spec.MaxMessage, Log: s.o.Log,
-			Client: mcpconn.Implementation{Name: "weir", Version: s.o.Version}, Changed: changed, Quiet: as.era == "" && quiet,
+			Client: mcpconn.Implementation{Name: "weir", Version: s.o.Version}, Changed: changed, Quiet: as.era == "" && quiet, Outside: as.outside,
 			Updated: func(topic catalog.Topic, params []byte) {
 				if s.o.Updated != nil {
 					s.o.Updated(name, topic, params)

@@ -26,6 +26,8 @@ const everything = `{"elicitation":{"form":{},"url":{}},"sampling":{"tools":{},"
 type manner struct {
 	era          string // overrides that of the Spec, "" does not
 	capabilities string // raw
+	// outside is who gets what the server says between calls, nil for nobody.
+	outside catalog.Outside
 }
 
 // sessionKey says whose a legacy session is. Two calls share one only when the upstream may take them for the same client's.
@@ -72,7 +74,7 @@ func (m *member) keyOf(l *live, call *catalog.Call) (sessionKey, bool) {
 	}
 	key := sessionKey{owner: call.Owner, manner: manner{era: "legacy", capabilities: relayable(call)}}
 	if call.Client.Era == catalog.Legacy && call.Ask != nil {
-		key.client = call.Client.Session
+		key.client, key.manner.outside = call.Client.Session, call.Client.Outside
 	}
 	return key, true
 }
@@ -133,7 +135,7 @@ func (m *member) enter(ctx context.Context, key sessionKey) (*session, error) {
 		if p.tick == nil {
 			p.tick = time.AfterFunc(sessionIdle, m.sweep)
 		}
-		m.crew.Go(func() { m.open(s, key.manner) })
+		m.crew.Go(func() { m.open(s, key) })
 	}
 	s.open++
 	p.mu.Unlock()
@@ -166,16 +168,77 @@ func (s *session) lost() bool {
 }
 
 // open shakes hands for a session. Who waits for it may leave; the session stays for the next call.
-func (m *member) open(s *session, as manner) {
+func (m *member) open(s *session, key sessionKey) {
 	defer close(s.dialed)
 	ctx, cancel := m.startLimit(m.set.soft)
 	defer cancel()
-	b, err := m.dial(ctx, as, func() { give(m.changes) })
+	b, err := m.dial(ctx, key.manner, func() { give(m.changes) })
 	if err != nil {
 		s.err = err
 		return
 	}
 	s.live = &live{backend: b}
+	if outside := key.manner.outside; outside != nil {
+		m.crew.Go(func() {
+			select {
+			case <-outside.Done():
+				m.drop(key, s)
+			case <-b.Done():
+			}
+		})
+	}
+}
+
+// drop ends a session whose client is gone.
+func (m *member) drop(key sessionKey, s *session) {
+	p := &m.sessions
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.byKey[key] == s {
+		delete(p.byKey, key)
+		m.end(s)
+	}
+}
+
+// rooted is a backend whose server can be told that its client's roots changed.
+type rooted interface {
+	RootsChanged(context.Context) error
+}
+
+// rootsWait bounds the telling of one server.
+const rootsWait = 10 * time.Second
+
+// RootsChanged tells the servers that have a session of their own for a client that its roots changed. On connections that clients share nobody is told: they were made
+// without that capability.
+func (s *Set) RootsChanged(client string) {
+	if client == "" {
+		return
+	}
+	for _, m := range *s.members.Load() {
+		m.rootsChanged(client)
+	}
+}
+
+func (m *member) rootsChanged(client string) {
+	p := &m.sessions
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, s := range p.byKey {
+		if key.client != client {
+			continue
+		}
+		m.crew.Go(func() {
+			<-s.dialed
+			if s.err != nil {
+				return
+			}
+			ctx, cancel := context.WithTimeout(m.set.soft, rootsWait)
+			defer cancel()
+			if b, ok := s.live.backend.(rooted); ok && b.RootsChanged(ctx) != nil && ctx.Err() == nil {
+				m.set.o.Log.Debug("a server could not be told that roots changed", "upstream", m.name)
+			}
+		})
+	}
 }
 
 func (m *member) leave(s *session) {

@@ -35,8 +35,8 @@ func (x *exchange) serveLegacy(m *rawjson.Message) {
 			x.withdrawn()
 		}
 	case rawjson.Notification:
-		if s != nil && m.MethodName() == "notifications/cancelled" {
-			s.Cancel(m)
+		if s != nil {
+			x.endpoint.gateway.Noted(s, m)
 		}
 		x.accepted()
 	default:
@@ -181,13 +181,13 @@ func (x *exchange) serveMember(part []byte, s *server.Session) *server.Reply {
 		return server.Refusal(part, err)
 	}
 	switch {
-	case m.Kind == rawjson.Notification && m.MethodName() == "notifications/cancelled":
-		s.Cancel(&m)
+	case m.Kind == rawjson.Notification:
+		x.endpoint.gateway.Noted(s, &m)
 	case m.Kind == rawjson.Request && m.MethodName() == "initialize":
 		return server.ErrorReply(http.StatusOK, m.ID.Of(m.Data), server.CodeInvalidRequest, "initialize cannot be part of a batch", nil)
 	case m.Kind == rawjson.Request:
 		return x.serveRequest(&m, s)
-	case m.Kind != rawjson.Notification:
+	default:
 		s.Answer(&m)
 	}
 	return nil

@@ -167,10 +167,8 @@ func (c *conn) ask(ctx context.Context, r catalog.Request) ([]byte, error) {
 }
 
 func (c *conn) notification(m *rawjson.Message) {
-	switch m.MethodName() {
-	case "notifications/cancelled":
-		c.session.Cancel(m)
-	case "notifications/initialized":
+	c.o.Gateway.Noted(c.session, m)
+	if m.MethodName() == "notifications/initialized" {
 		c.listen()
 		c.listen = c.o.Gateway.Listen(c.o.Principal, func(k catalog.Kind) { c.outlet.Put(server.ListChanged(k)) })
 	}

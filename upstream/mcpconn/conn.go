@@ -61,6 +61,8 @@ type Config struct {
 	Log    *slog.Logger
 	// Changed is called, from any goroutine and without blocking, when a list of the server may have changed.
 	Changed func()
+	// Outside is the client that the connection was made for, if for a single one: what the server asks and says between calls is for it.
+	Outside catalog.Outside
 	// Updated is called, from any goroutine and without blocking, with what the server tells about a watched topic; params are valid during the call only.
 	Updated func(topic catalog.Topic, params []byte)
 }
@@ -208,6 +210,10 @@ func (c *Conn) unsolicited(m *rawjson.Message) {
 		c.taskUpdated(m)
 	case m.Kind == rawjson.Request && method == "ping":
 		c.answer(m, []byte(`"result":{}`))
+	case m.Kind == rawjson.Notification && method == elicited && c.cfg.Outside != nil:
+		c.cfg.Outside.Tell(catalog.Notification{Method: method, Params: m.Params.Of(m.Data)})
+	case m.Kind == rawjson.Request && askable(method) && c.cfg.Outside != nil:
+		c.askOutside(m)
 	case m.Kind == rawjson.Request:
 		c.answer(m, errorMember(mcp.METHOD_NOT_FOUND, "weir does not take "+method+" here"))
 	}

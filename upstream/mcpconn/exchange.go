@@ -48,6 +48,10 @@ func (x *exchange) take(m *rawjson.Message) {
 		x.logged(m)
 	case "notifications/cancelled":
 		x.withdraw(m)
+	case elicited:
+		if x.call.Notify != nil && x.call.Client.Era == catalog.Legacy {
+			x.call.Notify(catalog.Notification{Method: elicited, Params: m.Params.Of(m.Data)})
+		}
 	default:
 		x.c.unsolicited(m)
 	}

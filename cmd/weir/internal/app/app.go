@@ -84,7 +84,7 @@ func New(file *config.File, env Env) (*App, error) {
 
 func (a *App) newGateway(record ended) *server.Gateway {
 	return server.New(server.Options{
-		Catalog: a.catalog, Policy: a.policy, Upstream: a.set, Subscriber: a.set, Log: a.log, Version: a.env.Version,
+		Catalog: a.catalog, Policy: a.policy, Upstream: a.set, Subscriber: a.set, RootsChanged: a.set.RootsChanged, Log: a.log, Version: a.env.Version,
 		ListTTL: a.current().Server.ListTTL, Observer: record,
 	})
 }
