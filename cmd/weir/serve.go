@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -62,20 +63,23 @@ func (c *cli) runServe(ctx context.Context, file *config.File, override func(*co
 			return errors.Join(err, ln.Close())
 		}
 		url := "http://" + ln.Addr().String() + spec.Path
+		if spec.TLS.Cert != "" {
+			url = "https" + strings.TrimPrefix(url, "http")
+		}
 		if file.Log.Format == "json" {
 			log.Info("serving", "url", url)
 		} else {
-			c.announce(ln.Addr(), url)
+			c.announce(ln.Addr(), url, file.Auth.Asked())
 		}
 		return a.Serve(ctx, ln)
 	})
 }
 
 // announce says on standard error where the gateway is and how to talk to it.
-func (c *cli) announce(addr net.Addr, url string) {
+func (c *cli) announce(addr net.Addr, url string, signIn bool) {
 	c.Note("gateway  %s", url)
-	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
-		return // there is no one address to try
+	if tcp, ok := addr.(*net.TCPAddr); signIn || ok && tcp.IP.IsUnspecified() {
+		return // it takes a token to try, or there is no one address
 	}
 	c.Note(`try      curl -s %s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'`, url)
 }

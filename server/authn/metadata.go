@@ -73,3 +73,16 @@ func (s *state) described(path string) *resource {
 	}
 	return nil
 }
+
+// MetadataPaths are the paths that Metadata serves; none without issuers.
+func (a *Authenticator) MetadataPaths() []string {
+	s := a.state.Load()
+	if !s.hasMetadata() {
+		return nil
+	}
+	paths := []string{WellKnown}
+	for _, res := range s.resources {
+		paths = append(paths, WellKnown+res.urlPath)
+	}
+	return paths
+}

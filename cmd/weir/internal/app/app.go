@@ -84,7 +84,7 @@ func New(file *config.File, env Env) (*App, error) {
 
 func (a *App) newGateway(record ended) *server.Gateway {
 	return server.New(server.Options{
-		Catalog: a.catalog, Policy: a.policy, Upstream: a.set, Subscriber: a.set, RootsChanged: a.set.RootsChanged, Log: a.log, Version: a.env.Version,
+		Catalog: a.catalog, Policy: a.policy, Upstream: a.set, Subscriber: a.set, Log: a.log, Version: a.env.Version,
 		ListTTL: a.current().Server.ListTTL, Observer: record,
 	})
 }
@@ -127,6 +127,12 @@ func (a *App) Reload(file *config.File) error {
 	if err != nil {
 		return err
 	}
+	router := a.router.Load()
+	if router != nil {
+		if err := router.signIn.apply(file); err != nil {
+			return err
+		}
+	}
 	if !reflect.DeepEqual(a.file.Server, file.Server) {
 		a.log.Warn("listen, path and the limits of requests change with a restart only")
 	}
@@ -138,8 +144,8 @@ func (a *App) Reload(file *config.File) error {
 	if err := a.setVirtuals(file); err != nil {
 		a.log.Error("virtual servers not reloaded; the last good ones stay", "error", err)
 	}
-	if r := a.router.Load(); r != nil {
-		r.update()
+	if router != nil {
+		router.update()
 	}
 	a.set.Reload(namespaceOf(file))
 	a.file = file

@@ -22,6 +22,9 @@ func (r *reader) checkAuth(root *node, file *File) {
 	case file.Server.InsecureNoAuth:
 		r.problem(root.member("insecureNoAuth").key.at, "insecureNoAuth: does nothing beside auth; remove one")
 	}
+	if file.Policy.IsZero() {
+		r.warn(m.key.at, "auth: without policy, who signs in may use nothing; write policy (weir help config)")
+	}
 	for _, f := range spec.Faults() {
 		at := m.value.place(f.Path, m.key.at)
 		line, column := r.src.place(at.start)
