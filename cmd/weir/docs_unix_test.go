@@ -54,7 +54,7 @@ func newShell(t *testing.T, scratch bool) *shell {
 	if scratch {
 		s.dir = t.TempDir()
 	}
-	s.env = append(os.Environ(), "WEIR_LISTEN="+s.listen, "CLOCK_URL=http://"+freeAddr(t)+"/mcp", "NO_COLOR=1")
+	s.env = append(os.Environ(), "WEIR_LISTEN="+s.listen, "CLOCK_URL=http://"+freeAddr(t)+"/mcp", "LIBRARY_URL=http://"+freeAddr(t), "NO_COLOR=1")
 	return s
 }
 
@@ -80,7 +80,10 @@ func (s *shell) command(t *testing.T, f fence, line string, want *string) {
 	case line == "" || strings.HasPrefix(line, "#") || line == "go test ./...":
 		return
 	case line == "go run ./examples/01-federate":
-		s.serve(t, line)
+		s.serve(t, line, "clock__now", "notes__add")
+		return
+	case line == "go run ./examples/02-rest":
+		s.serve(t, line, "library__borrow")
 		return
 	}
 	cmd := exec.Command("sh", "-c", strings.ReplaceAll(line, "127.0.0.1:7777", s.listen))
@@ -97,8 +100,8 @@ func (s *shell) command(t *testing.T, f fence, line string, want *string) {
 	}
 }
 
-// serve starts a command that runs a gateway, and waits until all its upstreams are there.
-func (s *shell) serve(t *testing.T, line string) {
+// serve starts a command that runs a gateway, and waits until these tools are there.
+func (s *shell) serve(t *testing.T, line string, tools ...string) {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", "exec "+line)
 	cmd.Dir, cmd.Env = s.dir, s.env
@@ -123,7 +126,7 @@ func (s *shell) serve(t *testing.T, line string) {
 	})
 	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		answer, err := ask("http://"+s.listen+"/mcp", "tools/list", "")
-		if err == nil && containsAll(string(answer), []string{"clock__now", "notes__add"}) {
+		if err == nil && containsAll(string(answer), tools) {
 			return
 		}
 		select {
