@@ -26,6 +26,9 @@ func (g *Gateway) answerAbout(r *Request, e *Event, a *catalog.Answer, taskID []
 	if err != nil {
 		return g.fail(r, e, err)
 	}
+	if reply := g.sendToURLs(r, e, a); reply != nil {
+		return reply
+	}
 	m := a.Message
 	e.Answer = m
 	reply := newReply(statusOK)
@@ -34,7 +37,7 @@ func (g *Gateway) answerAbout(r *Request, e *Event, a *catalog.Answer, taskID []
 	if m.Kind == rawjson.Error {
 		e.Outcome = "rpc_error"
 		reply.add(envelopeError)
-		g.spliceError(reply, r, m)
+		g.spliceError(reply, r, e.Method, a)
 	} else {
 		if isToolError(m) {
 			e.Outcome = "tool_error"
@@ -130,9 +133,10 @@ func emptyFrom(data []byte, i int) bool {
 	return true
 }
 
-// spliceError relays an upstream's error object; only the codes that the eras number differently change.
-func (g *Gateway) spliceError(reply *Reply, r *Request, m *rawjson.Message) {
-	object := m.Error.Of(m.Data)
+// spliceError relays an upstream's error object; only the codes that the eras number differently change: what legacy revisions call a resource that was
+// not found has invalid params in modern ones, and a wish for a visit to a URL is no error there.
+func (g *Gateway) spliceError(reply *Reply, r *Request, method string, a *catalog.Answer) {
+	object := a.Message.Error.Of(a.Message.Data)
 	f, err := rawjson.Fields(object, "code")
 	if err != nil || f[0].Absent() {
 		reply.add([]byte(`{"code":-32603,"message":"upstream sent an error without a code"}`))
@@ -140,11 +144,17 @@ func (g *Gateway) spliceError(reply *Reply, r *Request, m *rawjson.Message) {
 	}
 	code, _ := strconv.Atoi(string(f[0].Of(object)))
 	next := code
-	if r.Client.Era == catalog.Modern {
-		if code == CodeResourceNotFound {
+	switch {
+	case r.Client.Era == catalog.Modern:
+		switch code {
+		case CodeResourceNotFound:
 			next = CodeInvalidParams
+		case CodeURLElicitation:
+			next = CodeInternal
 		}
 		reply.Status = modernStatus(next)
+	case a.Era == catalog.Modern && method == "resources/read" && code == CodeInvalidParams:
+		next = CodeResourceNotFound
 	}
 	if next == code {
 		reply.add(object)

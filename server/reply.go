@@ -144,6 +144,7 @@ const (
 	CodeInvalidParams      = -32602
 	CodeInternal           = -32603
 	CodeResourceNotFound   = -32002 // legacy
+	CodeURLElicitation     = -32042 // legacy
 	CodeHeaderMismatch     = -32020
 	CodeMissingCapability  = -32021
 	CodeUnsupportedVersion = -32022
