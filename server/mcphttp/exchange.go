@@ -138,7 +138,7 @@ func streamHeader(h http.Header) {
 // write writes and flushes b within the time a reader is given; false when the client is gone.
 func (x *exchange) write(b []byte) bool {
 	allow(x.w, x.r, x.endpoint.spec.WriteTimeout)
-	if _, err := x.w.Write(b); err != nil { //nolint:gosec // an event of JSON, not a page
+	if _, err := x.w.Write(b); err != nil {
 		return false
 	}
 	return http.NewResponseController(x.w).Flush() == nil
