@@ -172,7 +172,8 @@ type Act struct {
 }
 
 // Ask is a request to the client: elicitation/create, sampling/createMessage or roots/list. In the legacy era it is sent as a request on
-// the stream of the call (OnGet: on the session's GET stream), in the modern one it is an entry of input_required.
+// the stream of the call (OnGet: on the session's GET stream), in the modern one it is an entry of input_required. In Params, «ARGUMENTS» stands
+// for the arguments of the request.
 type Ask struct {
 	Method string `json:"method"`
 	Params Raw    `json:"params,omitempty"`

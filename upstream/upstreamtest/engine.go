@@ -242,7 +242,7 @@ func (x *exchange) ask(ctx context.Context, a Ask) ([]byte, error) {
 	}
 	msg := fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"method":%s`, id, quote(a.Method))
 	if a.Params != "" {
-		msg = append(append(msg, `,"params":`...), a.Params...)
+		msg = append(append(msg, `,"params":`...), x.filled(a.Params)...)
 	}
 	if err := to.send(append(msg, '}')); err != nil {
 		return nil, err

@@ -241,7 +241,7 @@ func (x *exchange) rounds(act *Act) (pending []byte, answers []json.RawMessage, 
 		for i, a := range act.Ask {
 			ask := fmt.Sprintf(`"q%d":{"method":%s`, i, quote(a.Method))
 			if a.Params != "" {
-				ask += `,"params":` + string(a.Params)
+				ask += `,"params":` + x.filled(a.Params)
 			}
 			asks = append(asks, ask+"}")
 		}
@@ -268,6 +268,11 @@ func (x *exchange) rounds(act *Act) (pending []byte, answers []json.RawMessage, 
 		answers = append(answers, got[k])
 	}
 	return nil, answers, nil
+}
+
+// filled writes a question's params with the arguments of the request.
+func (x *exchange) filled(params Raw) string {
+	return strings.ReplaceAll(string(params), "«ARGUMENTS»", string(x.params["arguments"]))
 }
 
 // missing is the -32021 error when the client did not declare what asks need.

@@ -77,7 +77,9 @@ func TestChangesArriveOnce(t *testing.T) {
 	for _, w := range ways() {
 		all = append(all, newHearer(t, w))
 	}
-	enough := func(h *hearer) bool { return h.heard(toolsChanged) > 0 && h.heard(promptsChanged) > 0 && h.heard(updated) > 1 }
+	enough := func(h *hearer) bool {
+		return h.heard(toolsChanged) > 0 && h.heard(promptsChanged) > 0 && h.heard(updated) > 1
+	}
 	for deadline := time.Now().Add(5 * watchedEvery); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if !slices.ContainsFunc(all, func(h *hearer) bool { return !enough(h) }) {
 			break

@@ -2,7 +2,8 @@
 // real and scripted MCP servers behind it and real clients in front of it, and judges what crosses the wire. It holds nothing but tests.
 //
 // It stands outside the line: it imports nothing of weir but the fakes, and talks to the program through its command line, its
-// endpoint, and its standard input and output.
+// endpoint, and its standard input and output. Only the crowd of principals wires the parts itself, because its callers are made by the hundred
+// and what is left of them must be counted.
 //
 // Decisions:
 //

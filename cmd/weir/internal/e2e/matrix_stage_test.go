@@ -43,7 +43,7 @@ func newStage(t *testing.T, w way) *stage {
 	if w.clientOver == "stdio" {
 		s.peer = dialStdioAs(t, config, w.client, who)
 	} else {
-		s.peer = dialHTTPAs(t, serve(t, config).url, w.client, who)
+		s.peer = dialHTTPAs(t, serve(t, config).url, w.client, who, nil)
 	}
 	upstreamtest.Eventually(t, func() bool {
 		names, err := toolNames(s.peer)

@@ -129,6 +129,7 @@ type httpPeer struct {
 	person
 	url     string
 	era     era
+	header  http.Header // of every request, besides those of the protocol
 	client  *http.Client
 	session string
 	lastID  atomic.Int64
@@ -140,14 +141,14 @@ type httpPeer struct {
 // dialHTTP connects to a gateway; a legacy peer has a session then.
 func dialHTTP(t testing.TB, url string, e era) *httpPeer {
 	t.Helper()
-	return dialHTTPAs(t, url, e, person{})
+	return dialHTTPAs(t, url, e, person{}, nil)
 }
 
-func dialHTTPAs(t testing.TB, url string, e era, who person) *httpPeer {
+func dialHTTPAs(t testing.TB, url string, e era, who person, header http.Header) *httpPeer {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
-	p := &httpPeer{person: who, url: url, era: e, client: &http.Client{Transport: transport}}
+	p := &httpPeer{person: who, url: url, era: e, header: header, client: &http.Client{Transport: transport}}
 	if e == modern {
 		return p
 	}
@@ -170,6 +171,7 @@ func (p *httpPeer) post(ctx context.Context, method string, params object, body 
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(req.Header, p.header)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, text/event-stream")
 	if method != "initialize" {
@@ -280,6 +282,7 @@ func (p *httpPeer) stream(ctx context.Context, filter object) (*http.Response, e
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(req.Header, p.header)
 	req.Header.Set("Accept", "text/event-stream")
 	req.Header.Set("Mcp-Protocol-Version", p.era.version())
 	req.Header.Set("Mcp-Session-Id", p.session)
