@@ -10,10 +10,12 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"weir/catalog"
 	"weir/translate"
+	"weir/translate/graphql"
 	"weir/translate/grpc"
 	"weir/translate/openapi"
 	"weir/upstream/cred"
@@ -92,6 +94,10 @@ func translated(ctx context.Context, spec *Spec, o translate.Options) (translate
 		own := spec.GRPC
 		own.Spec = shared
 		return grpc.New(ctx, own, o)
+	case spec.GraphQL.GraphQL != "":
+		own := spec.GraphQL
+		own.Spec = shared
+		return graphql.New(ctx, own, o)
 	}
 	return nil, errors.New("nothing says how to reach it")
 }
@@ -100,7 +106,7 @@ func translated(ctx context.Context, spec *Spec, o translate.Options) (translate
 // description. What a description says is not among them.
 func (s *Spec) origins() []string {
 	var all []string
-	for _, address := range append([]string{s.OpenAPI.Server, s.OpenAPI.OpenAPI}, s.GRPC.Addresses()...) {
+	for _, address := range slices.Concat([]string{s.OpenAPI.Server, s.OpenAPI.OpenAPI}, s.GRPC.Addresses(), s.GraphQL.Addresses()) {
 		if u, err := url.Parse(address); err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") {
 			all = append(all, u.Scheme+"://"+strings.ToLower(u.Host))
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"weir/translate"
+	"weir/translate/graphql"
 	"weir/translate/grpc"
 	"weir/translate/openapi"
 	"weir/upstream/cred"
@@ -34,6 +35,8 @@ type Spec struct {
 	OpenAPI openapi.Spec `yaml:",inline"`
 	// GRPC is a gRPC server.
 	GRPC grpc.Spec `yaml:",inline"`
+	// GraphQL is a GraphQL API.
+	GraphQL graphql.Spec `yaml:",inline"`
 	// API is what can be said of an API of any kind.
 	API translate.Spec `yaml:",inline"`
 	// Credentials are for the security schemes of an API, by the names that its description has for them; the one called description is for fetching
@@ -48,7 +51,8 @@ type Spec struct {
 	Era string `yaml:"era"`
 
 	// Include keeps only tools, prompts and resources whose own name matches one of these globs; empty keeps all. Of a REST API it keeps operations,
-	// and each pattern is words that must all match: operationId, /path, METHOD, tag:name; of a gRPC server methods: pkg.Service/Method.
+	// and each pattern is words that must all match: operationId, /path, METHOD, tag:name; of a gRPC server methods: pkg.Service/Method; of a GraphQL
+	// API operations: Query.field, the name, kind:mutation.
 	Include []string `yaml:"include"`
 	// Exclude drops those that match; it wins over Include.
 	Exclude []string `yaml:"exclude"`
@@ -84,13 +88,15 @@ type TLS struct {
 	Key  string `yaml:"key"`
 }
 
-// Kind is how the upstream is reached: stdio, http, sse, openapi or grpc.
+// Kind is how the upstream is reached: stdio, http, sse, openapi, grpc or graphql.
 func (s *Spec) Kind() string {
 	switch {
 	case s.OpenAPI.OpenAPI != "":
 		return "openapi"
 	case s.GRPC.GRPC != "":
 		return "grpc"
+	case s.GraphQL.GraphQL != "":
+		return "graphql"
 	case s.URL == "":
 		return "stdio"
 	case s.Type == "sse":

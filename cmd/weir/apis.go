@@ -120,7 +120,8 @@ func described(file *config.File) *config.File {
 	only.MCPServers = nil
 	for _, u := range file.MCPServers {
 		d := u.Spec.OpenAPI.OpenAPI
-		here := d != "" && !strings.Contains(d, "://") || u.Spec.GRPC.GRPC != "" && !u.Spec.GRPC.Reflected()
+		here := d != "" && !strings.Contains(d, "://") || u.Spec.GRPC.GRPC != "" && !u.Spec.GRPC.Reflected() ||
+			u.Spec.GraphQL.GraphQL != "" && !u.Spec.GraphQL.Remote()
 		if here && !u.Spec.Disabled {
 			only.MCPServers = append(only.MCPServers, u)
 		}

@@ -41,7 +41,7 @@ func New(ctx context.Context, spec Spec, o translate.Options) (*API, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if err := spec.check(); err != nil {
+	if err := spec.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Upstream, err)
 	}
 	a := &API{spec: spec, options: o}

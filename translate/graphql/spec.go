@@ -98,13 +98,27 @@ func (s *Spec) events() int {
 	return s.Events
 }
 
+// Remote reports whether the schema comes over the network.
+func (s *Spec) Remote() bool { return s.Schema == "" || isURL(s.Schema) }
+
+// Addresses are where requests go, that of the API first, as http and https URLs.
+func (s *Spec) Addresses() []string {
+	all := []string{s.GraphQL, s.SubscriptionURL, s.Schema}
+	for i, address := range all {
+		if rest, ok := strings.CutPrefix(address, "ws"); ok {
+			all[i] = "http" + rest
+		}
+	}
+	return all
+}
+
 // generates reports whether root fields become tools.
 func (s *Spec) generates() bool {
 	return s.Generate == "always" || s.Generate != "never" && len(s.Operations) == 0
 }
 
-// check finds settings that are none.
-func (s *Spec) check() error {
+// Check finds settings that are none.
+func (s *Spec) Check() error {
 	if err := translate.CheckMode(s.Mode); err != nil {
 		return err
 	}

@@ -19,7 +19,9 @@ func namespaceOf(file *config.File) upstream.Namespace {
 		s.OpenAPI.Overlays = slices.Clone(s.OpenAPI.Overlays)
 		names := []*string{&s.EnvFile, &s.OpenAPI.OpenAPI, &s.OpenAPI.References, &s.TLS.CA, &s.TLS.Cert, &s.TLS.Key}
 		s.GRPC.Descriptors, s.GRPC.Protos, s.GRPC.ImportPaths = slices.Clone(s.GRPC.Descriptors), slices.Clone(s.GRPC.Protos), slices.Clone(s.GRPC.ImportPaths)
-		for _, list := range [...][]string{s.OpenAPI.Overlays, s.GRPC.Descriptors, s.GRPC.ImportPaths} {
+		s.GraphQL.Operations = slices.Clone(s.GraphQL.Operations)
+		names = append(names, &s.GraphQL.Schema)
+		for _, list := range [...][]string{s.OpenAPI.Overlays, s.GRPC.Descriptors, s.GRPC.ImportPaths, s.GraphQL.Operations} {
 			for i := range list {
 				names = append(names, &list[i])
 			}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"weir/translate"
+	"weir/translate/graphql"
 	"weir/translate/grpc"
 	"weir/translate/openapi"
 	tree "weir/translate/schema"
@@ -14,11 +15,11 @@ import (
 )
 
 // apiKinds are the keys that name the description of an API.
-func apiKinds() []string { return []string{"openapi", "grpc"} }
+func apiKinds() []string { return []string{"openapi", "grpc", "graphql"} }
 
 // apiKeys are the keys that mean something for an API only.
 func apiKeys() []string {
-	keys := slices.Concat(keysOf(reflect.TypeFor[translate.Spec]()), keysOf(reflect.TypeFor[openapi.Spec]()), keysOf(reflect.TypeFor[grpc.Spec]()))
+	keys := slices.Concat(keysOf(reflect.TypeFor[translate.Spec]()), keysOf(reflect.TypeFor[openapi.Spec]()), keysOf(reflect.TypeFor[grpc.Spec]()), keysOf(reflect.TypeFor[graphql.Spec]()))
 	keys = slices.DeleteFunc(keys, func(k string) bool { return k == "tools" }) // which sets deadlines elsewhere
 	return append(keys, "credentials", "tls")
 }
@@ -34,6 +35,10 @@ func (r *reader) checkAPI(n *node, kind *member, s upstream.Spec, path string) {
 		case kind.key.text == "grpc":
 			if fault := grpcFault(s.GRPC, full, r.expand.Expand); fault != nil {
 				r.problem(target.at, "%s: %v", path, fault)
+			}
+		case kind.key.text == "graphql":
+			if fault := graphqlFault(s.GraphQL, full, r.expand.Expand); fault != nil {
+				r.problem(target.at, "%s.%v", path, fault)
 			}
 		case isURL(full):
 			if fault := r.urlFault(target.text); fault != "" {
@@ -55,7 +60,7 @@ func (r *reader) checkAPI(n *node, kind *member, s upstream.Spec, path string) {
 // otherKinds are the keys that mean something for APIs of other kinds only.
 func otherKinds(kind string) []string {
 	var keys []string
-	for name, t := range map[string]reflect.Type{"openapi": reflect.TypeFor[openapi.Spec](), "grpc": reflect.TypeFor[grpc.Spec]()} {
+	for name, t := range map[string]reflect.Type{"openapi": reflect.TypeFor[openapi.Spec](), "grpc": reflect.TypeFor[grpc.Spec](), "graphql": reflect.TypeFor[graphql.Spec]()} {
 		if name != kind {
 			keys = append(keys, keysOf(t)...)
 		}
@@ -75,6 +80,15 @@ func grpcFault(s grpc.Spec, address string, expand func(string) (string, error))
 		s.Replicas[i] = full
 	}
 	return s.Check()
+}
+
+// graphqlFault says what is wrong with the settings of a GraphQL API at an address. What the schema of the configuration knows is left to that.
+func graphqlFault(s graphql.Spec, address string, expand func(string) (string, error)) error {
+	full, err := expand(s.SubscriptionURL)
+	if err != nil {
+		return nil //nolint:nilerr // reported with the reference
+	}
+	return (&graphql.Spec{GraphQL: address, SubscriptionURL: full, Get: s.Get, Persisted: s.Persisted}).Check()
 }
 
 func isURL(s string) bool { return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://") }

@@ -16,6 +16,7 @@ import (
 	"weir/server"
 	"weir/server/authn"
 	"weir/translate"
+	"weir/translate/graphql"
 	"weir/translate/openapi"
 	"weir/upstream"
 )
@@ -90,6 +91,15 @@ func enum(f field) []string {
 	case reflect.TypeFor[openapi.Spec]():
 		if f.key == "arrays" {
 			return []string{"index", "brackets", "repeat"}
+		}
+	case reflect.TypeFor[graphql.Spec]():
+		switch f.key {
+		case "generate":
+			return []string{"auto", "always", "never"}
+		case "subscriptions":
+			return []string{"sse", "websocket"}
+		case "persisted":
+			return []string{"hash", "id", "documentId"}
 		}
 	case reflect.TypeFor[File](), reflect.TypeFor[server.Virtual]():
 		if f.key == "naming" {

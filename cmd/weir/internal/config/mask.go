@@ -11,11 +11,11 @@ const shown = " command cwd type transport transportType era include exclude inc
 	" listen path allowedHosts allowedOrigins maxBody maxHeader writeTimeout sessionIdle drainTimeout listTTL insecureNoAuth" +
 	" oidc issuer audience resource scopes clockSkew algorithms tokenType acceptIDTokens requiredGroups owner groups roles expires" +
 	" naming pageSize log level format id " +
-	"overlays references mode budget pinned refresh schemaBytes maxText arrays descriptors protos importPaths metadata trailers maxMessages bidi connections keepalive authority tools name description rename path fields maxBytes media "
+	"overlays references mode budget pinned refresh schemaBytes maxText arrays descriptors protos importPaths metadata trailers maxMessages bidi connections keepalive authority operations generate mutations subscriptions events depth persisted get enabled aliases cost tools name description rename path fields maxBytes media "
 
 // meant is the key that key is, or is a slip of; key itself when it is like none.
 func meant(key string) string {
-	if near := Nearest(key, append(strings.Fields(shown), "args", "env", "headers", "url", "openapi", "grpc", "replicas", "server", "envFile", "credentials")); near != "" {
+	if near := Nearest(key, append(strings.Fields(shown), "args", "env", "headers", "url", "openapi", "grpc", "replicas", "graphql", "schema", "subscriptionUrl", "server", "envFile", "credentials")); near != "" {
 		return near
 	}
 	return key
@@ -50,7 +50,7 @@ func (m *masker) walk(n *node, key, below string) {
 			m.walk(i, key, below)
 		}
 	case n.kind != text || below == "alias" || below == "policy" || below == "" && isShown(key):
-	case below == "" && slices.Contains([]string{"url", "openapi", "grpc", "replicas", "server"}, meant(key)) && !strings.ContainsAny(n.text, "?@$"):
+	case below == "" && slices.Contains([]string{"url", "openapi", "grpc", "replicas", "graphql", "schema", "subscriptionUrl", "server"}, meant(key)) && !strings.ContainsAny(n.text, "?@$"):
 	default:
 		m.hide(n.at)
 	}

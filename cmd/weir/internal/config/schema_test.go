@@ -19,6 +19,7 @@ import (
 	"weir/policy"
 	"weir/server"
 	"weir/server/authn"
+	"weir/server/record"
 	"weir/translate"
 	"weir/upstream"
 )
@@ -29,7 +30,7 @@ func generate(t *testing.T) []byte {
 	r := &jsonschema.Reflector{FieldNameTag: "yaml", RequiredFromJSONSchemaTags: true, Anonymous: true, DoNotReference: true}
 	root := "../../../.."
 	t.Chdir(root)
-	for _, dir := range []string{"upstream", "upstream/cred", "translate", "translate/openapi", "translate/grpc", "server", "server/authn", "policy", "cmd/weir/internal/config"} {
+	for _, dir := range []string{"upstream", "upstream/cred", "translate", "translate/openapi", "translate/grpc", "translate/graphql", "server", "server/authn", "policy", "cmd/weir/internal/config"} {
 		if err := r.AddGoComments("weir", dir, jsonschema.WithFullComment()); err != nil {
 			t.Fatal(err)
 		}
@@ -56,6 +57,8 @@ func generate(t *testing.T) []byte {
 			return &jsonschema.Schema{}
 		case rt == reflect.TypeFor[time.Duration]():
 			return &jsonschema.Schema{Type: "string", Pattern: `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`}
+		case rt.Kind() == reflect.Float64:
+			return &jsonschema.Schema{Type: "number", Minimum: "0", Maximum: "1"}
 		case rt.Kind() == reflect.Int64:
 			return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
 				{Type: "integer", Minimum: "0"}, {Type: "string", Pattern: `^[0-9]+ *([kKMG]?B|[KMG]iB)?$`},
@@ -74,6 +77,9 @@ func generate(t *testing.T) []byte {
 		if p, ok := auth.Properties.Get("certificates"); ok {
 			restrict(p, reflect.TypeFor[authn.Certificates]())
 		}
+	}
+	if audit, ok := s.Properties.Get("audit"); ok {
+		restrict(audit, reflect.TypeFor[record.Audit]())
 	}
 	if p, ok := s.Properties.Get("policy"); ok {
 		restrictPolicy(p)
