@@ -64,7 +64,7 @@ func (f *Profile) access(a Action, e *catalog.Entry) Access {
 	}
 }
 
-// Recorded is a request that was made once.
+// Recorded is a request that was made once; see [Policy.ReadRecorded].
 type Recorded struct {
 	Action  Action
 	Entry   *catalog.Entry
