@@ -8,7 +8,16 @@
 //   - A reply is a few segments of raw bytes around what the upstream sent. Nothing is decoded and encoded again; members that are per hop
 //     are spliced.
 //   - Capabilities are the same whatever is behind the gateway at the moment: upstreams come and go while a client stays, and a client that
-//     was told "no prompts" never asks again. What is advertised is always served, with an empty list if need be.
+//     was told "no prompts" never asks again. What is advertised is always served, with an empty list if need be. Extensions alone are
+//     advertised when an upstream has them: to speak of tasks where nobody makes any would only cost clients declarations.
+//   - What an upstream asks and the client did not declare is refused towards the upstream with the code of the specification. A modern client hears
+//     -32021 only when the upstream then failed: one that gets along without an answer has answered, and its work must not be thrown away.
+//   - Tasks stay where they are made. Their ids are sealed: upstream, tool and the upstream's own id, bound to the owner. A table of tasks would have to
+//     be bounded and swept, and would know when a task is over only by reading every answer. The key is the process's own, like that of
+//     requestState, so ids do not outlive it: a client that polls after a restart hears that the task is unknown, though the upstream may still run it.
+//   - What a caller may do is asked again for everything that lasts: a change of policy or catalogue ends the subscriptions of who lost the right.
+//     A modern listen stream cannot take back what it acknowledged, so it is completed and its client opens another; a legacy one is silent.
+//   - Everything that lasts belongs to an owner, not to a principal: groups and scopes come and go with tokens, user, client and tenant do not.
 //   - Sessions of legacy clients are kept here, not in mcp-go's server: its session ids are bound to nobody, its notification queues drop
 //     and reorder, and its sessionless modes let one caller cancel another's request.
 //   - Failures of weir's own on tools/call are results with isError, so that a model can read them; on other methods they are JSON-RPC errors.

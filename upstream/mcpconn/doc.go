@@ -19,6 +19,10 @@
 //     child that then stays silent is replaced before initialize, because some legacy servers hang on what comes before it. A clock that starts with
 //     the process, or with the first line on stderr, takes cold starts for legacy servers.
 //   - When a server speaks both eras, weir speaks the modern one: it needs no session, and the notifications of a call come on the call's own stream.
+//   - weir offers no tasks of 2025-11-25, whose lists and results would have to be told apart by client and upstream. A tool that its server runs as a task
+//     alone is run as one here and its result awaited with tasks/result, which the server holds back until there is one; polling costs more and
+//     leaves nobody to whom the server can put its questions. Tasks of the extension are the caller's own business and pass through.
+//   - A server that is told the client's capabilities is told of those alone that weir carries; unknown extensions are not, because their methods would lead nowhere.
 //   - At most once. net/http is denied a second copy of a body, so it never repeats what it may have sent, and that refusal tells weir when
 //     nothing was sent. Only such requests are repeated, and those that a server provably did not execute: lost session, wrong headers.
 //   - A child has one reader and one writer, and no lock is held while either is at its pipe: a child that cannot write stops reading, so whoever

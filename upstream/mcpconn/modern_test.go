@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -233,8 +234,8 @@ func TestModernHeaderMismatchIsRepaired(t *testing.T) {
 	old := upstreamtest.Raw(`{"name":"sql","inputSchema":{"type":"object","properties":{"region":{"type":"string"}}}}`)
 	now := upstreamtest.Raw(`{"name":"sql","inputSchema":{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}}`)
 	up := serve(t, upstreamtest.Config{Era: upstreamtest.Modern, Tools: []upstreamtest.Raw{old}})
-	changes := 0
-	c := dial(t, config(up.URL, func(c *Config) { c.Changed = func() { changes++ } }))
+	var changes atomic.Int32
+	c := dial(t, config(up.URL, func(c *Config) { c.Changed = func() { changes.Add(1) } }))
 	entry := func(raw upstreamtest.Raw) *catalog.Entry {
 		return catalog.Build([]*catalog.Source{{Upstream: "up", Tools: [][]byte{[]byte(raw)}}}, catalog.Options{}).Entries()[0]
 	}
@@ -245,7 +246,7 @@ func TestModernHeaderMismatchIsRepaired(t *testing.T) {
 	if n := up.Ledger().Count("tools/call"); n != 2 {
 		t.Errorf("%d requests, want the refused one and its repetition", n)
 	}
-	if changes == 0 {
+	if changes.Load() == 0 {
 		t.Error("nobody was told that the list changed")
 	}
 
