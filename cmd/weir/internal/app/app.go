@@ -14,6 +14,7 @@ import (
 	"weir/cmd/weir/internal/config"
 	"weir/policy"
 	"weir/server"
+	"weir/server/record"
 	"weir/upstream"
 )
 
@@ -45,6 +46,8 @@ type App struct {
 	virtuals virtuals
 	router   atomic.Pointer[router] // nil unless serving HTTP
 
+	observation *observation
+
 	mu    sync.Mutex
 	file  *config.File
 	files []string // what the policy was read from last, besides the configuration
@@ -73,7 +76,10 @@ func New(file *config.File, env Env) (*App, error) {
 		Expand:  func(s string) (string, error) { return a.expander.Load().Expand(s) },
 		Updated: func(upstream string, topic catalog.Topic, params []byte) { a.gateway.Updated(upstream, topic, params) },
 	})
-	a.gateway = a.newGateway(a.record)
+	if a.observation, err = a.observe(file); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	a.gateway = a.newGateway(a.observation.recorder)
 	if err := a.setVirtuals(file); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -82,10 +88,10 @@ func New(file *config.File, env Env) (*App, error) {
 	return a, nil
 }
 
-func (a *App) newGateway(record ended) *server.Gateway {
+func (a *App) newGateway(o server.Observer) *server.Gateway {
 	return server.New(server.Options{
-		Catalog: a.catalog, Policy: a.policy, Upstream: a.set, Subscriber: a.set, Log: a.log, Version: a.env.Version,
-		ListTTL: a.current().Server.ListTTL, Observer: record,
+		Catalog: a.catalog, Policy: a.policy, Upstream: a.observation.recorder.Upstream(a.set), Subscriber: a.set, RootsChanged: a.set.RootsChanged, Log: a.log, Version: a.env.Version,
+		ListTTL: a.current().Server.ListTTL, Observer: o,
 	})
 }
 
@@ -96,25 +102,13 @@ func (a *App) current() *config.File {
 	return a.file
 }
 
-// ended is an Observer of requests that are over.
-type ended func(*server.Event)
-
-// Begin changes nothing.
-func (ended) Begin(ctx context.Context, _ *server.Event) context.Context { return ctx }
-
-// Intent lets everything pass.
-func (ended) Intent(context.Context, *server.Event) error { return nil }
-
-// End calls the func.
-func (f ended) End(_ context.Context, e *server.Event) { f(e) }
-
 // record writes one line of log for each request that is over.
-func (a *App) record(e *server.Event) {
+func (a *App) record(e *record.Record) {
 	if !a.log.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}
 	a.log.Debug("request", "method", e.Method, "ref", e.Ref.String(), "principal", e.Principal.String(), "era", e.Era().String(),
-		"outcome", e.Outcome, "rule", e.Rule, "duration", e.Duration, "in", e.In, "out", e.Out)
+		"id", e.ID, "outcome", e.Outcome, "rule", e.Rule, "duration", e.Duration, "in", e.In, "out", e.Out)
 }
 
 // Reload makes file the one in force. Upstreams whose entry did not change keep their connections. Where its policy cannot be taken, nothing
@@ -138,6 +132,9 @@ func (a *App) Reload(file *config.File) error {
 	}
 	if a.file.Log != file.Log {
 		a.log.Warn("log changes with a restart only")
+	}
+	if a.file.Telemetry != file.Telemetry || a.file.Audit != file.Audit {
+		a.log.Warn("telemetry and audit change with a restart only")
 	}
 	a.enforce(rules) // before what it is about: a new upstream meets the new policy
 	a.expander.Store(file.Expander)
@@ -205,5 +202,9 @@ func (a *App) Close() error {
 	a.sayTally()
 	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
 	defer cancel()
-	return a.set.Close(ctx)
+	err := a.set.Close(ctx)
+	if a.observation != nil {
+		err = errors.Join(err, a.observation.close())
+	}
+	return err
 }

@@ -49,6 +49,11 @@ func (a *App) Serve(ctx context.Context, ln net.Listener) error {
 	a.router.Store(r)
 	defer a.router.Store(nil)
 	defer context.AfterFunc(ctx, r.drain)()
+	unscrape, err := a.scraped(ctx)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	defer unscrape()
 	stop := a.follow()
 	defer stop()
 	sharing, unshare := context.WithCancel(ctx)
@@ -62,6 +67,11 @@ func (a *App) Serve(ctx context.Context, ln net.Listener) error {
 // Stdio answers MCP of one client on in and out until the input or ctx ends and the requests in flight are answered. Nothing else is ever
 // written to out.
 func (a *App) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
+	unscrape, err := a.scraped(ctx)
+	if err != nil {
+		return err
+	}
+	defer unscrape()
 	stop := a.follow()
 	defer stop()
 	return a.session(ctx, in, out)

@@ -19,7 +19,7 @@ func (a *App) share(ctx context.Context) (wait func()) {
 	}
 	if err != nil {
 		if !errors.Is(err, context.Canceled) {
-			a.log.Warn("weir stdio cannot join this gateway and starts servers of its own", "error", err)
+			a.log.Warn("no weir stdio can join this gateway", "reason", err)
 		}
 		return func() {}
 	}

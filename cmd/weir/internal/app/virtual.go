@@ -87,6 +87,11 @@ func (a *App) setVirtuals(file *config.File) error {
 		v.follow(a.catalog, a.log)
 		next[name] = v
 	}
+	for name, v := range a.virtuals.all {
+		if next[name] != v {
+			v.gateway.Close()
+		}
+	}
 	a.virtuals.all = next
 	return nil
 }

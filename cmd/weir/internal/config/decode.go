@@ -161,6 +161,13 @@ func (r *reader) value(n *node, v reflect.Value, path string, f field) {
 			return
 		}
 		v.SetInt(int64(i))
+	case v.Kind() == reflect.Float64: // a share of something
+		x, err := strconv.ParseFloat(n.text, 64)
+		if n.kind != number || err != nil || x < 0 || x > 1 {
+			r.mismatch(n, path, "a number from 0 to 1")
+			return
+		}
+		v.SetFloat(x)
 	case v.Kind() == reflect.Slice:
 		r.slice(n, v, path, f)
 	case v.Kind() == reflect.Map:

@@ -15,6 +15,7 @@ import (
 	"weir/policy"
 	"weir/server"
 	"weir/server/authn"
+	"weir/server/record"
 	"weir/translate"
 	"weir/translate/graphql"
 	"weir/translate/openapi"
@@ -38,6 +39,10 @@ type File struct {
 	// Policy says who may use what. Without it the local user may use everything and nobody else anything; with it, what no rule allows is
 	// denied. weir help policy says more.
 	Policy policy.Spec `yaml:"policy"`
+	// Telemetry is what weir tells monitoring systems.
+	Telemetry record.Telemetry `yaml:"telemetry"`
+	// Audit is the append-only log of every request.
+	Audit record.Audit `yaml:"audit"`
 	// Servers are virtual servers by name: parts of the namespace at paths of their own.
 	Servers map[string]server.Virtual `yaml:"servers"`
 	// Auth is how callers sign in. Without it only this machine's user may call. weir help auth says more.
@@ -104,6 +109,10 @@ func enum(f field) []string {
 	case reflect.TypeFor[File](), reflect.TypeFor[server.Virtual]():
 		if f.key == "naming" {
 			return []string{string(catalog.Prefix), string(catalog.Conflict), string(catalog.Bare)}
+		}
+	case reflect.TypeFor[record.Audit]():
+		if f.key == "onFailure" {
+			return []string{"block", "degrade"}
 		}
 	case reflect.TypeFor[Log]():
 		switch f.key {

@@ -1,0 +1,183 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.40.0"
+
+	"weir/catalog"
+	"weir/cmd/weir/internal/config"
+	"weir/server"
+	"weir/server/record"
+	"weir/server/record/audit"
+)
+
+// observation is what is told of every request, and to whom.
+type observation struct {
+	recorder   *record.Recorder
+	audit      *audit.Log
+	prometheus http.Handler // nil when nobody fetches metrics
+	ends       []func(context.Context) error
+}
+
+// observe wires what the file says of telemetry and of the audit log.
+func (a *App) observe(file *config.File) (*observation, error) {
+	o := &observation{}
+	options := record.Options{Arguments: file.Audit.Arguments, Log: a.log, Done: a.record, Policy: func() string { return a.policy.Policy().Digest() }}
+	err := errors.Join(o.trace(file.Telemetry.Traces, a, &options), o.measure(file.Telemetry.Metrics, a, &options))
+	if err == nil && file.Audit.Dir != "" {
+		o.audit, err = a.openAudit(file)
+		options.Audit = o.audit
+	}
+	if err == nil {
+		o.recorder, err = record.New(options)
+	}
+	if err != nil {
+		return nil, errors.Join(err, o.close())
+	}
+	return o, nil
+}
+
+// openAudit opens the audit log; its folder is relative to the configuration's.
+func (a *App) openAudit(file *config.File) (*audit.Log, error) {
+	dir, err := file.Expander.Expand(file.Audit.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(filepath.Dir(file.Path), dir)
+	}
+	l, err := audit.Open(audit.Options{
+		Dir: dir, SegmentBytes: file.Audit.SegmentBytes, Keep: file.Audit.Keep, OnFailure: audit.OnFailure(file.Audit.OnFailure), Log: a.log,
+	})
+	if err != nil {
+		return nil, &catalog.Error{Code: catalog.Config, Msg: err.Error(), Hint: "change audit.dir to a folder that can be written", Err: err}
+	}
+	return l, nil
+}
+
+// about is what all telemetry says of its source.
+func (a *App) about() *resource.Resource {
+	return resource.NewSchemaless(semconv.ServiceName("weir"), semconv.ServiceVersion(a.env.Version))
+}
+
+// trace sends spans to an OTLP endpoint.
+func (o *observation) trace(t record.Traces, a *App, options *record.Options) error {
+	if t.OTLP == "" {
+		return nil
+	}
+	url, err := a.expander.Load().Expand(t.OTLP)
+	if err != nil {
+		return err
+	}
+	exporter, err := otlptracehttp.New(context.Background(), otlptracehttp.WithEndpointURL(url+"/v1/traces")) // nothing is sent yet
+	if err != nil {
+		return err
+	}
+	p := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(a.about()),
+		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(t.Sample))))
+	o.ends = append(o.ends, p.Shutdown)
+	options.Tracer = p.Tracer("weir")
+	return nil
+}
+
+// measure makes metrics for an OTLP endpoint, for Prometheus, or both.
+func (o *observation) measure(m record.Metrics, a *App, options *record.Options) error {
+	all := []sdkmetric.Option{sdkmetric.WithResource(a.about())}
+	if m.OTLP != "" {
+		url, err := a.expander.Load().Expand(m.OTLP)
+		if err != nil {
+			return err
+		}
+		exporter, err := otlpmetrichttp.New(context.Background(), otlpmetrichttp.WithEndpointURL(url+"/v1/metrics"))
+		if err != nil {
+			return err
+		}
+		all = append(all, sdkmetric.WithReader(sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithInterval(m.Interval))))
+	}
+	if m.Prometheus != "" {
+		registry := prometheus.NewRegistry()
+		exporter, err := otelprometheus.New(otelprometheus.WithRegisterer(registry))
+		if err != nil {
+			return err
+		}
+		all = append(all, sdkmetric.WithReader(exporter))
+		o.prometheus = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	}
+	if len(all) == 1 {
+		return nil
+	}
+	p := sdkmetric.NewMeterProvider(all...)
+	o.ends = append(o.ends, p.Shutdown)
+	options.Meter = p.Meter("weir")
+	return nil
+}
+
+// scraped serves /metrics for Prometheus until the returned func is called.
+func (a *App) scraped(ctx context.Context) (stop func(), err error) {
+	if a.observation.prometheus == nil {
+		return func() {}, nil
+	}
+	addr, err := a.expander.Load().Expand(a.current().Telemetry.Metrics.Prometheus)
+	if err != nil {
+		return nil, err
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, &catalog.Error{
+			Code: catalog.Config, Msg: "telemetry.metrics.prometheus: cannot listen on " + addr, Err: err, Hint: "another program may have the port; choose another",
+		}
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", a.observation.prometheus)
+	s := &http.Server{Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = s.Serve(ln) // Close ends it
+	}()
+	return func() {
+		_ = s.Close()
+		<-ended
+	}, nil
+}
+
+// close sends what is still to be told, and closes the audit log.
+func (o *observation) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
+	defer cancel()
+	var errs []error
+	for _, end := range o.ends {
+		errs = append(errs, end(ctx))
+	}
+	if o.audit != nil {
+		errs = append(errs, o.audit.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// tap is an Observer that tells somebody else how requests ended too.
+type tap struct {
+	server.Observer
+	ended func(*server.Event)
+}
+
+// End implements server.Observer.
+func (t tap) End(ctx context.Context, e *server.Event) {
+	t.Observer.End(ctx, e)
+	t.ended(e)
+}
