@@ -43,7 +43,8 @@ func TestListChangedFollowsThePolicy(t *testing.T) {
 // subscription is dropped, and the upstream is told once nobody watches. Streams and subscriptions of others go on.
 func TestT33_StreamsEndWithTheirRights(t *testing.T) {
 	g := newRuled(t, bankPolicy())
-	up := g.watching.(*told)
+	up := new(told)
+	g.watching = up
 	staff, boss := person(t, "ana", "staff"), person(t, "bo", "board")
 	spec := bankPolicy()
 	spec.Grants["group:board"] = []string{"*"}

@@ -83,7 +83,7 @@ func (s *sealer) wrap(plain, bound []byte) string {
 	nonce := make([]byte, n, nodeLen+n+len(plain)+s.aead.Overhead())
 	_, _ = rand.Read(nonce) // never fails (crypto/rand)
 	token := append(s.node[:nodeLen:nodeLen], nonce...)
-	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(token, nonce, plain, bound)) //nolint:gosec // the nonce was just filled
+	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(token, nonce, plain, bound))
 }
 
 // unwrap reads what wrap made in this process for the same bound.

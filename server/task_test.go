@@ -183,7 +183,8 @@ func TestExtensionsAreNegotiated(t *testing.T) {
 // not answered about them. Who loses the tool loses the stream.
 func TestTaskNotifications(t *testing.T) {
 	g := tasked(t, everyone())
-	up := g.watching.(*told)
+	up := new(told)
+	g.watching = up
 	ana, gus := person(t, "ana", "staff"), person(t, "gus", "guests")
 	id := taskIDOf(t, g.send(t, ana, withTasks, "tools/call", `{"name":"a__slow"}`))
 	open := func(p policy.Principal, declared string) (*Outlet, <-chan struct{}) {
