@@ -19,6 +19,7 @@ type description struct {
 	schema   *ast.Schema
 	warnings []translate.Warning
 	scalars  map[string]bool // types that are referred to and not defined
+	files    map[string]bool // input types that a file may stand in
 }
 
 // maxWarnings bounds how many faults of one description are kept.

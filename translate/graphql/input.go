@@ -19,6 +19,9 @@ type inputs struct {
 }
 
 func newInputs(d *description, scalars map[string]translate.Literal) *inputs {
+	if d.files == nil {
+		d.holdFiles(scalars)
+	}
 	return &inputs{description: d, defs: schema.NewDefs(), scalars: scalars, done: make(map[string]bool)}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -184,33 +185,33 @@ const maxFiles = 20
 
 // uploads reports whether a variable of the operation may hold a file.
 func (b *builder) uploads(o *operation) bool {
-	seen := make(map[string]bool)
-	var holds func(name string) bool
-	holds = func(name string) bool {
-		def := b.description.schema.Types[name]
+	o.types = b.description.schema
+	return slices.ContainsFunc(o.def.VariableDefinitions, func(v *ast.VariableDefinition) bool { return b.description.files[v.Type.Name()] })
+}
+
+// holdFiles finds the input types that a file may stand in, at any depth. Scalars that configuration explains are none.
+func (d *description) holdFiles(scalars map[string]translate.Literal) {
+	d.files = make(map[string]bool)
+	users := make(map[string][]string)
+	var pending []string
+	for name, def := range d.schema.Types {
 		switch {
-		case def == nil || seen[name]:
-			return false
-		case isUpload(def.Name) && def.Kind == ast.Scalar:
-			return b.spec.Scalars[def.Name].Value == nil
-		case def.Kind != ast.InputObject:
-			return false
-		}
-		seen[name] = true
-		for _, f := range def.Fields {
-			if holds(f.Type.Name()) {
-				return true
+		case def.Kind == ast.Scalar && isUpload(name) && scalars[name].Value == nil:
+			pending = append(pending, name)
+		case def.Kind == ast.InputObject:
+			for _, f := range def.Fields {
+				users[f.Type.Name()] = append(users[f.Type.Name()], name)
 			}
 		}
-		return false
 	}
-	o.types = b.description.schema
-	for _, v := range o.def.VariableDefinitions {
-		if holds(v.Type.Name()) {
-			return true
+	for len(pending) > 0 {
+		name := pending[len(pending)-1]
+		pending = pending[:len(pending)-1]
+		if !d.files[name] {
+			d.files[name] = true
+			pending = append(pending, users[name]...)
 		}
 	}
-	return false
 }
 
 func isUpload(name string) bool { return name == "Upload" || name == "File" }
