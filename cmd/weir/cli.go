@@ -76,7 +76,7 @@ func (c *cli) root() *cobra.Command {
 	flags.StringVar(&c.color, "color", "auto", "use colour `WHEN`: auto, always or never")
 	flags.BoolVar(&c.JSON, "json", false, "print JSON where there is something to print; an error is one line of JSON")
 	must(cmd.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp)))
-	cmd.AddCommand(c.serve(), c.stdio(), c.check(), c.ls(), c.tools(), c.call(), c.add(), c.remove(), c.mock(), c.audit(), c.version())
+	cmd.AddCommand(c.serve(), c.stdio(), c.check(), c.ls(), c.tools(), c.call(), c.policy(), c.add(), c.remove(), c.mock(), c.audit(), c.version())
 	cmd.SetHelpCommand(c.help(cmd))
 	return cmd
 }
@@ -121,10 +121,13 @@ func unknownCommand(root *cobra.Command, name string) error {
 	for _, sub := range root.Commands() {
 		known = append(known, sub.Name())
 	}
-	u := &term.UsageError{Msg: fmt.Sprintf("weir: unknown command %q", name), Hint: "weir help"}
+	u := &term.UsageError{Msg: fmt.Sprintf("%s: unknown command %q", root.CommandPath(), name), Hint: root.CommandPath() + " --help"}
+	if !root.HasParent() {
+		u.Hint = "weir help"
+	}
 	if near := config.Nearest(name, known); near != "" {
 		u.Msg += fmt.Sprintf("; did you mean %q?", near)
-		u.Hint = "weir " + near
+		u.Hint = root.CommandPath() + " " + near
 	}
 	return u
 }
@@ -149,9 +152,9 @@ func between(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < least:
-			return &term.UsageError{Msg: fmt.Sprintf("weir %s: needs %s", cmd.Name(), what), Hint: cmd.CommandPath() + " --help"}
+			return &term.UsageError{Msg: fmt.Sprintf("%s: needs %s", cmd.CommandPath(), what), Hint: cmd.CommandPath() + " --help"}
 		case most >= 0 && len(args) > most:
-			return &term.UsageError{Msg: fmt.Sprintf("weir %s: too many arguments: %q", cmd.Name(), args[most]), Hint: cmd.CommandPath() + " --help"}
+			return &term.UsageError{Msg: fmt.Sprintf("%s: too many arguments: %q", cmd.CommandPath(), args[most]), Hint: cmd.CommandPath() + " --help"}
 		}
 		return nil
 	}
@@ -159,16 +162,21 @@ func between(least, most int, what string) cobra.PositionalArgs {
 
 // read finds, reads and checks the configuration: the FILE argument if there is one, else --config, else the usual places.
 func (c *cli) read(args []string) (*config.File, error) {
-	given := c.config
-	if len(args) > 0 {
-		if given != "" && given != args[0] {
-			return nil, &term.UsageError{Msg: fmt.Sprintf("weir: both --config %s and %s; name one", given, args[0])}
-		}
-		given = args[0]
-	}
-	path, err := config.Find(given, c.env)
+	path, err := c.find(args)
 	if err != nil {
 		return nil, err
 	}
 	return config.Read(path, c.env)
+}
+
+// find finds the configuration.
+func (c *cli) find(args []string) (string, error) {
+	given := c.config
+	if len(args) > 0 {
+		if given != "" && given != args[0] {
+			return "", &term.UsageError{Msg: fmt.Sprintf("weir: both --config %s and %s; name one", given, args[0])}
+		}
+		given = args[0]
+	}
+	return config.Find(given, c.env)
 }

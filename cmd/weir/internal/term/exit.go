@@ -33,6 +33,9 @@ func (u *UsageError) Error() string { return u.Msg }
 // ErrTool says that a called tool reported an error; what it said is printed already.
 var ErrTool = errors.New("the tool reported an error")
 
+// ErrTests says that tests of the policy failed; which ones is printed already.
+var ErrTests = errors.New("tests of the policy failed")
+
 // ExitCode is the exit code of a command that ended with err.
 func ExitCode(err error) int {
 	if err == nil {
@@ -43,6 +46,9 @@ func ExitCode(err error) int {
 	}
 	if errors.Is(err, ErrTool) {
 		return ToolError
+	}
+	if errors.Is(err, ErrTests) {
+		return TestsFailed
 	}
 	switch codeOf(err) {
 	case catalog.Invalid:

@@ -24,7 +24,7 @@ type failure struct {
 // Report writes why a command failed to standard error: what is wrong, then facts, then one thing to type. outcome ends the report of an
 // invalid configuration: "nothing was started".
 func (s *Streams) Report(err error, outcome string) {
-	if err == nil || errors.Is(err, ErrTool) {
+	if err == nil || errors.Is(err, ErrTool) || errors.Is(err, ErrTests) {
 		return
 	}
 	f, facts := explain(err)

@@ -77,6 +77,7 @@ func TestExitCodes(t *testing.T) {
 		{config.Problems{{}}, 3},
 		{config.ErrNone, 3},
 		{ErrTool, 7},
+		{ErrTests, 8},
 		{context.Canceled, 130},
 		{context.DeadlineExceeded, 5},
 		{own(catalog.Invalid), 2},
