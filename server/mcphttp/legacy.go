@@ -168,7 +168,7 @@ func (x *exchange) serveBatch(body []byte, s *server.Session) {
 		reply.Release()
 	}
 	if len(out) == 0 {
-		x.accepted()
+		x.withdrawn() // only notifications, or requests that were all cancelled
 		return
 	}
 	x.finish(server.RawReply(append(append([]byte{'['}, out...), ']')))

@@ -429,3 +429,49 @@ func TestPlainAnswersAreNotKept(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+// TestCancelledStreamsEnd: also those of a batch whose every request was cancelled.
+func TestCancelledStreamsEnd(t *testing.T) {
+	say := make(chan int, 1)
+	f := start(t, talking(t, say), nil)
+	s := f.session("2025-03-26")
+	for _, body := range []string{callEcho, "[" + callEcho + "]"} {
+		say <- 1
+		c := f.stream("POST", body, s...)
+		if e := c.must(); e.data != progress(1) {
+			t.Fatalf("%+v", e)
+		}
+		f.do("POST", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}`, s...)
+		if e, ok := c.next(); ok {
+			t.Errorf("after the cancellation: %+v", e)
+		}
+	}
+	f.end.replay.sweep(time.Now().Add(time.Hour))
+	f.end.replay.mu.Lock()
+	defer f.end.replay.mu.Unlock()
+	if n := len(f.end.replay.streams); n != 0 {
+		t.Errorf("%d streams are kept as if they ran", n)
+	}
+}
+
+// FuzzEventID: an id finds the stream it names, of its own session, and nothing else.
+func FuzzEventID(f *testing.F) {
+	r := newReplay(defaultLimits())
+	mine, other := server.NewSession(policy.LocalUser(), catalog.Client{}), server.NewSession(policy.LocalUser(), catalog.Client{})
+	st := r.open(mine, nil)
+	for _, id := range []string{"1-0", "1-7", "2-1", "", "-", "1", "1-", "01-1", "+1-1", "1--1", "1-1-1", "18446744073709551616-1", "0x1-1", " 1-1"} {
+		f.Add(id)
+	}
+	f.Fuzz(func(t *testing.T, id string) {
+		if got, _ := r.find(other, id); got != nil {
+			t.Errorf("%q finds another session's stream", id)
+		}
+		got, seq := r.find(mine, id)
+		if got == nil {
+			return
+		}
+		if back := strings.TrimSuffix(strings.TrimPrefix(string(st.appendID(nil, seq)), "id: "), "\n"); got != st || strings.TrimLeft(id, "0") != back && !strings.Contains(id, "0") {
+			t.Errorf("%q finds event %s", id, back)
+		}
+	})
+}

@@ -1,0 +1,32 @@
+package server
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestOutletIsBounded in messages and in bytes; what waits already is not queued twice.
+func TestOutletIsBounded(t *testing.T) {
+	o := NewOutlet()
+	for i := range maxPending {
+		if m := fmt.Appendf(nil, "%d", i); !o.Put(m) || !o.Put(m) {
+			t.Fatalf("message %d does not fit", i)
+		}
+	}
+	if o.Put([]byte("one more")) {
+		t.Error("a message too many fits")
+	}
+	if n := len(o.Take()); n != maxPending {
+		t.Errorf("%d messages waited", n)
+	}
+	half := strings.Repeat("x", maxPendingBytes/2)
+	if !o.Put([]byte(half)) || o.Put([]byte(half+"y")) {
+		t.Error("the bound in bytes does not hold")
+	}
+	next := NewOutlet()
+	o.Forward(next)
+	if !o.Put([]byte("later")) || len(next.Take()) != 2 {
+		t.Error("what waited was not passed on")
+	}
+}
