@@ -1,10 +1,12 @@
 package main
 
 import (
+	"log/slog"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
+	"weir/cmd/weir/internal/app"
 	"weir/cmd/weir/internal/config"
 )
 
@@ -38,6 +40,11 @@ func (c *cli) check() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			rules, err := app.Compile(file, c.env, nil, slog.New(slog.DiscardHandler))
+			if err != nil {
+				return err
+			}
+			file.Warnings = append(file.Warnings, rules.Warnings...)
 			if dial {
 				return c.dial(cmd.Context(), file)
 			}

@@ -81,7 +81,7 @@ func (c *cli) list(ctx context.Context, file *config.File, wait time.Duration) e
 // rowsOf describes the upstreams of a.
 func rowsOf(a *app.App) []upstreamRow {
 	rows := []upstreamRow{}
-	view := a.View()
+	snapshot := a.View().Snapshot()
 	for _, s := range a.Status() {
 		r := upstreamRow{
 			Name: s.Name, Transport: s.Transport, Era: s.Era, State: strings.ReplaceAll(string(s.State), "_", "-"), Since: s.Since.UTC(), Version: s.Version,
@@ -94,12 +94,12 @@ func rowsOf(a *app.App) []upstreamRow {
 		for _, p := range s.Problems {
 			r.Warnings = append(r.Warnings, p.Reason)
 		}
-		for _, p := range view.Snapshot().Problems() {
+		for _, p := range snapshot.Problems() {
 			if p.Upstream == s.Name {
 				r.Warnings = append(r.Warnings, p.Reason)
 			}
 		}
-		for _, e := range view.Snapshot().Entries() {
+		for _, e := range snapshot.Entries() {
 			if e.Ref.Upstream == s.Name && isTool(view, e) {
 				r.Tokens += tokens(e)
 			}

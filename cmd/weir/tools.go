@@ -47,38 +47,66 @@ type toolList struct {
 
 // tools is weir tools [PATTERN].
 func (c *cli) tools() *cobra.Command {
-	var verbose bool
-	var wait time.Duration
+	var q listing
 	cmd := &cobra.Command{
 		Use: "tools [PATTERN]", Short: "what there is to call, what it costs in tokens, and what is withheld",
 		Long: "List the tools. PATTERN is a glob on Ref or public name (github/*), or a text to find in names and descriptions.\n" +
 			"TOKENS is what a model pays to see the tool, estimated as its bytes divided by four.",
-		Example: "  weir tools\n  weir tools 'github/*'\n  weir tools -v create_issue",
+		Example: "  weir tools\n  weir tools 'github/*'\n  weir tools -v create_issue\n  weir tools --as group:eng",
 		Args:    between(0, 1, ""), ValidArgsFunction: c.completeRefs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := c.read(nil)
 			if err != nil {
 				return err
 			}
-			pattern := ""
 			if len(args) > 0 {
-				pattern = args[0]
+				q.pattern = args[0]
 			}
-			return c.listTools(cmd.Context(), file, wait, pattern, verbose)
+			if q.as == "" && cmd.Flags().Changed("with") {
+				return usagef("weir tools --as WHO --with "+q.with[0], "weir tools: --with goes with --as")
+			}
+			return c.listTools(cmd.Context(), file, &q)
 		},
 	}
-	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "whole descriptions and input schemas")
-	waitFlag(cmd, &wait)
+	cmd.Flags().BoolVarP(&q.verbose, "verbose", "v", false, "whole descriptions and input schemas")
+	cmd.Flags().StringVar(&q.as, "as", "", "list what `WHO` may use, such as group:eng, in place of the local user")
+	must(cmd.RegisterFlagCompletionFunc("as", c.completeSubjects))
+	q.callerFlags(cmd)
+	waitFlag(cmd, &q.wait)
 	return cmd
 }
 
-func (c *cli) listTools(ctx context.Context, file *config.File, wait time.Duration, pattern string, verbose bool) error {
-	return c.with(ctx, file, wait, func(a *app.App) error {
-		list := toolsOf(a.View(), pattern)
+// listing is what weir tools is asked.
+type listing struct {
+	asking
+	as, pattern string
+	verbose     bool
+	wait        time.Duration
+}
+
+// view is what a caller may see.
+func (q *listing) view(a *app.App) (*catalog.View, error) {
+	if q.as == "" {
+		return a.View(), nil
+	}
+	who, err := q.principal(a.Policy(), q.as)
+	if err != nil {
+		return nil, err
+	}
+	return a.Policy().ProfileOf(who, a.View().Snapshot()).View, nil
+}
+
+func (c *cli) listTools(ctx context.Context, file *config.File, q *listing) error {
+	return c.with(ctx, file, q.wait, func(a *app.App) error {
+		view, err := q.view(a)
+		if err != nil {
+			return err
+		}
+		list := toolsOf(view, q.pattern)
 		switch {
 		case c.JSON:
 			return c.PrintJSON(list)
-		case verbose:
+		case q.verbose:
 			c.printTools(list.Tools)
 		default:
 			c.Printf("%s", c.toolTable(list.Tools))
@@ -98,7 +126,8 @@ func (c *cli) listTools(ctx context.Context, file *config.File, wait time.Durati
 			}
 		}
 		c.Note("%s, about %d tokens", count(len(list.Tools), "tool"), list.Tokens)
-		if pattern == "" {
+		if q.pattern == "" {
+			c.noteHidden(view)
 			c.warnMany(len(list.Tools))
 		}
 		return nil
@@ -108,6 +137,19 @@ func (c *cli) listTools(ctx context.Context, file *config.File, wait time.Durati
 // isTool reports whether e is a tool that the local user can call by its name.
 func isTool(view *catalog.View, e *catalog.Entry) bool {
 	return e.Kind == catalog.Tool && !e.Hidden && view.Visible(e)
+}
+
+// noteHidden says how many tools the policy keeps from the caller.
+func (c *cli) noteHidden(view *catalog.View) {
+	hidden := 0
+	for _, e := range view.Snapshot().Entries() {
+		if e.Kind == catalog.Tool && !view.Visible(e) {
+			hidden++
+		}
+	}
+	if hidden > 0 {
+		c.Note("%s kept back by the policy; why: weir policy explain WHO REF", count(hidden, "tool"))
+	}
 }
 
 // toolsOf lists the visible tools that match pattern, and what is withheld.
