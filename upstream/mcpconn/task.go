@@ -115,19 +115,22 @@ func withoutTask(resp *response) (*response, error) {
 	return next, nil
 }
 
-// trimmed returns the call without what this server must not see: the wish for a task, and in the legacy era answers and states of rounds, which mean
-// nothing there.
+// trimmed returns the call without what means something else, or nothing, to this server: a wish for a task of 2025-11-25, and in the legacy era the answers
+// and the state of rounds.
 func (c *Conn) trimmed(call *catalog.Call) (*catalog.Call, error) {
 	m := call.Message
-	if m.Task.Absent() && (c.era == catalog.Modern || m.InputResponses.Absent() && m.RequestState.Absent()) {
+	legacy := c.era == catalog.Legacy
+	wish := !m.Task.Absent() && m.Data[m.Task.Start] == '{' && (legacy || call.Client.Era == catalog.Legacy)
+	rounds := legacy && !(m.InputResponses.Absent() && m.RequestState.Absent())
+	if !wish && !rounds {
 		return call, nil
 	}
 	message, err := edited(m, func(key []byte) bool {
 		switch string(key) {
 		case "task":
-			return true
+			return wish
 		case "inputResponses", "requestState":
-			return c.era == catalog.Legacy
+			return rounds
 		}
 		return false
 	})

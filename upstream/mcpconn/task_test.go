@@ -79,18 +79,26 @@ func TestListsAreReadWithEveryCapability(t *testing.T) {
 
 // TestWishesOfOneEraStayInIt: what a legacy server must not see of a call, and that what it does see is otherwise the caller's.
 func TestWishesOfOneEraStayInIt(t *testing.T) {
-	const rest = `,"task":{"ttl":1},"inputResponses":{"q":{}},"requestState":"s","x":1e400`
+	const (
+		rest = `,"task":{"ttl":1},"inputResponses":{"q":{}},"requestState":"s","x":1e400`
+		hop  = `,"_meta":{` + modernHopOf + `{}}}`
+	)
 	for _, tt := range []struct {
-		era  upstreamtest.Era
-		want string
+		client *caller
+		server upstreamtest.Era
+		rest   string
+		want   string
 	}{
-		{upstreamtest.Legacy, `{"name":"echo","x":1e400}`},
-		{upstreamtest.Modern, `{"name":"echo","inputResponses":{"q":{}},"requestState":"s","x":1e400,"_meta":{` + modernHopOf + `{}}}`},
+		{modernCaller(), upstreamtest.Legacy, rest, `{"name":"echo","x":1e400}`},
+		{modernCaller(), upstreamtest.Modern, rest, `{"name":"echo"` + rest + hop},
+		{legacyCaller(), upstreamtest.Legacy, rest, `{"name":"echo","x":1e400}`},
+		{legacyCaller(), upstreamtest.Modern, `,"task":{},"y":1`, `{"name":"echo","y":1` + hop},
+		{legacyCaller(), upstreamtest.Legacy, `,"task":null`, `{"name":"echo","task":null}`},
 	} {
-		up := serve(t, upstreamtest.Config{Era: tt.era})
-		result(t, dial(t, config(up.URL)), modernCaller().call(t, "tools/call", "echo", "", rest))
+		up := serve(t, upstreamtest.Config{Era: tt.server})
+		result(t, dial(t, config(up.URL)), tt.client.call(t, "tools/call", "echo", "", tt.rest))
 		if got := string(up.Ledger().Calls("tools/call")[0].Params); got != tt.want {
-			t.Errorf("%s:\n got %s\nwant %s", tt.era, got, tt.want)
+			t.Errorf("%s to %s:\n got %s\nwant %s", tt.client.era, tt.server, got, tt.want)
 		}
 	}
 }
