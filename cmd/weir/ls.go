@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"weir/catalog"
 	"weir/cmd/weir/internal/app"
 	"weir/cmd/weir/internal/config"
 	"weir/cmd/weir/internal/term"
@@ -100,7 +101,7 @@ func rowsOf(a *app.App) []upstreamRow {
 			}
 		}
 		for _, e := range snapshot.Entries() {
-			if e.Ref.Upstream == s.Name && isTool(view, e) {
+			if e.Ref.Upstream == s.Name && e.Kind == catalog.Tool && !e.Hidden {
 				r.Tokens += tokens(e)
 			}
 		}

@@ -134,7 +134,7 @@ func (c *cli) listTools(ctx context.Context, file *config.File, q *listing) erro
 	})
 }
 
-// isTool reports whether e is a tool that the local user can call by its name.
+// isTool reports whether e is a tool that the caller can call by its name.
 func isTool(view *catalog.View, e *catalog.Entry) bool {
 	return e.Kind == catalog.Tool && !e.Hidden && view.Visible(e)
 }
