@@ -10,8 +10,10 @@ import (
 func TestOutletIsBounded(t *testing.T) {
 	o := NewOutlet()
 	for i := range maxPending {
-		if m := fmt.Appendf(nil, "%d", i); !o.Put(m) || !o.Put(m) {
-			t.Fatalf("message %d does not fit", i)
+		for range 2 {
+			if !o.Put(fmt.Appendf(nil, "%d", i)) {
+				t.Fatalf("message %d does not fit", i)
+			}
 		}
 	}
 	if o.Put([]byte("one more")) {
