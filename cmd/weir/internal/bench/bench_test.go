@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 // the gateway and nothing else. The CPU time of one call is reported as cpu-µs/op.
 func BenchmarkCall(b *testing.B) {
 	for _, c := range Cases(false) {
-		if c.Upstream == MCPGo || c.Upstream == Stdio {
+		if c.Upstream == MCPGo || c.Upstream == Stdio || c.Kind == Cross {
 			continue
 		}
 		b.Run(strings.TrimPrefix(c.String(), "call/lean/"), func(b *testing.B) {
@@ -51,16 +51,16 @@ func BenchmarkCall(b *testing.B) {
 				defer s.Close()
 				measure(b, c, Proxy, s.URL+"/mcp")
 			})
-			b.Run(Weir, func(b *testing.B) { measure(b, c, Weir, serveWeir(b, up.url, c.site().tools)) })
+			b.Run(Weir, func(b *testing.B) { measure(b, c, Weir, serveWeir(b, up.url, c.site())) })
 		})
 	}
 }
 
 // serveWeir runs the gateway in this process, wired as weir serve does it, and returns its endpoint.
-func serveWeir(b *testing.B, upstream string, tools int) string {
+func serveWeir(b *testing.B, upstream string, s site) string {
 	b.Helper()
 	path := filepath.Join(b.TempDir(), "weir.yaml")
-	text := fmt.Sprintf("listen: 127.0.0.1:0\npageSize: %d\nmcpServers: {up: {url: %s}}\n", max(1000, tools), upstream)
+	text := fmt.Sprintf("listen: 127.0.0.1:0\npageSize: %d\nmcpServers: {up: {url: %s, era: %s}}\n", max(1000, s.tools), upstream, s.era)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}

@@ -14,9 +14,10 @@ const (
 	Call   Kind = "call"   // tools/call of an echo, answered in JSON
 	Events Kind = "events" // tools/call answered as an event stream: five progress notifications, then the result
 	List   Kind = "list"   // tools/list, one page
+	Cross  Kind = "cross"  // as Call, at weir before an upstream of the client's era and before one of the other
 )
 
-// The eras of client and upstream, which are the same in every case.
+// The eras of a case's client. The upstream is called in the same one, but for the target Crossed.
 const (
 	Modern = "modern"
 	Legacy = "legacy"
@@ -35,6 +36,8 @@ const (
 	Proxy  = "proxy"  // ReverseProxy before the upstream, with a pool of copy buffers
 	Stock  = "stock"  // the same without the pool, which is ReverseProxy's default: a buffer of 32 KiB for each answer
 	Weir   = "weir"
+	// Crossed is weir before the same upstream, which it has to call in the other era.
+	Crossed = "crossed"
 )
 
 // Case is one row of the report: the same requests, sent to each target in turn.
@@ -82,6 +85,7 @@ func Cases(quick bool) []Case {
 	add(Call, Lean, []int{64, 4 << 10, 64 << 10, 1 << 20}, []int{1, 32})
 	add(Events, Lean, []int{64}, []int{1, 32})
 	add(List, Lean, []int{100, 1000, 10000}, []int{1})
+	add(Cross, Lean, []int{64, 4 << 10}, []int{1, 32})
 	add(Call, MCPGo, []int{64, 4 << 10}, []int{1, 32})
 	add(Call, Stdio, []int{64, 4 << 10, 64 << 10}, []int{1, 32})
 	if !quick {
@@ -89,27 +93,48 @@ func Cases(quick bool) []Case {
 	}
 	few := []string{
 		"call/lean/modern/64B/c1", "call/lean/modern/64B/c32", "call/lean/legacy/64B/c32", "call/lean/modern/4KiB/c32", "call/lean/modern/64KiB/c32",
-		"events/lean/modern/64B/c32", "list/lean/modern/1000/c1", "call/stdio/modern/64B/c32",
+		"events/lean/modern/64B/c32", "list/lean/modern/1000/c1", "cross/lean/modern/64B/c32", "cross/lean/legacy/64B/c32", "call/stdio/modern/64B/c32",
 	}
 	return slices.DeleteFunc(all, func(c Case) bool { return !slices.Contains(few, c.String()) })
 }
 
 // targets are what a case is sent to, as far as they run. Nothing on HTTP stands before a stdio server but weir; the proxy before the lean server is its measure.
 func (c Case) targets() []string {
+	if c.Kind == Cross {
+		return []string{Weir, Crossed}
+	}
 	if c.Upstream == Stdio {
 		return []string{Proxy, Stock, Weir}
 	}
 	return []string{Direct, Proxy, Stock, Weir}
 }
 
+// measure is the target in whose terms the others of a case are told.
+func (c Case) measure() string {
+	if c.Kind == Cross {
+		return Weir
+	}
+	return Proxy
+}
+
 // site is what must run for a case: equal for cases that can share processes.
 type site struct {
 	upstream string
-	tools    int // offered besides echo and events
+	era      string // in which weir calls the upstream
+	crossed  bool   // Crossed runs too
+	tools    int    // offered besides echo and events
+}
+
+// otherEra is the era that is not e.
+func otherEra(e string) string {
+	if e == Modern {
+		return Legacy
+	}
+	return Modern
 }
 
 func (c Case) site() site {
-	s := site{upstream: c.Upstream}
+	s := site{upstream: c.Upstream, era: c.Era, crossed: c.Kind == Cross}
 	if c.Kind == List {
 		s.tools = c.Size
 	}
@@ -128,7 +153,7 @@ func (c Case) tool(target string) string {
 	if c.Kind == Events {
 		name = eventsTool
 	}
-	if target == Weir {
+	if target == Weir || target == Crossed {
 		name = "up__" + name
 	}
 	return name

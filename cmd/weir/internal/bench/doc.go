@@ -25,5 +25,7 @@
 //   - Every answer is checked: it must be complete JSON with the right id and the payload that was sent, every stream must hold all its
 //     notifications before the answer. The load is an HTTP/1.1 client on bare connections, because what is not spent on the client is
 //     left to the measured.
+//   - What it costs to translate between the eras is told in terms of weir where nothing is to be translated: two gateways before one upstream, which
+//     they are told to call in one era or the other, take turns in the same rounds.
 //   - Go's testing.B alone would not do: it measures its own process, and has no rounds.
 package bench

@@ -67,8 +67,8 @@ func startServer(ctx context.Context, binary string, args ...string) (*process, 
 	return p, nil
 }
 
-// startWeir starts `weir serve` before an upstream, and returns when it lists at least n tools.
-func startWeir(ctx context.Context, binary, dir string, upstream map[string]any, n int) (*process, error) {
+// startWeir starts `weir serve` before an upstream, with a configuration that it writes to config, and returns when it lists at least n tools.
+func startWeir(ctx context.Context, binary, config string, upstream map[string]any, n int) (*process, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -84,7 +84,6 @@ func startWeir(ctx context.Context, binary, dir string, upstream map[string]any,
 	if err != nil {
 		return nil, err
 	}
-	config := filepath.Join(dir, "weir.json")
 	if err := os.WriteFile(config, b, 0o600); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
@@ -29,7 +30,8 @@ type Cell struct {
 	Target string `json:"target"`
 	// CPU is the CPU time of the target's process for one call, user and system, in microseconds: the median over rounds.
 	CPU float64 `json:"cpu_us"`
-	// Ratio is CPU in terms of the proxy's: the median over rounds of the ratio within a round. 0 when there is no proxy.
+	// Ratio is CPU in terms of the proxy's, in a case of kind Cross of weir's: the median over rounds of the ratio within a round. 0 when that is
+	// not measured.
 	Ratio      float64 `json:"ratio"`
 	P50        float64 `json:"p50_us"` // of all rounds together, microseconds on the clock at the client
 	P99        float64 `json:"p99_us"`
@@ -158,11 +160,18 @@ func (o Options) startParts(ctx context.Context, s site, dir string, parts map[s
 			"env": map[string]string{"GOMAXPROCS": fmt.Sprint(runtime.NumCPU())},
 		}
 	}
-	weir, err := startWeir(ctx, o.Weir, dir, spec, max(1, s.tools))
-	if err != nil {
-		return err
+	eras := map[string]string{Weir: s.era}
+	if s.crossed {
+		eras[Crossed] = otherEra(s.era)
 	}
-	parts[Weir] = weir
+	for target, era := range eras {
+		spec["era"] = era
+		weir, err := startWeir(ctx, o.Weir, filepath.Join(dir, target+".json"), spec, max(1, s.tools))
+		if err != nil {
+			return err
+		}
+		parts[target] = weir
+	}
 	return nil
 }
 
@@ -212,8 +221,8 @@ func (o Options) runCase(ctx context.Context, c Case, parts map[string]*process)
 			perCall[l.Target] = us
 		}
 		for _, l := range lanes {
-			if perCall[Proxy] > 0 && perCall[l.Target] > 0 {
-				l.ratios = append(l.ratios, perCall[l.Target]/perCall[Proxy])
+			if base := perCall[c.measure()]; base > 0 && perCall[l.Target] > 0 {
+				l.ratios = append(l.ratios, perCall[l.Target]/base)
 			}
 		}
 	}
