@@ -1,0 +1,246 @@
+package requestlog
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// databases are the ones that every test runs on.
+func databases(t *testing.T) map[string]string {
+	return map[string]string{"sqlite": filepath.Join(t.TempDir(), "log", "requests.db"), "postgres": postgres(t)}
+}
+
+// postgres starts a server of its own for the test.
+func postgres(t *testing.T) string {
+	t.Helper()
+	initdb, err := exec.LookPath("initdb")
+	server, err2 := exec.LookPath("postgres")
+	switch {
+	case err == nil && err2 == nil:
+	case os.Getenv("CI") == "true":
+		t.Fatal("PostgreSQL is not there; install it with: .ci/install")
+	default:
+		t.Skip("PostgreSQL is not there; install it with: .ci/install")
+	}
+	dir, err := os.MkdirTemp("", "pg") //nolint:usetesting // of a short path, for its socket, and not below a folder that only root can enter
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	attr := &syscall.SysProcAttr{}
+	if os.Getuid() == 0 { // which PostgreSQL refuses to run as
+		u, err := user.Lookup("postgres")
+		if err != nil {
+			t.Fatal(err)
+		}
+		uid, _ := strconv.Atoi(u.Uid)
+		gid, _ := strconv.Atoi(u.Gid)
+		attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+		if err := os.Chown(dir, uid, gid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data := filepath.Join(dir, "data")
+	cmd := exec.Command(initdb, "-D", data, "-U", "weir", "-A", "trust", "--no-sync")
+	cmd.Dir, cmd.SysProcAttr = dir, attr
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := ln.Addr().(*net.TCPAddr).Port //nolint:errcheck,forcetypeassert // it is TCP
+	_ = ln.Close()
+	run := exec.Command(server, "-D", data, "-p", strconv.Itoa(port), "-k", dir, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off")
+	run.Dir, run.SysProcAttr = dir, attr
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = run.Process.Signal(syscall.SIGINT)
+		_ = run.Wait()
+	})
+	return fmt.Sprintf("postgres://weir@127.0.0.1:%d/postgres?sslmode=disable", port)
+}
+
+func open(t *testing.T, s Spec) *Log {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		l, err := Open(context.Background(), s, slog.New(slog.DiscardHandler))
+		if err == nil {
+			t.Cleanup(func() { _ = l.Close() })
+			return l
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}
+
+var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+
+// fixture is 60 requests, one each minute from noon: github fails every third time, mail never.
+func fixture() []Row {
+	var rows []Row
+	for i := range 60 {
+		r := Row{
+			ID: fmt.Sprintf("id-%03d", i), At: noon.Add(time.Duration(i) * time.Minute), Who: "user:ana", Method: "tools/call", Upstream: "mail", Name: "send", Kind: "tool",
+			Era: "modern", Outcome: "ok", Millis: float64(i), Upstreams: 1, In: 10, Out: 100, Trace: strconv.Itoa(i),
+		}
+		if i%2 == 0 {
+			r.Upstream, r.Name, r.Who = "github", "it's \"odd\"; DROP TABLE requests", "user:bob"
+		}
+		if i%6 == 0 {
+			r.Outcome, r.Reason, r.Execution = "unavailable", "github: is down", "not executed"
+		}
+		if i == 59 {
+			r.Outcome = "denied"
+		}
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+// TestLog: what was put in comes out, filtered, in pages, counted, from either database, after it was opened anew.
+func TestLog(t *testing.T) {
+	for name, database := range databases(t) {
+		t.Run(name, func(t *testing.T) {
+			l := open(t, Spec{Database: database})
+			rows := fixture()
+			for _, r := range rows {
+				l.Put(r)
+			}
+			if err := l.Close(); err != nil || l.Lost() != 0 {
+				t.Fatal(err, l.Lost())
+			}
+			l = open(t, Spec{Database: database})
+			checkPages(t, l, rows)
+			checkFilters(t, l)
+			checkCounts(t, l)
+			(&Log{db: l.db, keep: time.Nanosecond, log: l.log}).expire()
+			if all, _, err := l.List(t.Context(), Filter{}, "", 10); err != nil || len(all) != 0 {
+				t.Errorf("%d old rows stay, %v", len(all), err)
+			}
+		})
+	}
+}
+
+func checkPages(t *testing.T, l *Log, rows []Row) {
+	t.Helper()
+	var got []Row
+	for cursor := ""; ; {
+		page, next, err := l.List(t.Context(), Filter{}, cursor, 7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, page...)
+		if cursor = next; next == "" {
+			break
+		}
+	}
+	for i := range got {
+		if diff := cmp.Diff(rows[len(rows)-1-i], got[i]); diff != "" {
+			t.Fatalf("row %d (-want +got):\n%s", i, diff)
+		}
+	}
+	if len(got) != len(rows) {
+		t.Errorf("%d rows of %d", len(got), len(rows))
+	}
+	if _, _, err := l.List(t.Context(), Filter{}, "x'; --", 1); err == nil {
+		t.Error("a made up cursor is taken")
+	}
+}
+
+func checkFilters(t *testing.T, l *Log) {
+	t.Helper()
+	for _, tt := range []struct {
+		f    Filter
+		want int
+	}{
+		{Filter{}, 60},
+		{Filter{Since: noon.Add(30 * time.Minute)}, 30},
+		{Filter{Since: noon, Until: noon.Add(time.Minute)}, 1},
+		{Filter{Upstream: "github"}, 30},
+		{Filter{Upstream: "github", Failed: true}, 10},
+		{Filter{Failed: true}, 11},
+		{Filter{Denied: true}, 1},
+		{Filter{Who: "user:ana", Outcome: "ok"}, 29},
+		{Filter{Trace: "7"}, 1},
+		{Filter{ID: "id-007"}, 1},
+		{Filter{Name: "' OR 1=1 --"}, 0},
+		{Filter{Method: "tools/list"}, 0},
+	} {
+		rows, next, err := l.List(t.Context(), tt.f, "", 100)
+		if err != nil || len(rows) != tt.want || next != "" {
+			t.Errorf("%+v: %d rows, want %d; %v", tt.f, len(rows), tt.want, err)
+		}
+	}
+}
+
+func checkCounts(t *testing.T, l *Log) {
+	t.Helper()
+	by, cut, err := l.Count(t.Context(), Filter{}, []Dimension{"upstream"}, 10)
+	want := []Count{
+		{By: []string{"github"}, Requests: 30, Failed: 10, MeanMillis: 29, MaxMillis: 58, UpstreamMs: 1, In: 300, Out: 3000},
+		{By: []string{"mail"}, Requests: 30, Failed: 1, MeanMillis: 30, MaxMillis: 59, UpstreamMs: 1, In: 300, Out: 3000},
+	}
+	if diff := cmp.Diff(want, by); diff != "" || cut || err != nil {
+		t.Errorf("%v cut %v (-want +got):\n%s", err, cut, diff)
+	}
+	by, cut, err = l.Count(t.Context(), Filter{Failed: true}, []Dimension{"hour", "outcome"}, 1)
+	if err != nil || !cut || len(by) != 1 || strings.Join(by[0].By, " ") != "2026-11-20T12:00Z unavailable" || by[0].Requests != 10 {
+		t.Errorf("%+v cut %v, %v", by, cut, err)
+	}
+	if all, _, err := l.Count(t.Context(), Filter{Who: "nobody"}, nil, 10); err != nil || len(all) != 1 || all[0].Requests != 0 {
+		t.Errorf("nothing: %+v %v", all, err)
+	}
+	for _, bad := range [][]Dimension{{"upstream", "name", "who"}, {"reason; DROP TABLE requests"}} {
+		if _, _, err := l.Count(t.Context(), Filter{}, bad, 10); err == nil {
+			t.Errorf("%v is counted by", bad)
+		}
+	}
+}
+
+// TestDatabaseAway: the log is lost, and nothing waits for it; no error shows a password.
+func TestDatabaseAway(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	for _, database := range []string{"postgres://weir:CANARY@127.0.0.1:1/x?sslmode=disable", "postgres://weir:CANARY@[::bad/x", "postgres://weir:CANARY@127.0.0.1:1/x?pool=%zz"} {
+		_, err := Open(ctx, Spec{Database: database}, slog.New(slog.DiscardHandler))
+		if err == nil || strings.Contains(err.Error(), "CANARY") {
+			t.Errorf("%v", err)
+		}
+	}
+	l := open(t, Spec{Database: filepath.Join(t.TempDir(), "x.db")})
+	if err := l.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	for range 3 * queued {
+		l.Put(Row{})
+	}
+	if spent := time.Since(start); spent > 5*time.Second {
+		t.Errorf("putting took %v", spent)
+	}
+	_ = l.Close()
+	if l.Lost() != 3*queued {
+		t.Errorf("%d lost rows are counted, not %d", l.Lost(), 3*queued)
+	}
+}
