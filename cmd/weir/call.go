@@ -147,12 +147,13 @@ func awaitTool(ctx context.Context, a *app.App, name string) error {
 }
 
 // find resolves what a person typed: a Ref, a public name or a bare one. An unknown name gets the nearest, and the upstreams that are
-// not there and could have it.
+// not there and could have it. What the policy denies with a reason is found, so that the call is refused with it.
 func find(a *app.App, name string) (*catalog.Entry, error) {
-	view := a.View()
+	profile := a.Profile()
+	snapshot := profile.View.Snapshot()
 	var names []string
-	for _, e := range view.Snapshot().Entries() {
-		if !isTool(view, e) {
+	for _, e := range snapshot.Entries() {
+		if e.Kind != catalog.Tool || e.Hidden || !profile.Knows(e) {
 			continue
 		}
 		if e.Ref.String() == name {
@@ -160,7 +161,7 @@ func find(a *app.App, name string) (*catalog.Entry, error) {
 		}
 		names = append(names, e.Ref.String(), e.Name, e.Ref.Name)
 	}
-	e, err := view.Snapshot().Resolve(catalog.Tool, name, view.Visible)
+	e, err := snapshot.Resolve(catalog.Tool, name, profile.Knows)
 	if err == nil {
 		return e, nil
 	}

@@ -157,8 +157,11 @@ func (a *App) Settled(ctx context.Context) error { return a.set.Settled(ctx) }
 func (a *App) Status() []upstream.Status { return a.set.Status() }
 
 // View is the part of the current snapshot that the local user may see.
-func (a *App) View() *catalog.View {
-	return a.policy.Profile(policy.LocalUser(), a.catalog.Snapshot()).View
+func (a *App) View() *catalog.View { return a.Profile().View }
+
+// Profile is what the policy says to the local user about the current snapshot.
+func (a *App) Profile() *policy.Profile {
+	return a.policy.Profile(policy.LocalUser(), a.catalog.Snapshot())
 }
 
 // Required waits until every upstream that the file calls required is ready and listed, and fails when one of them is not.

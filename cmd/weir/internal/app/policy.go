@@ -95,6 +95,7 @@ func (a *App) enforce(r *Rules) {
 		a.policy.Watch(nil, nil)
 		return
 	}
+	a.log.Info("shadow policy watched", "policy", r.Shadow.Digest())
 	a.policy.Watch(r.Shadow, differences(a.log))
 }
 
