@@ -91,6 +91,8 @@ func only() []struct{ library, where, reason string } {
 	return []struct{ library, where, reason string }{
 		{"github.com/mark3labs/mcp-go", `^(upstream/mcpconn|upstream/upstreamtest|server/mcp[a-z]+|examples/.+)/`, "its types lose fields"},
 		{"github.com/casbin/", `^policy/`, "policy is its only user"},
+		{"github.com/graph-gophers/", `^(translate/graphql/graphqltest|examples/.+)/`, "it is a server, for tests and examples"},
+		{"weir/translate/graphql/graphqltest", `^$`, "fakes stand beside the line, never in it"},
 		{"github.com/spf13/cobra", `^cmd/`, "the command line lives in cmd"},
 		{"github.com/modelcontextprotocol/go-sdk", `^$`, "it is our peer in tests"},
 		{"github.com/google/go-cmp", `^$`, "it is for tests"},
