@@ -19,7 +19,7 @@ func TestTopics(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"config", "names", "eras", "errors", "exit-codes", "clients", "security"} {
+	for _, want := range []string{"config", "names", "eras", "errors", "exit-codes", "clients", "security", "policy"} {
 		if !slices.ContainsFunc(Index(), func(p Page) bool { return p.Name == want }) {
 			t.Errorf("the index lacks %s", want)
 		}
