@@ -129,6 +129,8 @@ func (m *member) connection(ctx context.Context, used *live) (*live, error) {
 	arrived := time.Now()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
+	again := time.NewTimer(wakeEvery) // by then who waits may wake an upstream that was tried just before
+	defer again.Stop()
 	tries := -1
 	for {
 		m.mu.Lock()
@@ -146,6 +148,7 @@ func (m *member) connection(ctx context.Context, used *live) (*live, error) {
 		}
 		select {
 		case <-moved:
+		case <-again.C:
 		case <-timer.C:
 			return nil, m.unavailable()
 		case <-ctx.Done():
