@@ -33,7 +33,7 @@ func (r *Recorder) outcome(s *state, e *server.Event) []byte {
 	if e.Reason != "" {
 		b = appendText(b, "reason", e.Reason)
 	}
-	if e.Reason != "" && (e.Execution != catalog.Unknown || e.Upstream > 0) {
+	if knowsExecution(e) {
 		b = appendText(b, "execution", e.Execution.String())
 	}
 	b = appendMillis(b, "ms", e.Duration)
@@ -69,6 +69,11 @@ func (r *Recorder) who(b []byte, s *state, e *server.Event) []byte {
 	return b
 }
 
+// knowsExecution reports whether it means anything to say whether a failed call was executed.
+func knowsExecution(e *server.Event) bool {
+	return e.Reason != "" && (e.Execution != catalog.Unknown || e.Upstream > 0)
+}
+
 func appendText(b []byte, key, value string) []byte {
 	b = append(append(append(b, `,"`...), key...), `":`...)
 	return rawjson.AppendString(b, value)
@@ -76,5 +81,5 @@ func appendText(b []byte, key, value string) []byte {
 
 func appendMillis(b []byte, key string, d time.Duration) []byte {
 	b = append(append(append(b, `,"`...), key...), `":`...)
-	return strconv.AppendFloat(b, float64(d.Microseconds())/1000, 'f', -1, 64)
+	return strconv.AppendFloat(b, millis(d), 'f', -1, 64)
 }

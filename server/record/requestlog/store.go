@@ -80,7 +80,7 @@ func Open(ctx context.Context, s Spec, log *slog.Logger) (*Log, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for _, statement := range strings.SplitSeq(schema, ";") {
+	for statement := range strings.SplitSeq(schema, ";") {
 		if _, err := db.ExecContext(ctx, statement); err != nil {
 			return nil, errors.Join(fmt.Errorf("request log: %w", bare(err)), db.Close())
 		}

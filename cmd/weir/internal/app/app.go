@@ -72,7 +72,7 @@ func New(file *config.File, env Env) (*App, error) {
 	a.expander.Store(file.Expander)
 	a.catalog = catalog.New()
 	a.set = upstream.New(upstream.Options{
-		Namespace: namespaceOf(file), Catalog: a.catalog, Log: env.Log, Version: env.Version,
+		Namespace: namespaceOf(file), Catalog: a.catalog, Log: env.Log, Version: env.Version, Cache: newCache(env.Config, env.Version),
 		Expand:  func(s string) (string, error) { return a.expander.Load().Expand(s) },
 		Updated: func(upstream string, topic catalog.Topic, params []byte) { a.gateway.Updated(upstream, topic, params) },
 	})
@@ -133,8 +133,8 @@ func (a *App) Reload(file *config.File) error {
 	if a.file.Log != file.Log {
 		a.log.Warn("log changes with a restart only")
 	}
-	if a.file.Telemetry != file.Telemetry || a.file.Audit != file.Audit {
-		a.log.Warn("telemetry and audit change with a restart only")
+	if a.file.Telemetry != file.Telemetry || a.file.Audit != file.Audit || a.file.RequestLog != file.RequestLog {
+		a.log.Warn("telemetry, audit and requestLog change with a restart only")
 	}
 	a.enforce(rules) // before what it is about: a new upstream meets the new policy
 	a.expander.Store(file.Expander)

@@ -3,9 +3,11 @@ package app
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,12 +25,14 @@ import (
 	"weir/server"
 	"weir/server/record"
 	"weir/server/record/audit"
+	"weir/server/record/requestlog"
 )
 
 // observation is what is told of every request, and to whom.
 type observation struct {
 	recorder   *record.Recorder
 	audit      *audit.Log
+	requests   *requestlog.Log
 	prometheus http.Handler // nil when nobody fetches metrics
 	ends       []func(context.Context) error
 }
@@ -41,6 +45,13 @@ func (a *App) observe(file *config.File) (*observation, error) {
 	if err == nil && file.Audit.Dir != "" {
 		o.audit, err = a.openAudit(file)
 		options.Audit = o.audit
+	}
+	if err == nil && file.RequestLog.Database != "" {
+		o.requests, err = OpenRequests(file, a.log)
+		options.Done = func(r *record.Record) {
+			a.record(r)
+			o.requests.Put(r.Row(file.RequestLog.Arguments))
+		}
 	}
 	if err == nil {
 		o.recorder, err = record.New(options)
@@ -57,14 +68,28 @@ func (a *App) openAudit(file *config.File) (*audit.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(filepath.Dir(file.Path), dir)
-	}
 	l, err := audit.Open(audit.Options{
-		Dir: dir, SegmentBytes: file.Audit.SegmentBytes, Keep: file.Audit.Keep, OnFailure: audit.OnFailure(file.Audit.OnFailure), Log: a.log,
+		Dir: beside(filepath.Dir(file.Path), dir), SegmentBytes: file.Audit.SegmentBytes, Keep: file.Audit.Keep, OnFailure: audit.OnFailure(file.Audit.OnFailure), Log: a.log,
 	})
 	if err != nil {
 		return nil, &catalog.Error{Code: catalog.Config, Msg: err.Error(), Hint: "change audit.dir to a folder that can be written", Err: err}
+	}
+	return l, nil
+}
+
+// OpenRequests opens the request log of a file; an SQLite file's path is relative to the configuration's folder.
+func OpenRequests(file *config.File, log *slog.Logger) (*requestlog.Log, error) {
+	spec := file.RequestLog
+	var err error
+	if spec.Database, err = file.Expander.Expand(spec.Database); err != nil {
+		return nil, err
+	}
+	if !strings.Contains(spec.Database, "://") {
+		spec.Database = beside(filepath.Dir(file.Path), spec.Database)
+	}
+	l, err := requestlog.Open(context.Background(), spec, log)
+	if err != nil {
+		return nil, &catalog.Error{Code: catalog.Config, Msg: err.Error(), Hint: "change requestLog.database to a file that can be written, or to postgres://…", Err: err}
 	}
 	return l, nil
 }
@@ -166,6 +191,9 @@ func (o *observation) close() error {
 	}
 	if o.audit != nil {
 		errs = append(errs, o.audit.Close())
+	}
+	if o.requests != nil {
+		errs = append(errs, o.requests.Close())
 	}
 	return errors.Join(errs...)
 }

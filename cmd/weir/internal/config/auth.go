@@ -94,7 +94,7 @@ func Resolved[T any](e *Expander, section T) (T, error) {
 	return v.Interface().(T), err //nolint:errcheck,forcetypeassert // it was made with this type
 }
 
-// resolveInto sets to to from, resolved. Nothing of from is shared but what has no texts.
+// resolveInto makes to what from is, resolved. Nothing of from is shared but what has no texts.
 func (e *Expander) resolveInto(to, from reflect.Value) error {
 	switch from.Kind() {
 	case reflect.String:

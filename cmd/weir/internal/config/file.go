@@ -16,6 +16,7 @@ import (
 	"weir/server"
 	"weir/server/authn"
 	"weir/server/record"
+	"weir/server/record/requestlog"
 	"weir/translate"
 	"weir/translate/graphql"
 	"weir/translate/openapi"
@@ -43,6 +44,8 @@ type File struct {
 	Telemetry record.Telemetry `yaml:"telemetry"`
 	// Audit is the append-only log of every request.
 	Audit record.Audit `yaml:"audit"`
+	// RequestLog is where people look requests up.
+	RequestLog requestlog.Spec `yaml:"requestLog"`
 	// Servers are virtual servers by name: parts of the namespace at paths of their own.
 	Servers map[string]server.Virtual `yaml:"servers"`
 	// Auth is how callers sign in. Without it only this machine's user may call. weir help auth says more.
@@ -204,7 +207,7 @@ func parseFile(path string, data []byte, env Env, policyOnly bool) (*File, error
 	switch {
 	case policyOnly && file.Client: // it has none
 	case policyOnly:
-		others(root)
+		r.policyOnly(root, file)
 		r.structure(root, reflect.ValueOf(file).Elem(), "")
 	case file.Client:
 		r.clientFile(root, file)

@@ -61,3 +61,14 @@ func UserDir(env Env) string {
 	}
 	return filepath.Join(env.Home, ".config", "weir")
 }
+
+// CacheDir is where weir keeps what it can make again, $XDG_CACHE_HOME/weir or ~/.cache/weir on every system; "" without a home.
+func CacheDir(env Env) string {
+	if base, ok := env.Lookup("XDG_CACHE_HOME"); ok && filepath.IsAbs(base) {
+		return filepath.Join(base, "weir")
+	}
+	if env.Home == "" {
+		return ""
+	}
+	return filepath.Join(env.Home, ".cache", "weir")
+}

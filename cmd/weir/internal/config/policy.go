@@ -17,7 +17,7 @@ type Section struct {
 	at  map[string]span // by path below policy, "" for policy itself
 }
 
-// ReadPolicy is [Read] for the policy alone: other sections are not looked at, so references in them need not be set.
+// ReadPolicy is [Read] for the policy alone: what is wrong elsewhere does not count, and references there need not be set.
 func ReadPolicy(path string, env Env) (*File, error) {
 	data, err := load(path)
 	if err != nil {
@@ -43,12 +43,25 @@ func newSection(s *source, root *node) *Section {
 	return section
 }
 
-// others drops the keys that are known and not the policy's.
-func others(root *node) {
+// policyOnly drops the keys that are known and not the policy's, and keeps of the others whose names the policy speaks of.
+func (r *reader) policyOnly(root *node, file *File) {
+	if auth := root.member("auth"); auth != nil {
+		quiet := &reader{src: r.src, expand: r.expand, section: &Section{}} // what is wrong there is not asked
+		quiet.structure(&node{kind: object, members: []member{*auth}}, reflect.ValueOf(file).Elem(), "")
+	}
 	known := keysOf(reflect.TypeFor[File]())
 	root.members = slices.DeleteFunc(root.members, func(m member) bool {
 		return m.key.text != "policy" && slices.Contains(known, m.key.text)
 	})
+}
+
+// Issuer is the one that users without an issuer in their name belong to: the only one whose tokens are taken, "" when there are none or
+// several.
+func (f *File) Issuer() (string, error) {
+	if len(f.Auth.OIDC) != 1 {
+		return "", nil
+	}
+	return f.Expander.Expand(f.Auth.OIDC[0].Issuer)
 }
 
 // note keeps where a key of the policy stands: at its value if that is on one line with it, else at the key.

@@ -109,3 +109,23 @@ func write(t *testing.T, content string) string {
 	}
 	return path
 }
+
+// TestIssuer holds that the policy read alone knows the one issuer, and asks nothing else of how callers sign in.
+func TestIssuer(t *testing.T) {
+	t.Parallel()
+	const rules = "policy: { grants: { \"*\": [\"a/*\"] } }\n"
+	for auth, want := range map[string]string{
+		"": "",
+		"auth: { oidc: { issuer: https://id.example, introspection: { clientID: x, clientSecret: \"${NOT_SET}\" } } }\n": "https://id.example",
+		"auth: { oidc: [ { issuer: https://a.example }, { issuer: https://b.example } ] }\n":                             "",
+		"auth: { oidc: { issuer: \"https://${HOST}\" } }\n":                                                              "https://id.example",
+	} {
+		f, err := ReadPolicy(write(t, auth+rules), env(map[string]string{"HOST": "id.example"}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := f.Issuer(); got != want || err != nil {
+			t.Errorf("%q: %q, %v; want %q", auth, got, err, want)
+		}
+	}
+}
