@@ -181,8 +181,8 @@ func (t *httpSSE) answered(m *rawjson.Message) {
 func (t *httpSSE) addressees(m *rawjson.Message) (to []*waiter, mine bool) {
 	switch m.MethodName() {
 	case "notifications/progress":
-		for id, w := range t.waiting {
-			if isID(m.ProgressToken.Of(m.Data), id) {
+		for _, w := range t.waiting {
+			if w.tokenOf(m.ProgressToken.Of(m.Data)) {
 				return []*waiter{w}, true
 			}
 		}

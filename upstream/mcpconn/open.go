@@ -83,8 +83,8 @@ func (o *openRequests) route(m *rawjson.Message) bool {
 func (o *openRequests) byToken(token []byte) *openRequest {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for id, one := range o.byID {
-		if isID(token, id) {
+	for _, one := range o.byID {
+		if one.tokenOf(token) {
 			return one
 		}
 	}

@@ -84,8 +84,7 @@ func (t *stdio) addressees(m *rawjson.Message, method string) (to []*pending, kn
 		}
 		return nil, false
 	case method == "notifications/progress":
-		id, ok := parseID(m.ProgressToken.Of(m.Data))
-		if w := t.open[id]; ok && w != nil && w.onMessage != nil {
+		if w := t.byToken(m.ProgressToken.Of(m.Data)); w != nil && w.onMessage != nil {
 			return []*pending{w}, true
 		}
 		return nil, true
@@ -103,6 +102,23 @@ func (t *stdio) addressees(m *rawjson.Message, method string) (to []*pending, kn
 	default:
 		return t.onePerSession(), false
 	}
+}
+
+// byToken returns the open request of a progress token, nil when there is none. The lock is held.
+func (t *stdio) byToken(token []byte) *pending {
+	id, ok := parseID(token)
+	if !ok {
+		return nil
+	}
+	if w := t.open[id]; w != nil {
+		return w
+	}
+	for _, w := range t.open {
+		if w.token != 0 && w.token == id {
+			return w
+		}
+	}
+	return nil
 }
 
 // listening returns the open requests that take messages, oldest first. The lock is held.

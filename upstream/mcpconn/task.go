@@ -50,7 +50,7 @@ func (x *exchange) runTask(ctx context.Context) (*response, error) {
 	}
 	resp.release()
 	await := x.request // messages about it are messages about the call
-	await.method, await.name = "tasks/result", ""
+	await.method, await.name, await.token = "tasks/result", "", x.id
 	result, err := x.c.send(ctx, &await, taskParams(id))
 	x.finish()
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"weir/catalog"
+	"weir/catalog/rawjson"
 	"weir/upstream/upstreamtest"
 )
 
@@ -143,6 +144,33 @@ func TestTaskToolsAreAwaited(t *testing.T) {
 	}
 	if got := string(up.Ledger().Calls("tasks/result")[0].Params); got != `{"taskId":"7"}` {
 		t.Errorf("awaited with %s", got)
+	}
+}
+
+// TestTaskProgressOnSharedChannels: progress of a task, which names the request that began it, reaches the one that waits for its result.
+func TestTaskProgressOnSharedChannels(t *testing.T) {
+	await := &request{id: 5, token: 2, onMessage: func(*rawjson.Message) {}}
+	other := &request{id: 6, onMessage: await.onMessage}
+	child := &stdio{open: map[int64]*pending{5: {request: await}, 6: {request: other}}}
+	var shared openRequests
+	for _, r := range []*request{await, other} {
+		shared.add(r)
+	}
+	for token, want := range map[string]int64{"2": 5, "5": 5, "6": 6, "3": 0, "0": 0} {
+		var m rawjson.Message
+		if err := rawjson.Scan(&m, []byte(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":`+token+`}}`)); err != nil {
+			t.Fatal(err)
+		}
+		var got, get int64
+		if to, _ := child.addressees(&m, m.MethodName()); len(to) == 1 {
+			got = to[0].id
+		}
+		if one := shared.byToken(m.ProgressToken.Of(m.Data)); one != nil {
+			get = one.id
+		}
+		if got != want || get != want {
+			t.Errorf("token %s went to %d on stdio and %d on a GET stream, want %d", token, got, get, want)
+		}
 	}
 }
 

@@ -17,6 +17,8 @@ type request struct {
 	// id is unique on the connection. A call that wants progress uses it as progress token too, so that a transport on which the
 	// notifications of all calls share one channel can tell whose they are.
 	id int64
+	// token is the progress token of an earlier request that this one goes on with, 0 for none.
+	token int64
 	// message is the whole JSON-RPC request, params included, as one piece of buf. Over HTTP it may still be read after roundTrip
 	// returned: whoever does that keeps buf.
 	message []byte
@@ -145,6 +147,11 @@ func appendNotice(dst []byte, method string, params []byte) []byte {
 func appendAnswer(dst, id, answer []byte) []byte {
 	dst = append(append(dst, `{"jsonrpc":"2.0","id":`...), id...)
 	return append(append(append(dst, ','), answer...), '}')
+}
+
+// tokenOf reports whether a raw progress token names r.
+func (r *request) tokenOf(raw []byte) bool {
+	return isID(raw, r.id) || r.token != 0 && isID(raw, r.token)
 }
 
 // isID reports whether raw is the id that begin wrote for id.
