@@ -27,9 +27,11 @@ type Rules struct {
 // config.Problems with everything that is wrong; Files are there even then.
 func Compile(file *config.File, env config.Env, previous *policy.Policy, log *slog.Logger) (*Rules, error) {
 	r := &Rules{}
-	o := policy.Options{Previous: previous, Log: log}
-	var err error
-	r.Policy, err = r.compile(file, o)
+	issuer, err := file.Issuer()
+	if err != nil {
+		return r, err
+	}
+	r.Policy, err = r.compile(file, policy.Options{Previous: previous, Issuer: issuer, Log: log})
 	if err != nil || file.Policy.Shadow == "" {
 		return r, err
 	}
@@ -51,7 +53,7 @@ func Compile(file *config.File, env config.Env, previous *policy.Policy, log *sl
 	case shadow.Policy.Shadow != "":
 		fault = path + " has a shadow itself"
 	default:
-		r.Shadow, err = r.compile(shadow, policy.Options{Log: log})
+		r.Shadow, err = r.compile(shadow, policy.Options{Issuer: issuer, Log: log})
 		return r, err
 	}
 	return r, file.Section.Problems([]policy.Problem{{Path: "shadow", Msg: fault}})
@@ -60,8 +62,11 @@ func Compile(file *config.File, env config.Env, previous *policy.Policy, log *sl
 // Untested compiles the policy of a file without running its tests, for the commands that do.
 func Untested(file *config.File) (*Rules, error) {
 	r := &Rules{}
-	var err error
-	r.Policy, err = r.compile(file, policy.Options{Untested: true})
+	issuer, err := file.Issuer()
+	if err != nil {
+		return r, err
+	}
+	r.Policy, err = r.compile(file, policy.Options{Issuer: issuer, Untested: true})
 	return r, err
 }
 

@@ -309,3 +309,33 @@ func TestShadow(t *testing.T) {
 		t.Errorf("a broken shadow: %v", err)
 	}
 }
+
+// TestOneIssuerNeedsNoName holds that where one issuer is trusted, rules name its users without it, and no other's.
+func TestOneIssuerNeedsNoName(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, object{
+		"mcpServers": object{}, "auth": object{"oidc": object{"issuer": "https://id.example"}},
+		"policy": object{"grants": object{"user:ana": []string{"up/a"}}},
+	})
+	file, err := config.Read(p.path, p.env.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := app.Compile(file, p.env.Config, nil, p.env.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry, err := policy.Find(nil, policy.Call, "up/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for issuer, want := range map[string]bool{"https://id.example": true, "https://other.example": false, "": false} {
+		who, err := policy.Verified(policy.Identity{Issuer: issuer, Subject: "ana"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := rules.Policy.ProfileOf(who, nil).Decide(policy.Call, entry).Allowed; got != want {
+			t.Errorf("ana of %q: %t, want %t", issuer, got, want)
+		}
+	}
+}
