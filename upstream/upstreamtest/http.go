@@ -209,7 +209,7 @@ func (s *httpServer) legacy(ch *httpChannel, r *http.Request, m message, seq int
 		return
 	default:
 		if p = s.session(id); p == nil {
-			s.ledger.set(seq, func(e *Entry) { e.Outcome = "answered" })
+			s.ledger.set(seq, func(e *Entry) { e.Outcome = "refused" })
 			ch.fail(404, &m, rpcErrorf(-32001, "session not found"))
 			return
 		}

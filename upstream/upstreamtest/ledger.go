@@ -31,7 +31,8 @@ type Entry struct {
 
 	// Breach says how the message breaks the specification, empty when it does not.
 	Breach string `json:"breach,omitempty"`
-	// Outcome is empty while the request is open, then "answered", "canceled" (by notification, or by the client going away) or "broken" (by a fault).
+	// Outcome is empty while the request is open, then "answered", "canceled" (by notification, or by the client going away), "broken" (by a fault)
+	// or "refused" (its session is unknown, so it was not executed).
 	Outcome string `json:"outcome,omitempty"`
 }
 
