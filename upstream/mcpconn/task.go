@@ -121,7 +121,7 @@ func (c *Conn) trimmed(call *catalog.Call) (*catalog.Call, error) {
 	m := call.Message
 	legacy := c.era == catalog.Legacy
 	wish := !m.Task.Absent() && m.Data[m.Task.Start] == '{' && (legacy || call.Client.Era == catalog.Legacy)
-	rounds := legacy && !(m.InputResponses.Absent() && m.RequestState.Absent())
+	rounds := legacy && (!m.InputResponses.Absent() || !m.RequestState.Absent())
 	if !wish && !rounds {
 		return call, nil
 	}
