@@ -1,9 +1,9 @@
 package translate
 
 import (
+	"errors"
 	"sync"
 
-	"weir/catalog/rawjson"
 	"weir/translate/schema"
 )
 
@@ -82,11 +82,10 @@ func readArguments(raw []byte) (v *schema.Value, fault string) {
 	if len(raw) > maxArguments {
 		return nil, "the arguments are too large"
 	}
-	if err := rawjson.UniqueKeys(raw); err != nil {
-		return nil, "an argument stands there twice"
-	}
-	v, err := schema.Parse(raw)
+	v, err := schema.ParseUnique(raw)
 	switch {
+	case errors.Is(err, schema.ErrTwice):
+		return nil, "an argument stands there twice"
 	case err != nil || v.Kind != schema.Object:
 		return nil, "the arguments are no JSON object"
 	case !schema.Bearable(v):

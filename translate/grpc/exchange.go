@@ -71,6 +71,9 @@ func (a *API) outgoing(ctx context.Context, path string, given *schema.Value, ow
 			}
 		}
 	}
+	if len(md) == 0 {
+		return ctx, nil, nil
+	}
 	return metadata.NewOutgoingContext(ctx, md), secrets, nil
 }
 
@@ -136,7 +139,10 @@ func (x *exchange) send(ctx context.Context) (*translate.Result, error) {
 	}
 	x.secrets = secrets
 	x.header, x.trailer, x.peer = nil, nil, peer.Peer{}
-	options := []grpc.CallOption{grpc.Header(&x.header), grpc.Trailer(&x.trailer), grpc.Peer(&x.peer)}
+	options := []grpc.CallOption{grpc.Peer(&x.peer)}
+	if len(x.api.spec.Trailers) > 0 {
+		options = append(options, grpc.Header(&x.header), grpc.Trailer(&x.trailer))
+	}
 	conn := x.api.pool.next()
 	d := x.method.descriptor
 	if !d.IsStreamingClient() && !d.IsStreamingServer() {

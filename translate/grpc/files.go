@@ -156,7 +156,11 @@ func infrastructure(name protoreflect.FullName) bool {
 
 // comment is what stands before a declaration, cleaned. Parts for linters, in (-- --), go.
 func comment(d protoreflect.Descriptor) string {
-	text := d.ParentFile().SourceLocations().ByDescriptor(d).LeadingComments
+	all := d.ParentFile().SourceLocations()
+	if all.Len() == 0 {
+		return ""
+	}
+	text := all.ByDescriptor(d).LeadingComments
 	for {
 		before, rest, found := strings.Cut(text, "(--")
 		if !found {

@@ -75,7 +75,14 @@ func (l *look) structured() bool {
 
 // fields names the properties.
 func (l *look) fields() []string {
-	names, _ := l.properties()
+	var names []string
+	for _, f := range l.facets {
+		for _, m := range f.Object("properties") {
+			if !m.Value.Is(Bool) && (len(l.facets) == 1 || !slices.Contains(names, m.Key)) {
+				names = append(names, m.Key)
+			}
+		}
+	}
 	return names
 }
 

@@ -28,6 +28,26 @@ func Parse(data []byte) (*Value, error) {
 	return v, nil
 }
 
+// ErrTwice is the error of [ParseUnique] for a text in which a key stands twice.
+var ErrTwice = errors.New("a key stands there twice")
+
+// ParseUnique is Parse for a text that two readers have to understand alike: it refuses objects with keys that are equal or differ only in case.
+func ParseUnique(data []byte) (*Value, error) {
+	if err := rawjson.Valid(data); err != nil {
+		return nil, err
+	}
+	p := parser{text: string(data), fold: true}
+	p.space()
+	v := p.value()
+	switch {
+	case p.twice:
+		return nil, ErrTwice
+	case p.nodes > maxNodes:
+		return nil, fmt.Errorf("more than %d values", maxNodes)
+	}
+	return v, nil
+}
+
 // parser builds values from text that was accepted before. Strings without escapes share text.
 type parser struct {
 	text  string
@@ -35,6 +55,8 @@ type parser struct {
 	nodes int
 	room  []Value // values are made in blocks
 	bits  []Member
+	fold  bool // keys are looked at
+	twice bool // two of them were alike
 }
 
 func (p *parser) space() {
@@ -171,7 +193,12 @@ func (p *parser) object() *Value {
 		p.space()
 		more = p.item(key, '}')
 	}
-	v.Members = unique(p.keep(base))
+	v.Members = p.keep(base)
+	if p.fold {
+		p.twice = p.twice || alike(v.Members)
+		return v
+	}
+	v.Members = unique(v.Members)
 	return v
 }
 
@@ -191,6 +218,40 @@ func unique(members []Member) []Member {
 		}
 	}
 	return kept
+}
+
+// alike reports whether two keys are equal or differ only in case, by the folding of encoding/json.
+func alike(members []Member) bool {
+	if len(members) > manyKeys {
+		seen := make(map[string]bool, len(members))
+		for _, m := range members {
+			folded := strings.ToLower(strings.ToUpper(m.Key))
+			if seen[folded] {
+				return true
+			}
+			seen[folded] = true
+		}
+		return false
+	}
+	for i := range members {
+		for j := range i {
+			if len(members[i].Key) == len(members[j].Key) || !ascii(members[i].Key) || !ascii(members[j].Key) {
+				if strings.EqualFold(members[i].Key, members[j].Key) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 func repeats(members []Member) bool {
