@@ -2,6 +2,7 @@ package translate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -45,6 +46,16 @@ type Entry struct {
 	Timeout     time.Duration
 	// Run sends a call whose arguments were checked. ctx ends after timeout.
 	Run func(ctx context.Context, c *catalog.Call, args *schema.Value, timeout time.Duration) *Result
+	// Open makes the whole entry, for one that holds only what lists and searches need; it is nil for a whole one.
+	Open func() (*Entry, error)
+}
+
+// whole is the entry with everything that a call needs.
+func (t *Entry) whole() (*Entry, error) {
+	if t.Open == nil {
+		return t, nil
+	}
+	return t.Open()
 }
 
 // Publish writes the tool as it is listed, within budget bytes for its input schema.
@@ -136,7 +147,11 @@ func (s *Reading) threeTools(upstream string, pinnedTools []string, tools []*Ent
 	}
 	return NewDynamic(upstream, operations, DynamicOptions{
 		Describe: func(name string, path []string, budget int) ([]byte, bool) {
-			return s.tools[name].Input.Describe(path, budget)
+			t, err := s.tools[name].whole()
+			if err != nil {
+				return nil, false
+			}
+			return t.Input.Describe(path, budget)
 		},
 		Call: func(ctx context.Context, c *catalog.Call, name string, raw []byte) (*Result, error) {
 			return s.tools[name].call(ctx, c, raw)
@@ -162,6 +177,10 @@ const defaultTimeout = time.Minute
 
 // call checks the arguments and runs the tool within its time.
 func (t *Entry) call(ctx context.Context, c *catalog.Call, raw []byte) (*Result, error) {
+	t, err := t.whole()
+	if err != nil {
+		return nil, &catalog.Error{Code: catalog.Internal, Msg: "the description can no longer be read", Err: err, Execution: catalog.NotExecuted}
+	}
 	args, refused := t.Input.Accept(raw)
 	if refused != nil {
 		return refused, nil
@@ -174,6 +193,9 @@ func (t *Entry) call(ctx context.Context, c *catalog.Call, raw []byte) (*Result,
 	defer cancel()
 	r := t.Run(limited, c, args, timeout)
 	if ctx.Err() != nil {
+		if own, ok := errors.AsType[*catalog.Error](context.Cause(ctx)); ok {
+			return nil, own
+		}
 		return nil, &catalog.Error{Code: catalog.Canceled, Msg: t.Name + ": the call was canceled", Err: ctx.Err()}
 	}
 	return r, nil

@@ -3,6 +3,7 @@ package openapi
 import (
 	"fmt"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -51,13 +52,15 @@ func (b *builder) build() []*tool {
 		if t := b.tool(o, names[i]); t != nil {
 			tools = append(tools, t)
 		}
+		collect(i)
 	}
 	for _, dir := range [...]direction{request, reply} {
 		for _, name := range b.converter.defs[dir].OpenCycles() {
 			b.description.warn(site{doc: b.description.main}, "schema %q refers to itself without a step in between; it takes any value there", name)
 		}
 	}
-	for _, t := range tools {
+	for i, t := range tools {
+		collect(i)
 		if t.source.Root != nil {
 			t.Output.Publish(t.source)
 			t.source = schema.Full{}
@@ -65,6 +68,16 @@ func (b *builder) build() []*tool {
 		t.Publish(b.spec.SchemaBytes)
 	}
 	return tools
+}
+
+// collectEvery is after how many tools of a large API the garbage of the way is collected. The tree of a description is large and stays until the
+// end, so the collector on its own would let as much garbage pile up beside it.
+const collectEvery = 200
+
+func collect(i int) {
+	if i%collectEvery == collectEvery-1 {
+		runtime.GC()
+	}
 }
 
 // readOverrides finds what configuration changes about which operation.

@@ -233,3 +233,8 @@ func (d *description) sorted() []translate.Warning {
 	slices.SortStableFunc(d.warnings, func(a, b translate.Warning) int { return strings.Compare(a.Pointer, b.Pointer) })
 	return d.warnings
 }
+
+// title is what the API calls itself.
+func (d *description) title() string {
+	return schema.Shorten(schema.Clean(d.main.root.Get("info").GetText("title")), maxText)
+}

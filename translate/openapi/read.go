@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -61,14 +62,34 @@ func (a *API) read(ctx context.Context, old *translate.Reading) (*translate.Read
 	if old != nil && root == nil && version == a.last {
 		return old, nil
 	}
+	var s *translate.Reading
+	if root == nil {
+		s = a.recall(version, in)
+	}
+	if s == nil {
+		b, err := a.translate(in, reader(root), filepath.ToSlash(name))
+		if err != nil {
+			return nil, err
+		}
+		tools := b.build()
+		s = a.state(tools, b.description)
+		if root == nil {
+			a.keep(version, b, tools)
+		}
+	}
+	a.last, a.etag = version, in.etag
+	return s, nil
+}
+
+// translate opens a description for building its tools; name is that of its file among those that read knows.
+func (a *API) translate(in inputs, read func(string) ([]byte, error), name string) (*builder, error) {
 	b := &builder{spec: &a.spec, base: in.base, upstream: a.options.Upstream, configured: a.configured}
-	if b.description, err = open(filepath.ToSlash(name), in.text, in.overlays, reader(root)); err != nil {
+	var err error
+	if b.description, err = open(name, in.text, in.overlays, read); err != nil {
 		return nil, fmt.Errorf("%s: %w", a.spec.OpenAPI, err)
 	}
 	b.converter = newConverter(b.description)
-	s := a.state(b.build(), b.description)
-	a.last, a.etag = version, in.etag
-	return s, nil
+	return b, nil
 }
 
 func (a *API) configured(scheme string) bool {
@@ -86,12 +107,18 @@ func reader(root *os.Root) func(string) ([]byte, error) {
 			return nil, err
 		}
 		defer func() { _ = f.Close() }()
-		return readLimited(f)
+		return readLimited(f, -1)
 	}
 }
 
-func readLimited(r io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxDescriptionBytes+1))
+// readLimited reads all of r. size is how much that should be, so that nothing is copied on the way; -1 when nobody knows.
+func readLimited(r io.Reader, size int64) ([]byte, error) {
+	var b bytes.Buffer
+	if size > 0 && size <= maxDescriptionBytes {
+		b.Grow(int(size) + bytes.MinRead)
+	}
+	_, err := b.ReadFrom(io.LimitReader(r, maxDescriptionBytes+1))
+	data := b.Bytes()
 	if err == nil && len(data) > maxDescriptionBytes {
 		return nil, fmt.Errorf("larger than %d MiB", maxDescriptionBytes>>20)
 	}
@@ -132,7 +159,11 @@ func readFileLimited(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	data, err := readLimited(f)
+	size := int64(-1)
+	if info, err := f.Stat(); err == nil {
+		size = info.Size()
+	}
+	data, err := readLimited(f, size)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -168,7 +199,7 @@ func (a *API) fetch(ctx context.Context, u *url.URL) (text []byte, etag string, 
 	case response.StatusCode != http.StatusOK:
 		return nil, "", fmt.Errorf("the description at %s cannot be fetched: status %d", u.Redacted(), response.StatusCode)
 	}
-	text, err = readLimited(response.Body)
+	text, err = readLimited(response.Body, response.ContentLength)
 	if err != nil {
 		return nil, "", fmt.Errorf("the description at %s cannot be read: %w", u.Redacted(), err)
 	}
@@ -185,7 +216,9 @@ func (a *API) version(in inputs) string {
 		_, _ = fmt.Fprintf(h, "%d\n", len(part))
 		h.Write(part)
 	}
-	spec, err := json.Marshal(a.spec)
+	settings := a.spec
+	settings.OpenAPI = "" // where the same text lies makes no difference; what is relative to it is in base
+	spec, err := json.Marshal(settings)
 	if err == nil {
 		h.Write(spec)
 	}
@@ -195,6 +228,11 @@ func (a *API) version(in inputs) string {
 
 // state makes a reading of the tools.
 func (a *API) state(tools []*tool, d *description) *translate.Reading {
+	return translate.NewReading(a.options.Upstream, &a.spec.Spec, a.entries(tools), d.sorted(), d.title())
+}
+
+// entries are the tools as those of a reading.
+func (a *API) entries(tools []*tool) []*translate.Entry {
 	entries := make([]*translate.Entry, len(tools))
 	for i, t := range tools {
 		entries[i] = &t.Entry
@@ -202,6 +240,5 @@ func (a *API) state(tools []*tool, d *description) *translate.Reading {
 			return a.run(ctx, t, c, args, timeout)
 		}
 	}
-	title := schema.Shorten(schema.Clean(d.main.root.Get("info").GetText("title")), maxText)
-	return translate.NewReading(a.options.Upstream, &a.spec.Spec, entries, d.sorted(), title)
+	return entries
 }
