@@ -252,7 +252,8 @@ func TestGroupRemovedMidSession(t *testing.T) {
 	if err := os.WriteFile(g.path, g.file(""), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	began, calls := time.Now(), 0
+	began := time.Now()
+	var calls int
 	for { // the change is seen, and from then on no call gets through
 		n := g.up.Ledger().Count("tools/call")
 		status, body := g.call(t, "/mcp", key)

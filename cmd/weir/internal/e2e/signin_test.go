@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -83,9 +84,7 @@ func guardedGateway(t *testing.T, i *issuer, more object) (*gateway, *upstreamte
 	t.Helper()
 	up := upstreamtest.New(t, upstreamtest.Config{})
 	oidc := object{"issuer": i.url}
-	for key, value := range more {
-		oidc[key] = value
-	}
+	maps.Copy(oidc, more)
 	g := serve(t, object{
 		"mcpServers": object{"up": object{"url": up.URL}},
 		"auth":       object{"oidc": oidc, "scopes": []string{"mcp:call"}, "scopeIncludes": object{"mcp:all": []string{"mcp:call"}}},
