@@ -244,10 +244,8 @@ func (x *exchange) listen(ctx context.Context, act *Act) string {
 		return "answered"
 	}
 	ack := append([]byte(`{"notifications":`), filter...)
-	if x.channel.send(notification("notifications/subscriptions/acknowledged", withMeta(append(ack, '}'), tag))) != nil {
-		return "canceled"
-	}
-	x.mu.Lock()
+	x.mu.Lock() // who has the acknowledgement hears of every change from then on
+	err := x.channel.send(notification("notifications/subscriptions/acknowledged", withMeta(append(ack, '}'), tag)))
 	x.listens[l] = true
 	x.mu.Unlock()
 	defer func() {
@@ -255,6 +253,9 @@ func (x *exchange) listen(ctx context.Context, act *Act) string {
 		delete(x.listens, l)
 		x.mu.Unlock()
 	}()
+	if err != nil {
+		return "canceled"
+	}
 	<-ctx.Done()
 	if x.ctx.Err() != nil { // the server ends the subscription itself
 		x.channel.answer(x.finish(act, []byte(`{"resultType":"complete","_meta":{`+tag+`}}`), nil))
