@@ -13,12 +13,14 @@ import (
 func main() {
 	account := mcp.WithString("account", mcp.Required(), mcp.Description("Whose account."))
 	s := server.NewMCPServer("bank", "1.0.0", server.WithToolCapabilities(false))
-	s.AddTool(mcp.NewTool("get_balance", mcp.WithDescription("What is in an account."), account, mcp.WithReadOnlyHintAnnotation(true)), says("%s has 4200", "account"))
+	harmless := mcp.WithDestructiveHintAnnotation(false)
+	s.AddTool(mcp.NewTool("get_balance", mcp.WithDescription("What is in an account."), account, mcp.WithReadOnlyHintAnnotation(true), harmless),
+		says("%s has 4200", "account"))
 	s.AddTool(mcp.NewTool("transfer", mcp.WithDescription("Send money."),
 		mcp.WithString("to", mcp.Required(), mcp.Description("To whom.")),
 		mcp.WithNumber("amount", mcp.Required(), mcp.Description("How much.")),
 	), says("%[2]v sent to %[1]v", "to", "amount"))
-	s.AddTool(mcp.NewTool("freeze_account", mcp.WithDescription("Stop an account until it is opened again."), account), says("%s is frozen", "account"))
+	s.AddTool(mcp.NewTool("freeze_account", mcp.WithDescription("Stop an account until it is opened again."), account, harmless), says("%s is frozen", "account"))
 	s.AddTool(mcp.NewTool("close_account", mcp.WithDescription("End an account."), account), says("%s is closed", "account"))
 	if err := server.ServeStdio(s); err != nil {
 		fmt.Fprintln(os.Stderr, "bank:", err)
