@@ -99,6 +99,9 @@ func TestNoArgumentIsLost(t *testing.T) {
 	total, lost := 0, 0
 	for _, prefix := range []string{"github", "stripe", "kubernetes", "slack", "twilio", "box", "adyen", "oas-examples/3.0-petstore.json", "oas-examples/2.0-petstore.json"} {
 		for _, f := range corpus(t, prefix) {
+			if large(f.text) {
+				continue
+			}
 			var r raw
 			if err := json.Unmarshal(f.text, &r); err != nil {
 				t.Fatal(err)

@@ -113,6 +113,9 @@ kubernetes-2|list events in a namespace|listCoreV1NamespacedEvent
 
 // TestRecall asks plain questions: how often the operation that answers one is first, and among the first five.
 func TestRecall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads the largest descriptions")
+	}
 	indexes := make(map[string]*translate.Index)
 	names := make(map[string][]string)
 	asked, first, five := 0, 0, 0
