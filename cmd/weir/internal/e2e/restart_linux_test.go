@@ -164,11 +164,8 @@ func TestRestartsUnderLoad(t *testing.T) {
 		cfg := upstreamtest.Config{Era: upstreamtest.Era(e), Script: []upstreamtest.Act{{On: "echo", Delay: upstreamtest.Duration(5 * time.Millisecond)}}}
 		web, pipe := upstreamtest.New(t, cfg), upstreamtest.Stdio(t, cfg)
 		all = append(all, struck{string(e) + "http", web}, struck{string(e) + "stdio", pipe})
-		servers[string(e)+"http"] = object{"url": web.URL}
-		servers[string(e)+"stdio"] = object{"command": pipe.Command, "args": pipe.Args}
-	}
-	for _, spec := range servers {
-		spec.(object)["required"] = true
+		servers[string(e)+"http"] = object{"url": web.URL, "required": true}
+		servers[string(e)+"stdio"] = object{"command": pipe.Command, "args": pipe.Args, "required": true}
 	}
 	config := object{"mcpServers": servers}
 	g := serve(t, config)
