@@ -332,3 +332,22 @@ func TestTypeScriptSignsIn(t *testing.T) {
 		t.Errorf("somebody without the group: %+v", got)
 	}
 }
+
+// The conformance suite has no scenario for servers that is about authorization: what it has of that are checks of clients and of authorization servers.
+// When that changes, they must be run against weir.
+func TestConformanceHasNoChecksOfResourceServers(t *testing.T) {
+	n := needNode(t)
+	out, err := n.command(t, n.module("conformance", "dist", "index.js"), "list").Output()
+	must(t, err)
+	servers, _, found := strings.Cut(string(out), "Client scenarios")
+	if !found || !strings.Contains(servers, "server-initialize") {
+		t.Fatalf("the list is another: %s", out)
+	}
+	for line := range strings.Lines(servers) {
+		for _, word := range []string{"auth/", "authorization", "oauth", "token-", "resource-metadata"} {
+			if strings.Contains(line, word) {
+				t.Errorf("a new scenario for resource servers: %s", line)
+			}
+		}
+	}
+}
