@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"time"
 
 	"weir/catalog/rawjson"
 )
@@ -72,6 +73,8 @@ type Call struct {
 	Traceparent, Tracestate string
 	// InputRequired says that the caller takes input_required results (modern callers).
 	InputRequired bool
+	// Queued is how long the call waited for its turn at the upstream: whoever makes it wait adds to it.
+	Queued time.Duration
 }
 
 // Answer is what an upstream answered: the raw value of either the result or the error member of its response, as it was received

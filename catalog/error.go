@@ -1,6 +1,9 @@
 package catalog
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Code classifies what went wrong on weir's side of a call. What an upstream itself answers is never an [Error].
 type Code string
@@ -49,6 +52,7 @@ type Error struct {
 	Msg       string
 	Hint      string // one thing to type or do, may be empty
 	Execution Execution
+	Retry     time.Duration // when it makes sense to try again, 0 when nobody knows
 	Err       error
 }
 

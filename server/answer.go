@@ -248,6 +248,9 @@ func (g *Gateway) toolError(r *Request, e *catalog.Error) *Reply {
 	}
 	b = rawjson.AppendString(append(b, `"weir/error":{"code":`...), string(e.Code))
 	b = rawjson.AppendString(append(b, `,"execution":`...), e.Execution.String())
+	if e.Retry > 0 {
+		b = strconv.AppendInt(append(b, `,"retryAfterMs":`...), e.Retry.Milliseconds(), 10)
+	}
 	b = rawjson.AppendString(append(b, `}},"content":[{"type":"text","text":`...), text(e))
 	return ResultReply(r.Message.ID.Of(r.Message.Data), append(b, `}],"isError":true}`...))
 }

@@ -14,6 +14,7 @@ import (
 type Event struct {
 	Start     time.Time
 	Duration  time.Duration // of the whole request
+	Queue     time.Duration // of it, waiting for a turn at the upstream
 	Upstream  time.Duration // of it, with the upstream; 0 when nothing went there
 	Principal policy.Principal
 	Address   netip.Addr // zero over stdio
@@ -77,6 +78,7 @@ func (g *Gateway) send(ctx context.Context, e *Event, c *catalog.Call) (*catalog
 	}
 	start := time.Now()
 	answer, err := g.upstream.Call(ctx, c)
-	e.Upstream = time.Since(start)
+	e.Queue = c.Queued
+	e.Upstream = time.Since(start) - e.Queue
 	return answer, err
 }

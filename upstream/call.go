@@ -55,23 +55,35 @@ func (l *live) close(ctx context.Context) {
 	_ = l.backend.Close(ctx) // what is left then is the supervisor's
 }
 
-// call carries one call, within the deadlines for it.
-func (m *member) call(ctx context.Context, call *catalog.Call) (a *catalog.Answer, err error) {
-	m.calls.Add(1)
-	all := m.bounds.Load()
-	if all.simple(call) {
-		bound, cancel := context.WithTimeoutCause(ctx, all.whole.limit, all.late)
-		defer cancel()
-		a, err = m.callOn(bound, call)
-	} else {
-		c := startClock(ctx, all, call)
-		defer c.stop()
-		a, err = m.callOn(c.ctx, &c.call)
+// call carries one call.
+func (m *member) call(ctx context.Context, call *catalog.Call) (*catalog.Answer, error) {
+	n, tool := m.calls.Add(1), ""
+	if call.Entry.Kind == catalog.Tool {
+		tool = call.Entry.Ref.Name
 	}
+	if held := m.breakers.admit(n, tool, m.bounds.Load().whole.limit); held != nil {
+		m.errors.Add(1)
+		return nil, held
+	}
+	a, err := m.callInTurn(ctx, call)
+	m.breakers.note(n, m.calls.Load(), tool, err, m.spec.Load().Breaker)
 	if err != nil {
 		m.errors.Add(1)
 	}
 	return a, err
+}
+
+// callInTime carries a call within the deadlines for it. What it waited before counts.
+func (m *member) callInTime(ctx context.Context, call *catalog.Call) (*catalog.Answer, error) {
+	all := m.bounds.Load()
+	if all.simple(call) {
+		bound, cancel := context.WithTimeoutCause(ctx, all.whole.limit-call.Queued, all.late)
+		defer cancel()
+		return m.callOn(bound, call)
+	}
+	c := startClock(ctx, all, call)
+	defer c.stop()
+	return m.callOn(c.ctx, &c.call)
 }
 
 // callOn sends the call on the live connection. When that turns out to be dead, with proof that the call was not executed, the call is sent once more on the next one.
@@ -152,7 +164,7 @@ func (m *member) connection(ctx context.Context, used *live) (*live, error) {
 		case <-timer.C:
 			return nil, m.unavailable()
 		case <-ctx.Done():
-			return nil, m.gaveUp(ctx)
+			return nil, gaveUp(ctx, m.name)
 		}
 	}
 }
@@ -206,14 +218,14 @@ func (m *member) unavailable() *catalog.Error {
 	return e
 }
 
-// gaveUp is the error of a call whose time ended while it waited for a connection.
-func (m *member) gaveUp(ctx context.Context) *catalog.Error {
+// gaveUp is the error of a call whose time ended while it waited for a connection or a place.
+func gaveUp(ctx context.Context, upstream string) *catalog.Error {
 	if own, ok := errors.AsType[*catalog.Error](context.Cause(ctx)); ok {
 		e := *own
 		e.Execution = catalog.NotExecuted
 		return &e
 	}
-	return &catalog.Error{Code: catalog.Canceled, Msg: m.name + ": the call was canceled", Execution: catalog.NotExecuted, Err: context.Cause(ctx)}
+	return &catalog.Error{Code: catalog.Canceled, Msg: upstream + ": the call was canceled", Execution: catalog.NotExecuted, Err: context.Cause(ctx)}
 }
 
 // last is what the upstream offered last.

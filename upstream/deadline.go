@@ -122,7 +122,7 @@ func startClock(ctx context.Context, all *deadlines, call *catalog.Call) *clock 
 	if c.idle.limit > 0 {
 		c.call.Alive = c.alive
 	}
-	c.left, c.since = c.whole.limit, time.Now()
+	c.left, c.since = c.whole.limit-call.Queued, time.Now()
 	c.heard = c.since
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,6 +13,10 @@
 //   - A call to an upstream that is down makes it try again at once, at most once a second, and waits for that a moment: a restarted upstream is back
 //     with the first call, whatever the back-off says. Without calls the back-off goes up to 30 seconds.
 //   - A failed call is sent again only when it provably was not executed and its connection was found dead; never for any other reason.
+//   - What fails several calls in a row is left alone for a while, tool by tool; then one call tries it. The breakers are our own: those of failsafe-go hold a
+//     lock for every call, wait equally long each time unless a call is run inside of them, and take the calls that one crash loses for as many failures. Here
+//     a breaker exists only from a failure to the next success.
+//   - How many calls an upstream has at a time is bounded only where the configuration says so: nobody knows better what a server takes.
 //   - A call has a bound in all and may have one for silence. Neither runs while the caller's user is asked something. Where silence is bounded, the server
 //     is asked for progress even if the caller was not interested: its silence would mean nothing otherwise.
 //   - Snapshots are coalesced. At start each upstream that becomes ready would otherwise cost a build and a notification to every client; when the last one

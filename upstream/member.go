@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,7 @@ type member struct {
 	dial   dialer
 	live   atomic.Pointer[live]
 	bounds atomic.Pointer[deadlines]
+	places atomic.Pointer[bulkhead] // nil while nothing bounds the calls
 	cancel context.CancelFunc
 	crew   sync.WaitGroup // closes connections
 
@@ -47,6 +49,7 @@ type member struct {
 	calls, errors atomic.Uint64
 	subs          subscriptions
 	sessions      sessions
+	breakers      breakers
 
 	mu       sync.Mutex
 	state    State
@@ -68,7 +71,7 @@ type member struct {
 func newMember(s *Set, name string, spec *Spec, last *catalog.Source) *member {
 	m := &member{
 		name: name, set: s, state: Starting, since: time.Now(), moved: make(chan struct{}),
-		changes: make(chan struct{}, 1), wakes: make(chan struct{}, 1), source: stale(last),
+		changes: make(chan struct{}, 1), wakes: make(chan struct{}, 1), source: stale(last), breakers: breakers{upstream: name, log: s.o.Log},
 	}
 	m.setSpec(spec)
 	m.dial = s.dialerOf(name, spec)
@@ -81,7 +84,13 @@ func newMember(s *Set, name string, spec *Spec, last *catalog.Source) *member {
 // setSpec takes a spec that reaches the same server.
 func (m *member) setSpec(spec *Spec) {
 	m.bounds.Store(newDeadlines(m.name, spec))
+	if old := m.spec.Load(); old == nil || old.Concurrency != spec.Concurrency || !reflect.DeepEqual(old.Queue, spec.Queue) {
+		m.places.Store(newBulkhead(m.name, spec))
+	}
 	m.spec.Store(spec)
+	if spec.Breaker.Off {
+		m.breakers.reset()
+	}
 }
 
 // start runs the upstream until ctx ends.

@@ -143,7 +143,7 @@ func (m *member) enter(ctx context.Context, key sessionKey) (*session, error) {
 	case <-s.dialed:
 	case <-ctx.Done():
 		m.leave(s)
-		return nil, m.gaveUp(ctx)
+		return nil, gaveUp(ctx, m.name)
 	}
 	if s.err != nil {
 		m.leave(s)

@@ -67,6 +67,13 @@ type Spec struct {
 	StartTimeout time.Duration `yaml:"startTimeout"`
 	// MaxMessage bounds one message from the server, in bytes; 0 means 64 MiB.
 	MaxMessage int64 `yaml:"maxMessage"`
+	// Concurrency bounds the calls that the upstream has at a time; 0 bounds nothing.
+	Concurrency int `yaml:"concurrency"`
+	// Queue is how many calls wait for their turn while Concurrency is reached; more are refused at once. Without it as many wait as may run. The wait
+	// counts as part of Timeout.
+	Queue *int `yaml:"queue"`
+	// Breaker says when calls are held back from what fails.
+	Breaker Breaker `yaml:"breaker"`
 	// Required makes weir answer nobody before this upstream is ready, and refuse to start when it cannot be reached.
 	Required bool `yaml:"required"`
 	// Disabled keeps the entry in the file and out of the gateway.
@@ -113,7 +120,7 @@ func (s *Spec) translated() bool { return s.Command == "" && s.URL == "" }
 func (s *Spec) sameServer(o *Spec) bool {
 	a, b := *s, *o
 	for _, x := range []*Spec{&a, &b} {
-		x.Alias, x.Required = nil, false
+		x.Alias, x.Required, x.Concurrency, x.Queue, x.Breaker = nil, false, 0, nil, Breaker{}
 		if !x.translated() {
 			x.Include, x.Exclude, x.Timeout, x.IdleTimeout, x.API.Tools = nil, nil, 0, 0, nil
 		}

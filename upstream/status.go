@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"slices"
 	"time"
 
 	"weir/catalog"
@@ -41,7 +42,7 @@ type Status struct {
 
 	Tools, Prompts, Resources, Templates int // listed by the upstream, filters not applied
 	Stale                                bool
-	Problems                             []catalog.Problem // lists that could not be read
+	Problems                             []catalog.Problem // lists that could not be read, and calls that are held back
 
 	Calls, Errors uint64 // calls sent, and those to which no answer came
 	Restarts      int    // connections lost after the upstream was ready
@@ -95,7 +96,7 @@ func (m *member) status() Status {
 		st.Transport = m.spec.Load().Kind()
 	}
 	st.State, st.Since, st.Reason, st.Hint, st.Facts, st.NextTry = m.state, m.since, m.reason, m.hint, m.known, m.nextTry
-	st.Calls, st.Errors, st.Restarts, st.Problems = m.calls.Load(), m.errors.Load(), m.lost, m.problems
+	st.Calls, st.Errors, st.Restarts, st.Problems = m.calls.Load(), m.errors.Load(), m.lost, slices.Concat(m.problems, m.breakers.problems())
 	if src := m.source; src != nil {
 		st.Tools, st.Prompts, st.Resources, st.Templates = len(src.Tools), len(src.Prompts), len(src.Resources), len(src.Templates)
 		st.Stale = src.Stale

@@ -37,6 +37,9 @@ func (r *Recorder) outcome(s *state, e *server.Event) []byte {
 		b = appendText(b, "execution", e.Execution.String())
 	}
 	b = appendMillis(b, "ms", e.Duration)
+	if e.Queue > 0 {
+		b = appendMillis(b, "queueMs", e.Queue)
+	}
 	if e.Upstream > 0 {
 		b = appendMillis(b, "upstreamMs", e.Upstream)
 	}

@@ -140,6 +140,9 @@ func (r *reader) checkUpstream(m member, s upstream.Spec, path string) {
 		r.checkAPI(n, way, s, path)
 	}
 	r.checkTools(n, ways[0].key.text, path)
+	if queue := n.member("queue"); queue != nil && s.Queue != nil && s.Concurrency == 0 {
+		r.problem(queue.key.at, "%s.queue does nothing without concurrency; add that", path)
+	}
 	for _, key := range []string{"include", "exclude"} {
 		if list := n.get(key); list != nil {
 			for i, g := range list.items {
