@@ -78,7 +78,7 @@ func run(ctx context.Context, demo bool) error {
 
 // start runs a program until end is called, and waits until it listens at addr.
 func start(ctx context.Context, addr, name string, args ...string) (end func(), err error) {
-	cmd := exec.Command(name, args...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), name, args...) // end lets it finish
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		return nil, err

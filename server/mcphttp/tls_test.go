@@ -116,7 +116,7 @@ func TestTLS(t *testing.T) {
 	roots.AddCert(other.cert)
 	get := func(newest uint16, client ...tls.Certificate) (answer, name string, err error) {
 		transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{
-			RootCAs: roots, MinVersion: tls.VersionTLS10, MaxVersion: newest, //nolint:gosec // old versions are what is tried
+			RootCAs: roots, MinVersion: tls.VersionTLS10, MaxVersion: newest,
 			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 				if len(client) == 0 {
 					return &tls.Certificate{}, nil
