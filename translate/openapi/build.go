@@ -40,9 +40,16 @@ func (b *builder) build() []*tool {
 	names := nameAll(all, translate.NameLimit(b.upstream), func(*operation) string { return "" })
 	b.readOverrides(all, names)
 	kept := make([]*operation, 0, len(all))
+	named := make(map[*operation]string, len(all))
 	for i, o := range all {
 		if b.keeps(o, names[i]) {
 			kept = append(kept, o)
+			named[o] = names[i]
+		}
+	}
+	for i, f := range b.include {
+		if !slices.ContainsFunc(kept, func(o *operation) bool { return f.matches(o, named[o]) }) {
+			b.description.warn(site{doc: b.description.main}, "include: %q matches no operation that is kept", b.spec.Include[i])
 		}
 	}
 	names = nameAll(kept, translate.NameLimit(b.upstream), func(o *operation) string { return b.overrides[o].Name })

@@ -72,7 +72,9 @@ func TestCache(t *testing.T) {
 		calls := [][2]string{{"getThing", `{"id":7}`}, {"getThing", `{}`}, {"noThing", `{}`}}
 		if mode == translate.ModeDynamic {
 			calls = [][2]string{
-				{"search_api", `{"query":"one thing"}`}, {"describe_api", `{"names":["putThing","getThing"]}`}, {"call_api", `{"name":"getThing","arguments":{"id":7}}`},
+				{"search_api", `{"query":"one thing"}`},
+				{"describe_api", `{"names":["putThing","getThing"]}`},
+				{"call_api", `{"name":"getThing","arguments":{"id":7}}`},
 				{"call_api", `{"name":"noThing"}`},
 			}
 		}

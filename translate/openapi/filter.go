@@ -8,7 +8,7 @@ import (
 )
 
 // filter is a pattern of include and exclude: words that must all match, each a glob. A word with / in front matches the path, one with tag: in
-// front a tag, a method in capitals the method, and any other the operationId or the name of the tool: "getPet*", "GET /pets/*", "tag:pets".
+// front a tag, a method (alone, in capitals) the method, and any other the operationId or the name of the tool: "getPet*", "GET /pets/*", "tag:pets".
 // A tag with spaces is written with ? for them.
 type filter struct {
 	operation, tag, path, method catalog.Glob
@@ -18,15 +18,18 @@ type filter struct {
 func parseFilters(patterns []string) []filter {
 	all := make([]filter, len(patterns))
 	for i, p := range patterns {
-		for word := range strings.FieldsSeq(p) {
+		words := strings.Fields(p)
+		for _, word := range words {
 			tag, isTag := strings.CutPrefix(word, "tag:")
 			switch {
 			case isTag:
 				all[i].tag = catalog.Glob(tag)
 			case strings.HasPrefix(word, "/"):
 				all[i].path = catalog.Glob(word)
-			case slices.Contains(methods(), strings.ToLower(word)) && word == strings.ToUpper(word):
-				all[i].method = catalog.Glob(word)
+			case slices.Contains(methods(), strings.ToLower(word)) && (len(words) > 1 || word == strings.ToUpper(word)):
+				all[i].method = catalog.Glob(strings.ToUpper(word))
+			case all[i].operation != "":
+				all[i].operation += catalog.Glob(" " + word) // nothing is called so
 			default:
 				all[i].operation = catalog.Glob(word)
 			}
