@@ -55,7 +55,7 @@ func newShell(t *testing.T, scratch bool) *shell {
 		s.dir = t.TempDir()
 	}
 	s.env = append(os.Environ(), "WEIR_LISTEN="+s.listen, "CLOCK_URL=http://"+freeAddr(t)+"/mcp", "LIBRARY_URL=http://"+freeAddr(t),
-		"FILMS_URL=http://"+freeAddr(t)+"/graphql", "NO_COLOR=1")
+		"FILMS_URL=http://"+freeAddr(t)+"/graphql", "TIDES_URL=http://"+freeAddr(t), "NO_COLOR=1")
 	return s
 }
 
@@ -85,6 +85,9 @@ func (s *shell) command(t *testing.T, f fence, line string, want *string) {
 		return
 	case line == "go run ./examples/02-rest":
 		s.serve(t, line, "library__borrow")
+		return
+	case line == "go run ./examples/03-grpc":
+		s.serve(t, line, "tides__Tides_Next")
 		return
 	case line == "go run ./examples/04-graphql":
 		s.serve(t, line, "films__FindFilms", "films__query")
