@@ -194,6 +194,22 @@ func (p Principal) Owner() string {
 	return all[:len(all)-len(rest)]
 }
 
+// Subjects are the typed names of everything that p is: user, client, groups, roles and scopes, as rules name them; nil for nobody.
+func (p Principal) Subjects() []string {
+	if p.IsNobody() {
+		return nil
+	}
+	return p.identity().subjects()
+}
+
+// Tenant is where p was let in to, "" for none.
+func (p Principal) Tenant() string {
+	if p.IsNobody() {
+		return ""
+	}
+	return p.identity().tenant
+}
+
 // Key is the whole identity as one string, for caches: equal for equal identities and different for different ones, because every part is
 // written with its length. It is not for people and holds no secret. "" for nobody.
 func (p Principal) Key() string {

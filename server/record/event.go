@@ -1,6 +1,7 @@
 package record
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -52,6 +53,19 @@ func (r *Recorder) outcome(s *state, e *server.Event) []byte {
 func (r *Recorder) who(b []byte, s *state, e *server.Event) []byte {
 	b = appendText(b, "id", s.id)
 	b = appendText(b, "who", e.Principal.String())
+	if with := slices.DeleteFunc(e.Principal.Subjects(), func(s string) bool { return s == e.Principal.String() }); len(with) > 0 {
+		b = append(b, `,"with":[`...)
+		for i, s := range with {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = rawjson.AppendString(b, s)
+		}
+		b = append(b, ']')
+	}
+	if tenant := e.Principal.Tenant(); tenant != "" {
+		b = appendText(b, "tenant", tenant)
+	}
 	b = appendText(b, "method", e.Method)
 	if e.Ref != (catalog.Ref{}) {
 		b = appendText(b, "ref", e.Ref.String())

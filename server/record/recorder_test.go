@@ -261,3 +261,24 @@ func TestR18_NothingUnrecorded(t *testing.T) {
 		t.Errorf("%d calls, answer %s", len(s.calls), answer)
 	}
 }
+
+// TestAuditTellsRights: the record has all that rules look at, so that another policy can be asked about the call later.
+func TestAuditTellsRights(t *testing.T) {
+	s := newStage(t, result)
+	who, err := policy.Verified(policy.Identity{Issuer: "https://id.example", Subject: "ana", Client: "cli", Groups: []string{"eng"}, Roles: []string{"dev"}, Tenant: "finance"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply := s.gateway.Serve(t.Context(), &server.Request{
+		Principal: who, Client: &catalog.Client{Era: catalog.Modern}, Message: scan(t, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"bank__pay"}}`),
+	})
+	reply.Release()
+	if err := s.audit.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := `"who":"user:https://id.example|ana","with":["client:cli","group:eng","role:dev"],"tenant":"finance","method":"tools/call"`
+	found := false
+	if err := audit.Read(s.dir, func(r audit.Record) bool { found = found || strings.Contains(string(r.Event), want); return true }); err != nil || !found {
+		t.Errorf("no record says %s (%v)", want, err)
+	}
+}
