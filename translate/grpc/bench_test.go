@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/reflection"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"weir/translate"
@@ -118,7 +117,7 @@ func BenchmarkLarge(b *testing.B) {
 
 // large makes a description with messages that refer to each other.
 func large(messages, methods int) *descriptorpb.FileDescriptorSet {
-	f := &descriptorpb.FileDescriptorProto{Name: proto.String("large.proto"), Package: proto.String("large.v1"), Syntax: proto.String("proto3")}
+	f := &descriptorpb.FileDescriptorProto{Name: new("large.proto"), Package: new("large.v1"), Syntax: new("proto3")}
 	kinds := []descriptorpb.FieldDescriptorProto_Type{
 		descriptorpb.FieldDescriptorProto_TYPE_STRING, descriptorpb.FieldDescriptorProto_TYPE_INT64, descriptorpb.FieldDescriptorProto_TYPE_BOOL, descriptorpb.FieldDescriptorProto_TYPE_BYTES,
 	}
@@ -137,7 +136,7 @@ func large(messages, methods int) *descriptorpb.FileDescriptorSet {
 		}
 		f.MessageType = append(f.MessageType, m)
 	}
-	service := &descriptorpb.ServiceDescriptorProto{Name: proto.String("Large")}
+	service := &descriptorpb.ServiceDescriptorProto{Name: new("Large")}
 	for i := range methods {
 		service.Method = append(service.Method, &descriptorpb.MethodDescriptorProto{
 			Name: new(fmt.Sprintf("Method%d", i)), InputType: new(fmt.Sprintf(".large.v1.Message%d", i*5%messages)), OutputType: new(fmt.Sprintf(".large.v1.Message%d", (i*5+1)%messages)),

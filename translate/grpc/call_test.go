@@ -16,12 +16,18 @@ func TestCall(t *testing.T) {
 		name, tool, arguments, sent, text, structured string
 		failed                                        bool
 	}{
-		{"unary", "Greeter_Hello", `{"firstName":"Ann","number":"9007199254740993"}`, `/weir.test.Greeter/Hello {"firstName":"Ann","number":"9007199254740993"}`,
-			`{"message":"Hello Ann","number":"9007199254740993"}` + "\nx-request-id: r-17", `{"message":"Hello Ann","number":"9007199254740993"}`, false},
-		{"numbers and names of the description", "Greeter_Hello", `{"first_name":"Ann","number":9007199254740993}`, `/weir.test.Greeter/Hello {"firstName":"Ann","number":"9007199254740993"}`,
-			`{"message":"Hello Ann","number":"9007199254740993"}` + "\nx-request-id: r-17", `{"message":"Hello Ann","number":"9007199254740993"}`, false},
-		{"parts of the result", "Greeter_Hello", `{"firstName":"Ann","fields":["message"]}`, `/weir.test.Greeter/Hello {"firstName":"Ann"}`,
-			`{"message":"Hello Ann"}` + "\nx-request-id: r-17", `{"message":"Hello Ann"}`, false},
+		{
+			"unary", "Greeter_Hello", `{"firstName":"Ann","number":"9007199254740993"}`, `/weir.test.Greeter/Hello {"firstName":"Ann","number":"9007199254740993"}`,
+			`{"message":"Hello Ann","number":"9007199254740993"}` + "\nx-request-id: r-17", `{"message":"Hello Ann","number":"9007199254740993"}`, false,
+		},
+		{
+			"numbers and names of the description", "Greeter_Hello", `{"first_name":"Ann","number":9007199254740993}`, `/weir.test.Greeter/Hello {"firstName":"Ann","number":"9007199254740993"}`,
+			`{"message":"Hello Ann","number":"9007199254740993"}` + "\nx-request-id: r-17", `{"message":"Hello Ann","number":"9007199254740993"}`, false,
+		},
+		{
+			"parts of the result", "Greeter_Hello", `{"firstName":"Ann","fields":["message"]}`, `/weir.test.Greeter/Hello {"firstName":"Ann"}`,
+			`{"message":"Hello Ann"}` + "\nx-request-id: r-17", `{"message":"Hello Ann"}`, false,
+		},
 		{"server stream", "Greeter_Count", `{"to":2}`, `/weir.test.Greeter/Count {"to":2}`, `{"messages":[{"n":1},{"n":2}],"complete":true}`, `{"messages":[{"n":1},{"n":2}],"complete":true}`, false},
 		{"client stream", "Greeter_Sum", `{"messages":[{"n":1},{"n":"9007199254740992"}]}`, "", `{"n":"9007199254740993"}`, `{"n":"9007199254740993"}`, false},
 		{"both ways", "Greeter_Echo", `{"messages":[{"n":1},{"n":2}]}`, "", `{"messages":[{"n":"1"},{"n":"2"}],"complete":true}`, `{"messages":[{"n":"1"},{"n":"2"}],"complete":true}`, false},

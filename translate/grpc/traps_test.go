@@ -199,10 +199,10 @@ func TestTrap3_3_Names(t *testing.T) {
 	}
 	file := func(pkg string) *descriptorpb.FileDescriptorProto {
 		return &descriptorpb.FileDescriptorProto{
-			Name: proto.String(pkg + ".proto"), Package: proto.String(pkg), Syntax: proto.String("proto3"),
-			MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("In")}},
-			Service: []*descriptorpb.ServiceDescriptorProto{{Name: proto.String("S"), Method: []*descriptorpb.MethodDescriptorProto{
-				{Name: proto.String("M"), InputType: proto.String("." + pkg + ".In"), OutputType: proto.String("." + pkg + ".In")},
+			Name: new(pkg + ".proto"), Package: new(pkg), Syntax: new("proto3"),
+			MessageType: []*descriptorpb.DescriptorProto{{Name: new("In")}},
+			Service: []*descriptorpb.ServiceDescriptorProto{{Name: new("S"), Method: []*descriptorpb.MethodDescriptorProto{
+				{Name: new("M"), InputType: new("." + pkg + ".In"), OutputType: new("." + pkg + ".In")},
 			}}},
 		}
 	}
@@ -232,13 +232,13 @@ func TestTrap3_3_Editions(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	set := &descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{{
-		Name: proto.String("new.proto"), Package: proto.String("p"), Syntax: proto.String("editions"), Edition: descriptorpb.Edition_EDITION_2024.Enum(),
+		Name: new("new.proto"), Package: new("p"), Syntax: new("editions"), Edition: descriptorpb.Edition_EDITION_2024.Enum(),
 		OptionDependency: []string{"absent.proto"},
-		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("In"), Field: []*descriptorpb.FieldDescriptorProto{
-			{Name: proto.String("some_text"), Number: proto.Int32(1), Type: descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()},
+		MessageType: []*descriptorpb.DescriptorProto{{Name: new("In"), Field: []*descriptorpb.FieldDescriptorProto{
+			{Name: new("some_text"), Number: new(int32(1)), Type: descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()},
 		}}},
-		Service: []*descriptorpb.ServiceDescriptorProto{{Name: proto.String("S"), Method: []*descriptorpb.MethodDescriptorProto{
-			{Name: proto.String("M"), InputType: proto.String(".p.In"), OutputType: proto.String(".p.In")},
+		Service: []*descriptorpb.ServiceDescriptorProto{{Name: new("S"), Method: []*descriptorpb.MethodDescriptorProto{
+			{Name: new("M"), InputType: new(".p.In"), OutputType: new(".p.In")},
 		}}},
 	}}}
 	data, err := proto.Marshal(set)
@@ -334,8 +334,10 @@ func TestTrap3_3_Replies(t *testing.T) {
 func TestTrap3_3_WrapperRequest(t *testing.T) {
 	var text strings.Builder
 	text.WriteString(`syntax = "proto3"; package p; `)
-	kinds := []string{"timestamp.Timestamp", "duration.Duration", "field_mask.FieldMask", "struct.Struct", "struct.Value", "struct.ListValue", "any.Any", "empty.Empty",
-		"wrappers.StringValue", "wrappers.Int64Value", "wrappers.BytesValue"}
+	kinds := []string{
+		"timestamp.Timestamp", "duration.Duration", "field_mask.FieldMask", "struct.Struct", "struct.Value", "struct.ListValue", "any.Any", "empty.Empty",
+		"wrappers.StringValue", "wrappers.Int64Value", "wrappers.BytesValue",
+	}
 	seen := make(map[string]bool)
 	for _, k := range kinds {
 		if file, _, _ := strings.Cut(k, "."); !seen[file] {
@@ -383,16 +385,21 @@ func TestBrokenDescriptions(t *testing.T) {
 	set, _ := fixture(t, "greeter.proto")
 	good := len(set.File)
 	set.File = append(set.File,
-		&descriptorpb.FileDescriptorProto{Name: proto.String("bad.proto"), Syntax: proto.String("proto3"), Package: proto.String("bad"),
-			MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("1 bad")}},
-			Service:     []*descriptorpb.ServiceDescriptorProto{{Name: proto.String("S"), Method: []*descriptorpb.MethodDescriptorProto{{Name: proto.String("M")}}}}},
-		&descriptorpb.FileDescriptorProto{Name: proto.String("open.proto"), Syntax: proto.String("proto3"), Package: proto.String("open"), Dependency: []string{"absent.proto"},
-			MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("In")}},
-			Service: []*descriptorpb.ServiceDescriptorProto{{Name: proto.String("S"), Method: []*descriptorpb.MethodDescriptorProto{
-				{Name: proto.String("Lost"), InputType: proto.String(".absent.In"), OutputType: proto.String(".open.In")},
-				{Name: proto.String("Kept"), InputType: proto.String(".open.In"), OutputType: proto.String(".open.In")}}}}},
-		&descriptorpb.FileDescriptorProto{Name: proto.String("open.proto"), Package: proto.String("other")},
-		&descriptorpb.FileDescriptorProto{Name: proto.String("loop.proto"), Syntax: proto.String("proto3"), Dependency: []string{"loop.proto"}},
+		&descriptorpb.FileDescriptorProto{
+			Name: new("bad.proto"), Syntax: new("proto3"), Package: new("bad"),
+			MessageType: []*descriptorpb.DescriptorProto{{Name: new("1 bad")}},
+			Service:     []*descriptorpb.ServiceDescriptorProto{{Name: new("S"), Method: []*descriptorpb.MethodDescriptorProto{{Name: new("M")}}}},
+		},
+		&descriptorpb.FileDescriptorProto{
+			Name: new("open.proto"), Syntax: new("proto3"), Package: new("open"), Dependency: []string{"absent.proto"},
+			MessageType: []*descriptorpb.DescriptorProto{{Name: new("In")}},
+			Service: []*descriptorpb.ServiceDescriptorProto{{Name: new("S"), Method: []*descriptorpb.MethodDescriptorProto{
+				{Name: new("Lost"), InputType: new(".absent.In"), OutputType: new(".open.In")},
+				{Name: new("Kept"), InputType: new(".open.In"), OutputType: new(".open.In")},
+			}}},
+		},
+		&descriptorpb.FileDescriptorProto{Name: new("open.proto"), Package: new("other")},
+		&descriptorpb.FileDescriptorProto{Name: new("loop.proto"), Syntax: new("proto3"), Dependency: []string{"loop.proto"}},
 	)
 	d, err := link(set, nil)
 	if err != nil {
