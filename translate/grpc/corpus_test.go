@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	second "github.com/google/jsonschema-go/jsonschema"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 
@@ -380,4 +381,64 @@ func TestNamesDoNotDependOnOthers(t *testing.T) {
 			t.Errorf("%s: names are not unique", p.name)
 		}
 	}
+}
+
+// TestEveryMessage sends a sample of every message of the corpus through JSON, the wire and back.
+func TestEveryMessage(t *testing.T) {
+	total, failed := 0, 0
+	for _, p := range corpus(t) {
+		c, types := newConverter(request), newTypes(p.description)
+		var walk func(all protoreflect.MessageDescriptors)
+		walk = func(all protoreflect.MessageDescriptors) {
+			for i := range all.Len() {
+				m := all.Get(i)
+				walk(m.Messages())
+				if m.IsMapEntry() {
+					continue
+				}
+				total++
+				if fault := messageTrip(c, types, m); fault != "" {
+					failed++
+					t.Logf("%s: %s: %s", p.name, m.FullName(), fault)
+				}
+			}
+		}
+		for f := range p.description.files.RangeFiles {
+			walk(f.Messages())
+		}
+	}
+	t.Logf("%d messages, %d failed", total, failed)
+	if total < 2000 || failed*1000 > total {
+		t.Errorf("%d of %d messages failed", failed, total)
+	}
+}
+
+// messageTrip says what went wrong with samples of one message.
+func messageTrip(c *converter, types *types, m protoreflect.MessageDescriptor) string {
+	s := schema.Full{Root: c.message(m), Defs: c.defs}
+	check, err := schema.Compile(s, schema.Described())
+	if err != nil {
+		return err.Error()
+	}
+	for _, optional := range []bool{false, true} {
+		sampler := schema.Sampler{Defs: c.defs, Optional: optional}
+		v := fixMessage(sampler.Value(s.Root), m)
+		if faults := check.Check(v.Plain()); len(faults) > 0 {
+			return fmt.Sprintf("a sample is not valid: %+v", faults[0])
+		}
+		a := &adapter{}
+		v = a.message(v, m, nil, 0)
+		first, second := dynamicpb.NewMessage(m), dynamicpb.NewMessage(m)
+		if err := types.read(v.Append(nil), first); err != nil || len(a.said) > 0 {
+			return fmt.Sprintf("%v %v", err, a.said)
+		}
+		text, err := types.json(proto.Clone(first).ProtoReflect()) // writing may change what is written
+		if err != nil {
+			return err.Error()
+		}
+		if err := types.read(text, second); err != nil || !proto.Equal(first, second) {
+			return fmt.Sprintf("changed on its way: %v %s", err, schema.Shorten(string(text), 300))
+		}
+	}
+	return ""
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // sourceTools compiles one source and builds its tools.
-func sourceTools(t testing.TB, text string, spec Spec) (map[string]*method, *description) {
+func sourceTools(t testing.TB, text string) (map[string]*method, *description) {
 	t.Helper()
 	folder := t.TempDir()
 	for name, data := range map[string]string{"x.proto": text, "google/api/field_behavior.proto": fieldBehavior, "google/api/http.proto": httpRule, "buf/validate/validate.proto": validateRules} {
@@ -42,7 +42,7 @@ func sourceTools(t testing.TB, text string, spec Spec) (map[string]*method, *des
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &builder{description: d, spec: &spec, upstream: "api"}
+	b := &builder{description: d, spec: &Spec{}, upstream: "api"}
 	tools := make(map[string]*method)
 	for _, m := range b.build() {
 		tools[m.Name] = m
@@ -112,7 +112,7 @@ message In {
   map<string, string> pairs = 16 [(buf.validate.field).map = { min_pairs: 1 }];
   string skipped = 17 [(buf.validate.field) = { ignore: 3, string: { min_len: 9 } }];
   oneof one { option (buf.validate.oneof).required = true; string a = 18; string b = 19 [(buf.validate.field).required = true]; }
-}`, Spec{})
+}`)
 	in := tools["S_Get"]
 	if got, want := in.Input.Full.Root.Get("required").JSON(), `["must","needed"]`; got != want {
 		t.Errorf("required is %s", got)
@@ -154,7 +154,7 @@ message In {
 
 // TestTrap3_3_Oneof: plain fields at the root, no combinator, and a message that names both.
 func TestTrap3_3_Oneof(t *testing.T) {
-	tools, _ := sourceTools(t, `syntax = "proto3"; package p; service S { rpc M(In) returns (In); } message In { oneof pick { string a = 1; int32 b = 2; } optional string c = 3; }`, Spec{})
+	tools, _ := sourceTools(t, `syntax = "proto3"; package p; service S { rpc M(In) returns (In); } message In { oneof pick { string a = 1; int32 b = 2; } optional string c = 3; }`)
 	m := tools["S_M"]
 	for _, word := range []string{"oneOf", "anyOf", "allOf", "$ref", "$defs"} {
 		if strings.Contains(string(m.Raw), word) {
@@ -171,7 +171,7 @@ func TestTrap3_3_Oneof(t *testing.T) {
 
 // TestTrap3_3_Recursion: a message that holds itself is as small as any, in both directions.
 func TestTrap3_3_Recursion(t *testing.T) {
-	tools, _ := sourceTools(t, `syntax = "proto3"; package p; service S { rpc M(A) returns (A); } message A { B b = 1; repeated A all = 2; map<string, A> named = 3; A a = 4; } message B { A a = 1; B b = 2; }`, Spec{})
+	tools, _ := sourceTools(t, `syntax = "proto3"; package p; service S { rpc M(A) returns (A); } message A { B b = 1; repeated A all = 2; map<string, A> named = 3; A a = 4; } message B { A a = 1; B b = 2; }`)
 	m := tools["S_M"]
 	if len(m.Raw) > 4096 {
 		t.Errorf("%d bytes", len(m.Raw))
@@ -188,7 +188,7 @@ func TestTrap3_3_Recursion(t *testing.T) {
 // TestTrap3_3_Names: long names keep whole words at both ends, and packages come in only where two services want one name.
 func TestTrap3_3_Names(t *testing.T) {
 	method := "List" + strings.Repeat("Very", 15) + "LongThings"
-	tools, _ := sourceTools(t, `syntax = "proto3"; package some.api.v1; service S { rpc M(In) returns (In); rpc `+method+`(In) returns (In); } message In {}`, Spec{})
+	tools, _ := sourceTools(t, `syntax = "proto3"; package some.api.v1; service S { rpc M(In) returns (In); rpc `+method+`(In) returns (In); } message In {}`)
 	if tools["S_M"] == nil || len(tools) != 2 {
 		t.Errorf("got %v", tools)
 	}
@@ -351,7 +351,7 @@ func TestTrap3_3_WrapperRequest(t *testing.T) {
 		fmt.Fprintf(&text, " rpc %s(google.protobuf.%s) returns (google.protobuf.%s);", name, name, name)
 	}
 	text.WriteString("}")
-	tools, d := sourceTools(t, text.String(), Spec{})
+	tools, d := sourceTools(t, text.String())
 	types := newTypes(d)
 	for name, value := range map[string]string{
 		"Timestamp": `"2026-01-02T03:04:05Z"`, "Duration": `"1s"`, "FieldMask": `"a"`, "Struct": `{"a":1}`, "Value": `[null]`, "ListValue": `[1]`,
