@@ -42,11 +42,12 @@ func TestAuthenticate(t *testing.T) {
 
 func TestRouter(t *testing.T) {
 	t.Parallel()
-	file, err := config.Parse("weir.yaml", []byte("mcpServers: {}\nservers: { finance: {}, post: { path: /post } }\n"), config.Env{Lookup: func(string) (string, bool) { return "", false }})
+	env := config.Env{Lookup: func(string) (string, bool) { return "", false }, Dir: t.TempDir(), Home: t.TempDir()}
+	file, err := config.Parse("weir.yaml", []byte("mcpServers: {}\nservers: { finance: {}, post: { path: /post } }\n"), env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(file, Env{Log: slog.New(slog.DiscardHandler)})
+	a, err := New(file, Env{Config: env, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
