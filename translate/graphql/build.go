@@ -188,7 +188,7 @@ func (b *builder) results(t *tool) {
 	}
 	if len(t.shape.Fields) == 0 && t.shape.Path == "" {
 		c := outputs{inputs: b.inputs, fragments: o.fragments}
-		t.source = schema.Full{Root: c.response(b.description.root(o.def.Operation), o.def.SelectionSet), Defs: b.inputs.defs}
+		t.source = schema.Full{Root: c.response(o.def.SelectionSet), Defs: b.inputs.defs}
 	}
 	if properties.Get(translate.FieldsArgument) != nil {
 		return

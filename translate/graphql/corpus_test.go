@@ -43,6 +43,14 @@ func corpus(t testing.TB) map[string][]byte {
 	return all
 }
 
+// depths are those that are looked at: one of them with the race detector, which takes the time.
+func depths() []int {
+	if testing.Short() {
+		return []int{defaultDepth}
+	}
+	return []int{1, 2, 3, 4, maxDepth}
+}
+
 // built reads a schema and makes all its tools.
 func built(t testing.TB, name string, text []byte, spec *Spec) (*builder, []*tool) {
 	t.Helper()
@@ -71,7 +79,7 @@ func TestCorpusGenerates(t *testing.T) {
 		"github.graphql": 278, "saleor.graphql": 447, "swapi.graphql": 13, "shopify-function-discount.graphql": 12, "shopify-customer-account.introspection.json": 51,
 	}
 	for name, text := range corpus(t) {
-		for depth := 1; depth <= maxDepth; depth++ {
+		for _, depth := range depths() {
 			spec := &Spec{Mutations: true, Subscriptions: overSSE, Depth: depth}
 			b, tools := built(t, name, text, spec)
 			fields := rootFields(b.description)

@@ -33,7 +33,6 @@ type measurer struct {
 	defaults  ast.VariableDefinitionList
 	sizes     map[string]*size
 	open      map[string]bool
-	nesting   int
 }
 
 var errCycle = errors.New("a fragment spreads itself")

@@ -69,11 +69,11 @@ func TestIndependentJudge(t *testing.T) {
 	total := 0
 	for name, text := range corpus(t) {
 		operations := make(map[string]string)
-		for depth := 1; depth <= maxDepth; depth++ {
+		for _, depth := range depths() {
 			b, tools := built(t, name, text, &Spec{Mutations: true, Subscriptions: overSSE, Depth: depth})
 			for _, x := range tools {
 				operations[string(rune('0'+depth))+" "+x.op.key] = x.op.text
-				if depth != defaultDepth {
+				if depth != defaultDepth || testing.Short() {
 					continue
 				}
 				for _, path := range reachable(b, x) {
@@ -119,7 +119,10 @@ func reachable(b *builder, x *tool) []string {
 // Sample arguments of every operation of the corpus, all of them and the required ones, fit what is published too, and become variables of the types
 // that the schema says.
 func TestCorpusVariables(t *testing.T) {
-	checked := 0
+	checked, samples := 0, 4
+	if testing.Short() {
+		samples = 1
+	}
 	for name, text := range corpus(t) {
 		b, tools := built(t, name, text, &Spec{Mutations: true, Subscriptions: overSSE})
 		for _, x := range tools {
@@ -132,7 +135,7 @@ func TestCorpusVariables(t *testing.T) {
 				t.Errorf("%s: %s: published: %v", name, x.op.key, err)
 				continue
 			}
-			for seed := range uint64(4) {
+			for seed := range uint64(samples) {
 				v := (&schema.Sampler{Defs: x.Input.Full.Defs, Optional: seed > 0, Rand: rand.New(rand.NewPCG(seed, 7))}).Value(x.Input.Full.Root)
 				args, refused := x.Input.Accept(v.Append(nil))
 				if refused != nil {

@@ -19,7 +19,7 @@ const (
 )
 
 // response is the schema of a whole response: data, beside which errors and extensions may stand.
-func (c *outputs) response(root *ast.Definition, set ast.SelectionSet) *schema.Value {
+func (c *outputs) response(set ast.SelectionSet) *schema.Value {
 	return schema.Map(
 		member("type", schema.Text("object")),
 		member("properties", schema.Map(

@@ -200,15 +200,15 @@ func (x *exchange) stranger(response *http.Response, data []byte, v *schema.Valu
 		b.WriteString(" " + text)
 	}
 	name := essence(response.Header.Get("Content-Type"))
-	switch said := ""; {
+	said := ""
+	switch {
 	case v != nil:
-		if said = translate.ErrorMessage(v); said != "" {
-			b.WriteString(": " + strings.TrimRight(said, "."))
-		}
+		said = translate.ErrorMessage(v)
 	case name == "text/plain":
-		if said = schema.Shorten(schema.Clean(string(data)), 500); said != "" {
-			b.WriteString(": " + strings.TrimRight(said, "."))
-		}
+		said = schema.Shorten(schema.Clean(string(data)), 500)
+	}
+	if said != "" {
+		b.WriteString(": " + strings.TrimRight(said, "."))
 	}
 	if response.StatusCode < 300 {
 		b.WriteString(" with something that is no response of GraphQL")

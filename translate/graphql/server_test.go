@@ -372,7 +372,7 @@ func subscriptions(t *testing.T, l library, over string) {
 // Operations of files and manifests become tools, and only they.
 func TestWritten(t *testing.T) {
 	dir := t.TempDir()
-	write := func(name, text string) string {
+	write := func(name, text string) {
 		t.Helper()
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -381,7 +381,6 @@ func TestWritten(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return path
 	}
 	write("ops/a.graphql", "# Finds a book\n# by its number.\nquery FindBook($id: ID!,\n # with the author\n $deep: Boolean = false) { book(id: $id) { ...Parts author @include(if: $deep) { name } } }\nquery Broken { nothing }\nquery { echo(text:\"x\") }\nsubscription S { ticks(count: 1) }")
 	write("ops/b.graphql", "fragment Parts on Book { id title }\nmutation Add($input: NewBook!) { addBook(input: $input) { id } }\nquery Page($n: Int = 2, $cursor: String) { books(first: $n, after: $cursor) { nodes { id } pageInfo { hasNextPage endCursor } } }")

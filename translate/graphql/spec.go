@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"weir/translate"
@@ -130,11 +131,7 @@ func (s *Spec) Check() error {
 		{"subscriptions", s.Subscriptions, []string{overSSE, overWebSocket}},
 		{"persisted", s.Persisted, []string{persistHash, persistID, persistDocumentID}},
 	} {
-		known := x.value == ""
-		for _, k := range x.known {
-			known = known || x.value == k
-		}
-		if !known {
+		if x.value != "" && !slices.Contains(x.known, x.value) {
 			return fmt.Errorf("%s %q is none of %s", x.key, x.value, strings.Join(x.known, ", "))
 		}
 	}
@@ -161,10 +158,8 @@ func endpoint(address string, schemes ...string) error {
 	if u.User != nil {
 		return errors.New("it has a user in it; configure credentials")
 	}
-	for _, scheme := range schemes {
-		if u.Scheme == scheme {
-			return nil
-		}
+	if !slices.Contains(schemes, u.Scheme) {
+		return fmt.Errorf("its scheme is none of %s", strings.Join(schemes, ", "))
 	}
-	return fmt.Errorf("its scheme is none of %s", strings.Join(schemes, ", "))
+	return nil
 }

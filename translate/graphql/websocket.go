@@ -10,7 +10,6 @@ import (
 
 	"github.com/coder/websocket"
 
-	"weir/catalog/rawjson"
 	"weir/translate"
 	"weir/translate/schema"
 )
@@ -46,7 +45,7 @@ func (x *exchange) socket(ctx context.Context, p *payload) *translate.Result {
 	if failure := x.authorize(ctx, r); failure != nil {
 		return failure
 	}
-	conn, response, err := websocket.Dial(ctx, r.URL.String(), &websocket.DialOptions{
+	conn, response, err := websocket.Dial(ctx, r.URL.String(), &websocket.DialOptions{ //nolint:bodyclose // the library closes it
 		HTTPClient: &http.Client{Transport: x.api.options.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		HTTPHeader: r.Header, Subprotocols: []string{wsProtocol},
 	})
@@ -88,8 +87,8 @@ func hear(ctx context.Context, conn *websocket.Conn) (wsMessage, error) {
 		if err != nil {
 			return m, err
 		}
-		if rawjson.Valid(data) != nil || json.Unmarshal(data, &m) != nil {
-			return wsMessage{Type: "unreadable"}, nil
+		if err := json.Unmarshal(data, &m); err != nil {
+			return m, err
 		}
 		if m.Type != "ping" {
 			return m, nil

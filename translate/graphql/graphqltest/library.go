@@ -97,15 +97,15 @@ type book struct {
 
 func (b *book) Author() *author { return b.shelf.author(b.author) }
 
-// noReview is an error with a code.
-type noReview struct{ id graphql.ID }
+// noReviewError is an error with a code.
+type noReviewError struct{ id graphql.ID }
 
-func (e noReview) Error() string              { return "book " + string(e.id) + " has no review" }
-func (e noReview) Extensions() map[string]any { return map[string]any{"code": "NO_REVIEW"} }
+func (e noReviewError) Error() string              { return "book " + string(e.id) + " has no review" }
+func (e noReviewError) Extensions() map[string]any { return map[string]any{"code": "NO_REVIEW"} }
 
 func (b *book) Review() (*string, error) {
 	if b.review == "" {
-		return nil, noReview{b.ID}
+		return nil, noReviewError{b.ID}
 	}
 	return &b.review, nil
 }
@@ -194,22 +194,20 @@ type shelf struct {
 	gaveUp  atomic.Int32
 }
 
-func pointer[T any](v T) *T { return &v }
-
 func newShelf() *shelf {
 	s := &shelf{}
 	s.authors = []*author{{ID: "a1", Name: "Ursula K. Le Guin", rival: "a2", shelf: s}, {ID: "a2", Name: "Stanisław Lem", rival: "a1", shelf: s}}
 	for i, b := range [...]book{
-		{Title: "The Dispossessed", Genre: "FICTION", Pages: pointer[int32](341), author: "a1", review: "Two worlds.", Printed: "9007199254740993", Rating: pointer(4.5)},
-		{Title: "The Left Hand of Darkness", Genre: "FICTION", Pages: pointer[int32](286), author: "a1", review: "Winter.", Printed: "1000000"},
-		{Title: "Solaris", Genre: "FICTION", Pages: pointer[int32](204), author: "a2", Printed: "500000"},
+		{Title: "The Dispossessed", Genre: "FICTION", Pages: new(int32(341)), author: "a1", review: "Two worlds.", Printed: "9007199254740993", Rating: new(4.5)},
+		{Title: "The Left Hand of Darkness", Genre: "FICTION", Pages: new(int32(286)), author: "a1", review: "Winter.", Printed: "1000000"},
+		{Title: "Solaris", Genre: "FICTION", Pages: new(int32(204)), author: "a2", Printed: "500000"},
 		{Title: "Summa Technologiae", Genre: "SCIENCE", author: "a2", review: "Ahead of its time.", Printed: "20000"},
-		{Title: "Words Are My Matter", Genre: "HISTORY", Pages: pointer[int32](352), author: "a1", review: "On writing.", Printed: "30000"},
+		{Title: "Words Are My Matter", Genre: "HISTORY", Pages: new(int32(352)), author: "a1", review: "On writing.", Printed: "30000"},
 	} {
 		b.ID, b.shelf = graphql.ID("b"+strconv.Itoa(i+1)), s
 		s.books = append(s.books, &b)
 	}
-	s.papers = []*magazine{{ID: "m1", Title: pointer("The Reader"), Rating: pointer[int32](3)}}
+	s.papers = []*magazine{{ID: "m1", Title: new("The Reader"), Rating: new(int32(3))}}
 	return s
 }
 
@@ -252,7 +250,7 @@ func (s *shelf) Books(args struct {
 		return nil, errors.New("you must provide first")
 	}
 	all := s.filter(func(b *book) bool { return args.Genre == nil || b.Genre == *args.Genre })
-	c := &connection{Edges: []edge{}, Nodes: []*book{}, TotalCount: int32(len(all))} //nolint:gosec // a handful
+	c := &connection{Edges: []edge{}, Nodes: []*book{}, TotalCount: int32(len(all))}
 	from := 0
 	if args.After != nil {
 		n, err := strconv.Atoi(strings.TrimPrefix(*args.After, "c"))
@@ -268,7 +266,7 @@ func (s *shelf) Books(args struct {
 	}
 	c.PageInfo.HasNextPage = to < len(all)
 	if to > from {
-		c.PageInfo.EndCursor = pointer("c" + strconv.Itoa(to))
+		c.PageInfo.EndCursor = new("c" + strconv.Itoa(to))
 	}
 	return c, nil
 }
@@ -313,9 +311,11 @@ func (s *shelf) Matching(args struct {
 func (s *shelf) Echo(args struct{ Text string }) string    { return args.Text }
 func (s *shelf) Number(args struct{ Value bigInt }) bigInt { return args.Value }
 func (s *shelf) Broken() (*string, error)                  { return nil, errors.New("it is broken") }
+
 func (s *shelf) Long(args struct{ Letters int32 }) string {
 	return strings.Repeat("x", int(args.Letters))
 }
+
 func (s *shelf) Refused(context.Context) (<-chan int32, error) {
 	return nil, errors.New("nobody may listen")
 }
@@ -359,7 +359,7 @@ func (s *shelf) AddBook(args struct {
 }
 
 func kept(u upload, note *string) *file {
-	return &file{Filename: u.Name, MimeType: u.MimeType, Size: int32(len(u.Content)), Content: string(u.Content), Note: note} //nolint:gosec // bounded by the transport
+	return &file{Filename: u.Name, MimeType: u.MimeType, Size: int32(len(u.Content)), Content: string(u.Content), Note: note}
 }
 
 func (s *shelf) Keep(args struct {

@@ -188,7 +188,8 @@ func numbers(v any) any {
 
 // form reads a multipart request: operations, the map of places, and files.
 func form(r *http.Request) (*Request, map[string]any, error) {
-	if err := r.ParseMultipartForm(32 << 20); err != nil {
+	r.Body = http.MaxBytesReader(nil, r.Body, 32<<20)
+	if err := r.ParseMultipartForm(8 << 20); err != nil { //nolint:gosec // the body is bounded
 		return nil, nil, err
 	}
 	q := &Request{}
