@@ -1,5 +1,6 @@
 // Package translate owns what every API that is dressed as an MCP upstream shares: the contract with the upstream side ([Backend]), what is
-// handed in for reaching the network ([Credentials], an http.RoundTripper), the form of warnings and results, the search over many operations
+// handed in for reaching the network ([Options], [Credentials]), readings of a description and the calls on them ([API]), names, what configuration
+// changes about operations, the check of arguments ([Input]), what becomes of answers ([Output], [Collector]), the search over many operations
 // and the three tools that stand for them when a list would be too long ([Dynamic]).
 //
 // It stands beside the MCP connections: upstream gives a Backend a call in the form of catalog and gets an answer in it.

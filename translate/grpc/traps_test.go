@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -421,6 +422,40 @@ func TestBrokenDescriptions(t *testing.T) {
 	}
 	if lost != "bad.proto bad.S/M; open.S.Lost open.S/Lost; " {
 		t.Errorf("lost: %s, all: %+v", lost, d.warnings)
+	}
+}
+
+// TestT21_HostileDescriptions: what is large or deep in a description costs little, and what is published stays within its budget.
+func TestT21_HostileDescriptions(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("syntax = \"proto3\"; package p; service S { rpc Enum(E) returns (E); rpc Deep(D0) returns (D0); rpc Wide(W) returns (W); }\n")
+	text.WriteString("message E { Many e = 1; repeated Many all = 2; }\nenum Many { Z = 0;\n")
+	for i := range 100_000 {
+		fmt.Fprintf(&text, "V%d = %d;\n", i, i+1)
+	}
+	text.WriteString("}\n")
+	for i := range 100 {
+		fmt.Fprintf(&text, "message D%d { D%d a = 1; D%d b = 2; repeated D%d c = 3; map<string, D%d> d = 4; }\n", i, i+1, i+1, i+1, i+1)
+	}
+	text.WriteString("message D100 {}\nmessage W { oneof o {\n")
+	for i := range 5000 {
+		fmt.Fprintf(&text, "string f%d = %d;\n", i, i+1)
+	}
+	text.WriteString("} }\n")
+	before := cpu(t)
+	tools, _ := sourceTools(t, text.String())
+	for _, name := range []string{"S_Enum", "S_Deep", "S_Wide"} {
+		m := tools[name]
+		if m == nil || len(m.Raw) > 8<<10 {
+			t.Errorf("%s: %d bytes are listed", name, len(m.Raw))
+			continue
+		}
+		if _, refused := m.Input.Accept([]byte(`{}`)); refused != nil {
+			t.Errorf("%s cannot be called", name)
+		}
+	}
+	if used := cpu(t) - before; used > 5*time.Second {
+		t.Errorf("it took %s", used)
 	}
 }
 
