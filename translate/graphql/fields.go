@@ -92,7 +92,7 @@ func (s *selector) pick(def *ast.Definition, w *want, depth int, at string) (ast
 		}
 	}
 	if len(under.children) > 0 {
-		nodes, err := s.nodes(def, func(to *ast.Definition) (ast.SelectionSet, error) { return s.pick(to, under, depth, at) })
+		nodes, err := s.nodes(def, func(to *ast.Definition) (ast.SelectionSet, error) { return s.pick(to, under, depth-1, at) })
 		if err != nil {
 			return nil, err
 		}

@@ -196,6 +196,9 @@ func (s *selector) nodes(def *ast.Definition, inner func(*ast.Definition) (ast.S
 
 // connection selects the nodes of a page and where the next one starts.
 func (s *selector) connection(def *ast.Definition, depth int, top bool, path []string) ast.SelectionSet {
+	if slices.Contains(path, def.Name) {
+		return nil // a page of pages
+	}
 	var set ast.SelectionSet
 	if f := def.Fields.ForName("totalCount"); f != nil && plain(f) && s.schema.Types[f.Type.Name()].IsLeafType() {
 		set = append(set, field(def, f, nil))

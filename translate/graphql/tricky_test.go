@@ -167,6 +167,7 @@ func TestFaultySchemas(t *testing.T) {
 		"other roots":              {"schema { query: Root mutation: Nothing }\ntype Root { a: Int }", []string{"a"}, 1},
 		"an interface of itself":   {"type Query { a: I }\ninterface I implements I { x: Int }", []string{"a"}, 0},
 		"an input cycle non-null":  {"type Query { a(x: In!): Int }\ninput In { x: In! y: Int }", []string{"a"}, 0},
+		"a page of pages":          {"type Query { a: C } type C { edges: [E] pageInfo: P } type E { node: C } type P { hasNextPage: Boolean }", []string{"a"}, 0},
 		"a name of the system":     {"type Query { __a: Int b: Int __typename: Int }", []string{"b"}, 2},
 		"an argument twice":        {"type Query { a(x: Int x: String): Int }", []string{"a"}, 1},
 		"an interface not honored": {"type Query { a: I }\ninterface I { x: Int! y: Int }\ntype A implements I { x: String z: Int }", []string{"a"}, 0},
