@@ -8,8 +8,10 @@
 //
 //   - One goroutine per upstream, which alone connects, lists, waits and connects again. What others need of it, the live connection and the state, is
 //     read without asking it. So a dead, hung or slow upstream delays nobody else's start, list or call.
-//   - The entries of an upstream that is lost stay in the catalogue, marked stale. Tools that come and go with every hiccup confuse models and clients
-//     more than a call that says at once why it cannot run.
+//   - The entries of an upstream that is lost stay in the catalogue for a grace period, marked stale. Tools that come and go with every hiccup confuse models
+//     and clients more than a call that says at once why it cannot run.
+//   - A server that gets no calls is asked for a sign of life in the protocol itself. While it works on a call it is not asked: many do one thing at a time,
+//     and the call has its deadline.
 //   - A call to an upstream that is down makes it try again at once, at most once a second, and waits for that a moment: a restarted upstream is back
 //     with the first call, whatever the back-off says. Without calls the back-off goes up to 30 seconds.
 //   - A failed call is sent again only when it provably was not executed and its connection was found dead; never for any other reason.

@@ -63,6 +63,7 @@ type member struct {
 	nextTry  time.Time     // zero unless it is waited for
 	moved    chan struct{} // closed at the next change of any of these
 	source   *catalog.Source
+	fell     time.Time // when source became stale
 	problems []catalog.Problem
 	facts    Status // what the last connection said about itself
 	lost     int    // connections
@@ -71,7 +72,7 @@ type member struct {
 func newMember(s *Set, name string, spec *Spec, last *catalog.Source) *member {
 	m := &member{
 		name: name, set: s, state: Starting, since: time.Now(), moved: make(chan struct{}),
-		changes: make(chan struct{}, 1), wakes: make(chan struct{}, 1), source: stale(last), breakers: breakers{upstream: name, log: s.o.Log},
+		changes: make(chan struct{}, 1), wakes: make(chan struct{}, 1), source: stale(last), fell: time.Now(), breakers: breakers{upstream: name, log: s.o.Log},
 	}
 	m.setSpec(spec)
 	m.dial = s.dialerOf(name, spec)
@@ -217,26 +218,6 @@ func items(src *catalog.Source, kind catalog.Kind) *[][]byte {
 	}
 }
 
-// hold keeps the lists fresh until the connection is lost, with the reason, or ctx ends.
-func (m *member) hold(ctx context.Context, l *live) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-l.backend.Done():
-			return l.backend.Err()
-		case <-m.changes:
-		}
-		if !sleep(ctx, l.backend.Done(), quiet) {
-			continue
-		}
-		drop(m.changes)
-		if err := m.refresh(ctx, l); err != nil && ctx.Err() == nil && l.backend.Err() == nil {
-			m.note(err)
-		}
-	}
-}
-
 // refresh reads the lists again.
 func (m *member) refresh(ctx context.Context, l *live) error {
 	ctx, cancel := m.startLimit(ctx)
@@ -259,7 +240,9 @@ func (m *member) fall(err error) {
 	}
 	m.set.o.Log.Warn("upstream is down", "upstream", m.name, "error", err, "cause", errors.Unwrap(err))
 	m.mu.Lock()
-	m.source = stale(m.source)
+	if m.source != nil && !m.source.Stale {
+		m.source, m.fell = stale(m.source), time.Now()
+	}
 	m.mu.Unlock()
 	m.turn(state, err)
 }
@@ -273,13 +256,20 @@ func (m *member) rest(ctx context.Context, d time.Duration) bool {
 	m.signal()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-	case <-m.wakes:
+	lapse := time.NewTimer(m.untilLapse())
+	defer lapse.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-timer.C:
+			return true
+		case <-m.wakes:
+			return true
+		case <-lapse.C:
+			m.lapse()
+		}
 	}
-	return true
 }
 
 // try notes the begin and the end of an attempt to connect.

@@ -5,11 +5,20 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"weir/catalog"
 )
 
 // gather is how long further changes are awaited before a snapshot is built, while upstreams are starting.
 const gather = 30 * time.Millisecond
+
+// publishEvery is how often a snapshot is published while upstreams come, go and change without end: clients hear of each. publishBurst changes before are
+// published at once.
+const (
+	publishEvery = time.Second
+	publishBurst = 3
+)
 
 // mark notes that there may be something new to publish.
 func (s *Set) mark() {
@@ -25,6 +34,7 @@ func (s *Set) publish() {
 		last    []*catalog.Source
 		options catalog.Options
 		first   = true
+		pace    = rate.NewLimiter(rate.Every(publishEvery), publishBurst)
 	)
 	for {
 		select {
@@ -41,6 +51,13 @@ func (s *Set) publish() {
 		now := optionsOf(&s.space, sources)
 		s.mu.Unlock()
 		if first || !slices.Equal(last, sources) || !reflect.DeepEqual(options, now) {
+			if s.settled() && !pace.Allow() {
+				if !sleep(s.soft, nil, publishEvery) {
+					return
+				}
+				give(s.dirty)
+				continue
+			}
 			s.o.Catalog.Publish(catalog.Build(sources, now))
 			last, options, first = sources, now, false
 		}

@@ -72,6 +72,10 @@ type Spec struct {
 	// Queue is how many calls wait for their turn while Concurrency is reached; more are refused at once. Without it as many wait as may run. The wait
 	// counts as part of Timeout.
 	Queue *int `yaml:"queue"`
+	// Probe is how often a server that gets no calls is asked whether it is alive; 0 means every 30 seconds.
+	Probe time.Duration `yaml:"probe"`
+	// Grace is how long the entries of an upstream that is down stay listed; 0 means 15 minutes.
+	Grace time.Duration `yaml:"grace"`
 	// Breaker says when calls are held back from what fails.
 	Breaker Breaker `yaml:"breaker"`
 	// Required makes weir answer nobody before this upstream is ready, and refuse to start when it cannot be reached.
@@ -120,7 +124,7 @@ func (s *Spec) translated() bool { return s.Command == "" && s.URL == "" }
 func (s *Spec) sameServer(o *Spec) bool {
 	a, b := *s, *o
 	for _, x := range []*Spec{&a, &b} {
-		x.Alias, x.Required, x.Concurrency, x.Queue, x.Breaker = nil, false, 0, nil, Breaker{}
+		x.Alias, x.Required, x.Concurrency, x.Queue, x.Breaker, x.Probe, x.Grace = nil, false, 0, nil, Breaker{}, 0, 0
 		if !x.translated() {
 			x.Include, x.Exclude, x.Timeout, x.IdleTimeout, x.API.Tools = nil, nil, 0, 0, nil
 		}
