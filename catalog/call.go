@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"weir/catalog/rawjson"
@@ -55,6 +56,10 @@ type Call struct {
 	Client  *Client
 	// Owner is an opaque key of the principal: upstream state that belongs to one caller is kept under it.
 	Owner string
+	// Who names the principal in typed form.
+	Who fmt.Stringer
+	// Token is what the caller signed in with, "" for callers who did otherwise. See [Caller].
+	Token Token
 	// Sees says whether the caller may hear of a hidden tool of the upstream, by its own name (see [Source.Hidden]); nil for upstreams that have
 	// none.
 	Sees func(name string) bool
@@ -75,6 +80,15 @@ type Call struct {
 	InputRequired bool
 	// Queued is how long the call waited for its turn at the upstream: whoever makes it wait adds to it.
 	Queued time.Duration
+}
+
+// Caller is whom the call is made for.
+func (c *Call) Caller() Caller {
+	caller := Caller{Owner: c.Owner, Token: c.Token}
+	if c.Who != nil {
+		caller.Name = c.Who.String()
+	}
+	return caller
 }
 
 // Answer is what an upstream answered: the raw value of either the result or the error member of its response, as it was received

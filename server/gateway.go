@@ -107,6 +107,8 @@ type Request struct {
 	Principal policy.Principal
 	Client    *catalog.Client
 	Message   *rawjson.Message
+	// Token is the verified bearer token of the request, "" when there is none.
+	Token catalog.Token
 	// Address is where the request came from; the zero Addr when that is not known, as over stdio.
 	Address netip.Addr
 	// Session is the caller's legacy session or stdio connection, nil for a modern HTTP request.
@@ -219,7 +221,7 @@ func (g *Gateway) useCrossing(ctx context.Context, r *Request, e *Event, entry *
 // call puts a request into the form that upstreams take.
 func (g *Gateway) call(r *Request, e *Event, entry *catalog.Entry, target string) *catalog.Call {
 	c := &catalog.Call{
-		Method: e.Method, Entry: entry, Target: target, Message: r.Message, Client: r.Client, Owner: r.Principal.Owner(),
+		Method: e.Method, Entry: entry, Target: target, Message: r.Message, Client: r.Client, Owner: r.Principal.Owner(), Who: r.Principal, Token: r.Token,
 		Notify: r.Notify, InputRequired: r.Client.Era == catalog.Modern,
 	}
 	if r.Client.Era == catalog.Legacy && interactive(r.Client) {

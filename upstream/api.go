@@ -47,15 +47,7 @@ func (s *Set) dialAPI(ctx context.Context, name string, spec *Spec, changed func
 		return fail(catalog.Config, err)
 	}
 	origins := spec.origins()
-	declared := origins
-	for _, c := range spec.Credentials {
-		for _, address := range [...]string{c.TokenURL, c.Issuer} {
-			if address != "" {
-				declared = append(declared, address)
-			}
-		}
-	}
-	way, err := egress.New(egress.Options{Declared: declared, TLS: config})
+	way, err := egress.New(egress.Options{Declared: slices.Concat(origins, tokenEndpoints(spec.Credentials)), TLS: config})
 	if err != nil {
 		return fail(catalog.Config, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"weir/catalog"
+	"weir/upstream/cred"
 )
 
 // live is a connection in use. It is closed when no call is left on it.
@@ -75,6 +76,9 @@ func (m *member) call(ctx context.Context, call *catalog.Call) (*catalog.Answer,
 
 // callInTime carries a call within the deadlines for it. What it waited before counts.
 func (m *member) callInTime(ctx context.Context, call *catalog.Call) (*catalog.Answer, error) {
+	if m.spec.Load().personal() {
+		ctx = cred.For(ctx, call.Caller())
+	}
 	all := m.bounds.Load()
 	if all.simple(call) {
 		bound, cancel := context.WithTimeoutCause(ctx, all.whole.limit-call.Queued, all.late)

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"weir/catalog"
+	"weir/upstream/egress"
 	"weir/upstream/mcpconn"
 	"weir/upstream/process"
 )
@@ -39,6 +40,7 @@ func (s *Set) dialerOf(name string, spec *Spec) dialer {
 		return s.o.dial(name, spec)
 	}
 	quiet := false // it did not answer the last probe
+	var out outlet
 	return func(ctx context.Context, as manner, changed func()) (backend, error) {
 		r, err := s.resolve(name, spec)
 		if err != nil {
@@ -60,12 +62,21 @@ func (s *Set) dialerOf(name string, spec *Spec) dialer {
 		for _, k := range slices.Sorted(maps.Keys(r.Headers)) {
 			cfg.Headers = append(cfg.Headers, [2]string{k, r.Headers[k]})
 		}
+		var way *egress.Transport
+		if r.URL != "" {
+			if way, err = out.onto(ctx, &cfg, r); err != nil {
+				return nil, err
+			}
+		}
 		c, err := mcpconn.Dial(ctx, cfg)
 		if err != nil {
 			return nil, err
 		}
 		if as.era == "" {
 			quiet = c.Quiet()
+		}
+		if way != nil {
+			return &server{c, way}, nil
 		}
 		return c, nil
 	}

@@ -8,6 +8,7 @@ import (
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
+	"weir/upstream/cred"
 )
 
 const (
@@ -135,7 +136,7 @@ func (m *member) enter(ctx context.Context, key sessionKey) (*session, error) {
 		if p.tick == nil {
 			p.tick = time.AfterFunc(sessionIdle, m.sweep)
 		}
-		m.crew.Go(func() { m.open(s, key) })
+		m.crew.Go(func() { m.open(cred.Carry(m.set.soft, ctx), s, key) })
 	}
 	s.open++
 	p.mu.Unlock()
@@ -168,9 +169,9 @@ func (s *session) lost() bool {
 }
 
 // open shakes hands for a session. Who waits for it may leave; the session stays for the next call.
-func (m *member) open(s *session, key sessionKey) {
+func (m *member) open(ctx context.Context, s *session, key sessionKey) {
 	defer close(s.dialed)
-	ctx, cancel := m.startLimit(m.set.soft)
+	ctx, cancel := m.startLimit(ctx)
 	defer cancel()
 	b, err := m.dial(ctx, key.manner, func() { give(m.changes) })
 	if err != nil {

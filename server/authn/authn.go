@@ -18,6 +18,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"weir/catalog"
 	"weir/policy"
 )
 
@@ -32,6 +33,17 @@ const (
 type Caller struct {
 	Principal policy.Principal
 	Until     time.Time
+	// Token is the bearer token of an issuer, "" for callers who showed something else: an API key is nothing that could be exchanged.
+	Token catalog.Token
+}
+
+// of is who showed a verified credential, with the token itself.
+func (k *known) of(token string) Caller {
+	c := k.caller
+	if k.issuer != nil {
+		c.Token = catalog.Token(token)
+	}
+	return c
 }
 
 // Options are what an Authenticator is made of.
@@ -223,7 +235,7 @@ func (a *Authenticator) Authenticate(path string, r *http.Request) (Caller, erro
 	now := time.Now()
 	sum := s.sum(res, token)
 	if k, ok := s.verified.Get(sum); ok && k.good(now) {
-		return k.caller, nil
+		return k.of(token), nil
 	}
 	k, err := a.verify(r.Context(), s, res, token, r.RemoteAddr)
 	if err == nil && k.caller.Principal.IsNobody() {
@@ -235,7 +247,7 @@ func (a *Authenticator) Authenticate(path string, r *http.Request) (Caller, erro
 		return Caller{}, s.refusal(res, c)
 	}
 	s.verified.Add(sum, k)
-	return k.caller, nil
+	return k.of(token), nil
 }
 
 // causeOf is the cause in err. What nobody foresaw is no reason to let anybody in.

@@ -100,7 +100,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		unidentified(w, r, err)
 		return
 	}
-	x := exchange{endpoint: e, w: w, r: r, principal: c.Principal, until: c.Until}
+	x := exchange{endpoint: e, w: w, r: r, principal: c.Principal, token: c.Token, until: c.Until}
 	switch r.Method {
 	case http.MethodPost:
 		x.post()
@@ -166,5 +166,5 @@ func plain(w http.ResponseWriter, status int, reason string) {
 // request makes the gateway's request of a message.
 func (x *exchange) request(m *rawjson.Message, c *catalog.Client, s *server.Session) *server.Request {
 	from, _ := netip.ParseAddrPort(x.r.RemoteAddr) // the peer's own: what headers say of others is not believed
-	return &server.Request{Principal: x.principal, Address: from.Addr().Unmap(), Client: c, Message: m, Session: s, Notify: x.notify, Ask: x.ask(s)}
+	return &server.Request{Principal: x.principal, Token: x.token, Address: from.Addr().Unmap(), Client: c, Message: m, Session: s, Notify: x.notify, Ask: x.ask(s)}
 }

@@ -20,6 +20,7 @@ type exchange struct {
 	w         http.ResponseWriter
 	r         *http.Request
 	principal policy.Principal
+	token     catalog.Token
 	until     time.Time // when the principal must be verified again, zero for never
 
 	streams bool // the client takes text/event-stream

@@ -100,6 +100,10 @@ func (p *provider) RoundTrip(r *http.Request) (*http.Response, error) {
 		_, _ = io.WriteString(w, `{"issuer":"https://id.test","token_endpoint":"https://id.test/token"}`)
 		return w.Result(), nil
 	}
+	if strings.Contains(r.URL.Path, "/.well-known/") {
+		w.WriteHeader(http.StatusNotFound)
+		return w.Result(), nil
+	}
 	n := p.given.Add(1)
 	w.Header().Set("Content-Type", "application/json")
 	if p.status != 0 {

@@ -3,20 +3,15 @@ package cred
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"strings"
-	"sync"
 	"time"
 
-	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/clientcredentials"
+	lru "github.com/hashicorp/golang-lru/v2"
 
-	"weir/translate"
+	"weir/catalog"
 )
 
 const (
@@ -26,15 +21,18 @@ const (
 	unstated     = 5 * time.Minute
 	tokenTimeout = 15 * time.Second
 	// freshness is how young a token must be for a refusal not to replace it: the fault is another one then.
-	freshness    = 2 * time.Second
-	maxDiscovery = 1 << 20
+	freshness = 2 * time.Second
+	// maxTokens bounds the tokens that are kept for one backend; the least used are asked for again.
+	maxTokens = 16 << 10
+	// maxMetadata bounds the metadata of an authorization server, in bytes.
+	maxMetadata = 1 << 20
 )
 
 // tokens are those of one backend.
 type tokens struct {
-	client *http.Client
-	mu     sync.Mutex
-	held   map[[sha256.Size]byte]*held
+	client  *http.Client
+	held    *lru.Cache[[sha256.Size]byte, *held]
+	signers map[Secret]*signer
 }
 
 // held is one token. Its lock is kept while it is asked for, so that one request is under way at a time.
@@ -45,47 +43,81 @@ type held struct {
 	until time.Time
 }
 
-func newTokens(transport http.RoundTripper) *tokens {
-	return &tokens{
+// want is what a token is asked for with.
+type want struct {
+	*Spec
+	scopes []string
+	caller catalog.Caller // whom a personal one is for, the zero value for the gateway itself
+}
+
+// newTokens fails when a key cannot be read. Its error names no value.
+func newTokens(transport http.RoundTripper, specs map[string]Spec) (*tokens, error) {
+	cache, err := lru.New[[sha256.Size]byte, *held](maxTokens)
+	if err != nil {
+		return nil, err
+	}
+	t := &tokens{
 		client: &http.Client{
 			Transport:     transport,
 			Timeout:       tokenTimeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		held: make(map[[sha256.Size]byte]*held),
+		held: cache, signers: map[Secret]*signer{},
 	}
+	for name, s := range specs {
+		if err := s.Check(); err != nil {
+			return nil, fmt.Errorf("cred: %s: %w", name, err)
+		}
+		if s.Key == "" {
+			continue
+		}
+		if t.signers[s.Key+Secret(s.KeyID)], err = newSigner(s.Key, s.KeyID); err != nil {
+			return nil, fmt.Errorf("cred: %s: %w", name, err)
+		}
+	}
+	return t, nil
 }
 
-// key is a hash of everything that decides which token is given.
-func key(scheme translate.SecurityScheme, s Spec) [sha256.Size]byte {
-	parts := append([]string{s.ClientID, string(s.ClientSecret), s.TokenURL, s.Issuer, s.Audience, "scopes"}, scopes(scheme, s)...)
+func (t *tokens) signer(s *Spec) *signer { return t.signers[s.Key+Secret(s.KeyID)] }
+
+// wanted says which token s has for whoever ctx is for. Scopes are the configured ones, else those that the operation asks for.
+func wanted(ctx context.Context, s *Spec, scopes []string) want {
+	w := want{Spec: s, scopes: s.Scopes}
+	if len(w.scopes) == 0 {
+		w.scopes = scopes
+	}
+	if s.Personal() {
+		w.caller, _ = callerOf(ctx)
+	}
+	return w
+}
+
+// key is a hash of everything that decides which token is given. A caller's token is a part of it: one of fewer rights must not meet what was had with
+// one of more.
+func (w *want) key() [sha256.Size]byte {
+	parts := append([]string{
+		w.Grant, w.ClientID, string(w.ClientSecret), w.TokenURL, w.Issuer, w.Audience, w.Resource, string(w.Key), w.KeyID, w.Subject,
+		w.caller.Owner, w.caller.Name, string(w.caller.Token), "scopes",
+	}, w.scopes...)
 	return sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 }
 
-// scopes are the configured ones, else those that the operation asks for.
-func scopes(scheme translate.SecurityScheme, s Spec) []string {
-	if len(s.Scopes) > 0 {
-		return s.Scopes
+func (t *tokens) entry(w *want) *held {
+	k := w.key()
+	if h, ok := t.held.Get(k); ok {
+		return h
 	}
-	return scheme.Scopes
-}
-
-func (t *tokens) entry(scheme translate.SecurityScheme, s Spec) *held {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	k := key(scheme, s)
-	h := t.held[k]
-	if h == nil {
-		h = &held{mu: make(chan struct{}, 1)}
-		h.mu <- struct{}{}
-		t.held[k] = h
+	h := &held{mu: make(chan struct{}, 1)}
+	h.mu <- struct{}{}
+	if other, ok, _ := t.held.PeekOrAdd(k, h); ok {
+		return other
 	}
 	return h
 }
 
 // get returns a token that is good for a while.
-func (t *tokens) get(ctx context.Context, scheme translate.SecurityScheme, s Spec) (string, error) {
-	h := t.entry(scheme, s)
+func (t *tokens) get(ctx context.Context, w want) (string, error) {
+	h := t.entry(&w)
 	select {
 	case <-h.mu:
 	case <-ctx.Done():
@@ -96,20 +128,35 @@ func (t *tokens) get(ctx context.Context, scheme translate.SecurityScheme, s Spe
 	if h.token != "" && now.Before(h.until) {
 		return h.token, nil
 	}
-	token, err := t.ask(ctx, scheme, s)
+	token, until, err := t.obtain(ctx, &w)
 	if err != nil {
 		return "", err
 	}
-	h.token, h.had, h.until = token.AccessToken, now, token.Expiry.Add(-leeway)
-	if token.Expiry.IsZero() {
+	h.token, h.had, h.until = token, now, until.Add(-leeway)
+	if until.IsZero() {
 		h.until = now.Add(unstated)
 	}
 	return h.token, nil
 }
 
+// obtain makes or asks for a token; the zero time is for one whose end is not told.
+func (t *tokens) obtain(ctx context.Context, w *want) (string, time.Time, error) {
+	if w.kind() == kindAssertion {
+		return t.identity(w)
+	}
+	token, err := t.ask(ctx, w)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	if w.caller.Token != "" && token.AccessToken == string(w.caller.Token) {
+		return "", time.Time{}, errors.New("the token endpoint gave the caller's own token back, which is not sent on")
+	}
+	return token.AccessToken, token.Expiry, nil
+}
+
 // drop forgets a token that was refused and reports whether asking for another makes sense.
-func (t *tokens) drop(scheme translate.SecurityScheme, s Spec) bool {
-	h := t.entry(scheme, s)
+func (t *tokens) drop(w want) bool {
+	h := t.entry(&w)
 	<-h.mu
 	defer func() { h.mu <- struct{}{} }()
 	if h.token == "" {
@@ -120,66 +167,4 @@ func (t *tokens) drop(scheme translate.SecurityScheme, s Spec) bool {
 	}
 	h.token = ""
 	return true
-}
-
-// ask gets a token from the endpoint (RFC 6749 section 4.4).
-func (t *tokens) ask(ctx context.Context, scheme translate.SecurityScheme, s Spec) (*oauth2.Token, error) {
-	endpoint := s.TokenURL
-	if endpoint == "" {
-		var err error
-		if endpoint, err = t.discover(ctx, s.Issuer); err != nil {
-			return nil, err
-		}
-	}
-	c := clientcredentials.Config{ClientID: s.ClientID, ClientSecret: string(s.ClientSecret), TokenURL: endpoint, Scopes: scopes(scheme, s)}
-	if s.Audience != "" {
-		c.EndpointParams = url.Values{"audience": {s.Audience}}
-	}
-	token, err := c.Token(context.WithValue(ctx, oauth2.HTTPClient, t.client))
-	var refused *oauth2.RetrieveError
-	switch {
-	case errors.As(err, &refused) && refused.Response != nil:
-		return nil, fmt.Errorf("the token endpoint answered %d%s", refused.Response.StatusCode, errorCode(refused.ErrorCode))
-	case err != nil:
-		return nil, errors.New("the token endpoint could not be asked")
-	case token.AccessToken == "" || hasControl(token.AccessToken):
-		return nil, errors.New("the token endpoint gave no usable token")
-	}
-	return token, nil
-}
-
-// errorCode is the code of RFC 6749 section 5.2, when it is one.
-func errorCode(code string) string {
-	switch code {
-	case "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope":
-		return " (" + code + ")"
-	}
-	return ""
-}
-
-// discover finds the token endpoint of an OpenID provider (OpenID Connect Discovery 1.0, section 4).
-func (t *tokens) discover(ctx context.Context, issuer string) (string, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration", nil)
-	if err != nil {
-		return "", errors.New("the issuer is no URL")
-	}
-	response, err := t.client.Do(r)
-	if err != nil {
-		return "", errors.New("the issuer could not be asked")
-	}
-	defer func() { _ = response.Body.Close() }()
-	var found struct {
-		Issuer        string `json:"issuer"`
-		TokenEndpoint string `json:"token_endpoint"`
-	}
-	data, err := io.ReadAll(io.LimitReader(response.Body, maxDiscovery))
-	switch {
-	case err != nil || response.StatusCode != http.StatusOK || json.Unmarshal(data, &found) != nil:
-		return "", fmt.Errorf("the configuration of the issuer cannot be read (status %d)", response.StatusCode)
-	case found.Issuer != issuer:
-		return "", errors.New("the configuration of the issuer names another issuer")
-	case !secure(found.TokenEndpoint):
-		return "", errors.New("the token endpoint of the issuer is not https")
-	}
-	return found.TokenEndpoint, nil
 }

@@ -1,7 +1,8 @@
-// Package egress owns the way out for everything that is not an MCP server of the configuration: descriptions, the calls of translated APIs,
-// token endpoints. What it will not dial, nobody behind it reaches.
+// Package egress owns the way out: to MCP servers behind URLs, for descriptions, the calls of translated APIs, token endpoints. What it will not dial,
+// nobody behind it reaches.
 //
-// It stands at the very end of the line, handed to the translators and to cred as an http.RoundTripper.
+// It stands at the very end of the line, handed to the translators and to cred as an http.RoundTripper, and to mcpconn, which speaks HTTP itself, as the
+// dialer.
 //
 // Decisions:
 //
@@ -11,6 +12,7 @@
 //   - An endpoint that configuration names may be private and may have any port, for that name and port alone. Link-local addresses, where clouds keep
 //     their metadata, are open only to an endpoint that is written as such an address.
 //   - Redirects are not followed here: whoever sends a request knows whether what it carries may go elsewhere.
-//   - No proxy from the environment: the guard would judge the proxy's address instead of the target's.
+//   - No proxy from the environment: the guard would judge the proxy's address instead of the target's. Only mcpconn, which dials nothing but the one
+//     origin that configuration names, takes the proxy that the environment names for that.
 //   - HTTP/1.1 only: HTTP/2 clients repeat requests after stream errors that do not prove that nothing was executed.
 package egress

@@ -2,7 +2,10 @@ package mcpconn
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
+	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +38,14 @@ const (
 // Implementation is how weir introduces itself.
 type Implementation struct{ Name, Version string }
 
+// Credential is what a server knows weir, or the caller, by.
+type Credential interface {
+	// Authorize puts it on a request, whose header and URL are its own. The error, a *catalog.Error, is safe to show.
+	Authorize(*http.Request) error
+	// Renew is told that the server refused it with 401, and reports whether another one can be had, so that one repeat makes sense.
+	Renew(context.Context) bool
+}
+
 // Config says how to reach one server. Values are final: references to variables and secrets are resolved.
 type Config struct {
 	Name      string // of the upstream, for errors
@@ -46,6 +57,12 @@ type Config struct {
 
 	URL     string      // http and sse
 	Headers [][2]string // sent with every HTTP request
+	// Credential goes with every HTTP request too, nil for none.
+	Credential Credential
+	// Dial opens connections to servers behind URLs; nil means net.Dialer.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// TLS is for https, nil for the defaults.
+	TLS *tls.Config
 
 	// Capabilities are the client's, as a legacy server is told by initialize; a raw object, empty means {}. A modern server is told so with requests of
 	// weir's own, such as lists, and with each call what its caller declared.

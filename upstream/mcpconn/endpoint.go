@@ -34,6 +34,7 @@ type endpoint struct {
 	like   *http.Request
 	client client
 	fixed  http.Header // sent with every request
+	cred   Credential  // nil for none
 	limit  int64
 	pool   *buffers
 	// held counts the answers in a row whose stream the server did not end after the response.
@@ -46,7 +47,7 @@ func newEndpoint(cfg *Config) (*endpoint, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, catalog.Errorf(catalog.Config, "%s: url is not an http or https URL", cfg.Name)
 	}
-	e := &endpoint{name: cfg.Name, fixed: http.Header{}, limit: cfg.MaxMessage, pool: &buffers{}}
+	e := &endpoint{name: cfg.Name, fixed: http.Header{}, cred: cfg.Credential, limit: cfg.MaxMessage, pool: &buffers{}}
 	for _, h := range cfg.Headers {
 		name := textproto.CanonicalMIMEHeaderKey(h[0])
 		if ReservedHeader(name) {
@@ -72,7 +73,7 @@ func newEndpoint(cfg *Config) (*endpoint, error) {
 		e.like.Host = host[0]
 		delete(e.fixed, "Host")
 	}
-	e.client = newClient(u)
+	e.client = newClient(u, cfg)
 	return e, nil
 }
 
@@ -94,16 +95,20 @@ type client interface {
 }
 
 // newClient returns what sends requests to u: weir's own client where plain HTTP/1.1 is all there is to do, net/http for TLS and proxies.
-func newClient(u *url.URL) client {
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+func newClient(u *url.URL, cfg *Config) client {
+	dial := cfg.Dial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
+	}
 	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u}); u.Scheme == "http" && proxy == nil && err == nil {
-		return &h1.Transport{Dial: dialer.DialContext, MaxIdle: idleConns, IdleTimeout: idleTimeout, MaxHeader: maxHeaderBytes}
+		return &h1.Transport{Dial: dial, MaxIdle: idleConns, IdleTimeout: idleTimeout, MaxHeader: maxHeaderBytes}
 	}
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            dialer.DialContext,
+		DialContext:            dial,
+		TLSClientConfig:        cfg.TLS.Clone(),
 		TLSHandshakeTimeout:    dialTimeout,
 		MaxIdleConnsPerHost:    idleConns,
 		IdleConnTimeout:        idleTimeout,
@@ -124,22 +129,41 @@ var errUnsent = errors.New("nothing was sent")
 func neverAgain() (io.ReadCloser, error) { return nil, errUnsent }
 
 // post sends msg, a part of buf, with header, which must not change any more. A request of which nothing was sent because the kept connection was
-// dead is sent once more on another one; nothing else is ever repeated.
+// dead is sent once more on another one, and so is one whose credential was refused when another one can be had; nothing else is ever repeated.
 func (e *endpoint) post(ctx context.Context, header http.Header, buf *buffer, msg []byte) (*http.Response, error) {
-	for try := 0; ; try++ {
+	renewed, again := e.cred == nil, false
+	for {
 		body := &postBody{buf: buf, rest: msg}
-		buf.keep()
 		req := e.like.WithContext(ctx)
-		req.Header, req.Body, req.ContentLength = header, body, int64(len(msg))
+		req.Header, req.ContentLength = header, int64(len(msg))
+		if err := e.authorize(req); err != nil {
+			return nil, err
+		}
+		buf.keep()
+		req.Body = body
 		resp, err := e.client.RoundTrip(req)
-		if err == nil {
+		switch {
+		case err == nil && resp.StatusCode == http.StatusUnauthorized && !renewed && e.cred.Renew(ctx):
+			_ = resp.Body.Close()
+			renewed = true
+		case err == nil:
 			return resp, nil
+		case again || !errors.Is(err, errUnsent):
+			return nil, e.noAnswer(ctx, err, body)
+		default:
+			again = true
 		}
-		if errors.Is(err, errUnsent) && try == 0 {
-			continue
-		}
-		return nil, e.noAnswer(ctx, err, body)
 	}
+}
+
+// authorize puts the credential on a request, which gets a header and a URL of its own for that.
+func (e *endpoint) authorize(r *http.Request) error {
+	if e.cred == nil {
+		return nil
+	}
+	u := *r.URL
+	r.Header, r.URL = maps.Clone(r.Header), &u
+	return e.cred.Authorize(r)
 }
 
 // postBody is the body of one attempt to send a message.
@@ -197,6 +221,9 @@ func (e *endpoint) get(ctx context.Context, header http.Header) (*http.Response,
 func (e *endpoint) bare(ctx context.Context, method string, header http.Header) (*http.Response, error) {
 	req := e.like.WithContext(ctx)
 	req.Method, req.Header, req.GetBody = method, header, nil
+	if err := e.authorize(req); err != nil {
+		return nil, err
+	}
 	resp, err := e.client.RoundTrip(req)
 	if err == nil {
 		return resp, nil
@@ -213,7 +240,7 @@ func (e *endpoint) bare(ctx context.Context, method string, header http.Header) 
 func (e *endpoint) at(u *url.URL) *endpoint {
 	like := *e.like
 	like.URL = u
-	return &endpoint{name: e.name, like: &like, client: e.client, fixed: e.fixed, limit: e.limit, pool: e.pool}
+	return &endpoint{name: e.name, like: &like, client: e.client, fixed: e.fixed, cred: e.cred, limit: e.limit, pool: e.pool}
 }
 
 // header returns a new header with the fixed fields and room for more.

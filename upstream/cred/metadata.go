@@ -1,0 +1,75 @@
+package cred
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// metadata is what an authorization server says about itself (RFC 8414, 2; OpenID Connect Discovery 1.0, 3).
+type metadata struct {
+	Issuer        string `json:"issuer"`
+	TokenEndpoint string `json:"token_endpoint"`
+}
+
+// metadataURLs are the places where the metadata of an issuer may be, in the order in which MCP asks for them (2025-11-25, basic/authorization).
+func metadataURLs(issuer string) ([]string, error) {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("the issuer is no URL")
+	}
+	origin, path := u.Scheme+"://"+u.Host, strings.TrimSuffix(u.EscapedPath(), "/")
+	const oauth, openID = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
+	all := []string{origin + oauth + path, origin + openID + path, origin + path + openID}
+	return slices.Compact(all), nil
+}
+
+// metadata finds out about an authorization server.
+func (t *tokens) metadata(ctx context.Context, issuer string) (*metadata, error) {
+	places, err := metadataURLs(issuer)
+	if err != nil {
+		return nil, err
+	}
+	for _, place := range places {
+		m, status, err := t.read(ctx, place)
+		switch {
+		case err != nil:
+			return nil, err
+		case status/100 == 4, status == http.StatusOK && m.Issuer == "": // not here: some servers have a page for every path
+			continue
+		case status != http.StatusOK:
+			return nil, fmt.Errorf("the metadata of the issuer cannot be read (status %d)", status)
+		case m.Issuer != issuer:
+			return nil, errors.New("the metadata of the issuer names another issuer")
+		case !secure(m.TokenEndpoint):
+			return nil, errors.New("the token endpoint of the issuer is not https")
+		}
+		return m, nil
+	}
+	return nil, errors.New("the issuer has no metadata")
+}
+
+// read reads one document; it is empty when that is none.
+func (t *tokens) read(ctx context.Context, address string) (*metadata, int, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, 0, errors.New("the issuer is no URL")
+	}
+	response, err := t.client.Do(r)
+	if err != nil {
+		return nil, 0, errors.New("the issuer could not be asked")
+	}
+	defer func() { _ = response.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(response.Body, maxMetadata))
+	found := new(metadata)
+	if err != nil || json.Unmarshal(data, found) != nil {
+		found = new(metadata)
+	}
+	return found, response.StatusCode, nil
+}
