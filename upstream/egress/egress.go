@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"code.dny.dev/ssrf"
@@ -104,8 +105,25 @@ func (t *Transport) Dial(ctx context.Context, network, address string) (net.Conn
 	return c, err
 }
 
-// RoundTrip implements http.RoundTripper. Only http and https are taken.
-func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) { return t.inner.RoundTrip(r) }
+// RoundTrip implements http.RoundTripper. Only http and https are taken. What may change something leaves at most once.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) { return t.inner.RoundTrip(once(r)) }
+
+// once keeps net/http from sending a request again by itself after a server may have acted on it. It does that for methods that change nothing, and for
+// requests with an idempotency key, which it knows by the canonical form of the header's name; on the wire the case of names means nothing (RFC 9110, 5.1).
+func once(r *http.Request) *http.Request {
+	switch r.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return r
+	}
+	for _, name := range [...]string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if values, ok := r.Header[name]; ok {
+			r = r.Clone(r.Context())
+			delete(r.Header, name)
+			r.Header[strings.ToLower(name)] = values
+		}
+	}
+	return r
+}
 
 // CloseIdleConnections closes the connections that wait for a next request.
 func (t *Transport) CloseIdleConnections() { t.inner.CloseIdleConnections() }
