@@ -26,7 +26,7 @@ type Spec struct {
 	// MaxText bounds the text that a tool answers, in bytes; 0 means 65536.
 	MaxText int `yaml:"maxText"`
 	// Tools changes single operations: operationId, "POST /path", Query.field, pkg.Service/Method, or the name of the tool → what is changed. For an MCP
-	// server it sets deadlines: glob on the tools' own names → timeout and idleTimeout, the most telling pattern first.
+	// server it sets deadlines: glob on the tools' own names → timeout, idleTimeout and idempotent, the most telling pattern first.
 	Tools map[string]Tool `yaml:"tools"`
 
 	// Include keeps operations that one of these matches; empty keeps all. Exclude drops those that one matches and wins. The kinds say what a
@@ -54,6 +54,9 @@ type Tool struct {
 	Timeout time.Duration `yaml:"timeout"`
 	// IdleTimeout bounds how long a call of an MCP server's tool may be silent. An API gives no sign of life before its answer.
 	IdleTimeout time.Duration `yaml:"idleTimeout"`
+	// Idempotent says of an MCP server's tools that a call may be made twice where nobody knows whether the first was executed. What the server says
+	// itself does not count.
+	Idempotent *bool `yaml:"idempotent"`
 	// Media picks the media type of a REST body among those of the description.
 	Media string `yaml:"media"`
 }

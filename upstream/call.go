@@ -90,10 +90,11 @@ func (m *member) callInTime(ctx context.Context, call *catalog.Call) (*catalog.A
 	return m.callOn(c.ctx, &c.call)
 }
 
-// callOn sends the call on the live connection. When that turns out to be dead, with proof that the call was not executed, the call is sent once more on the next one.
+// callOn sends the call on the live connection. When that turns out to be dead, with proof that the call was not executed, the call is sent once more on the
+// next one; so is one of unknown outcome that may be repeated. Nothing is sent three times.
 func (m *member) callOn(ctx context.Context, call *catalog.Call) (*catalog.Answer, error) {
 	var used *live
-	for {
+	for again := false; ; {
 		l, err := m.connection(ctx, used)
 		if err != nil {
 			return nil, err
@@ -105,10 +106,13 @@ func (m *member) callOn(ctx context.Context, call *catalog.Call) (*catalog.Answe
 		a, on, err := m.callAs(ctx, l, call)
 		l.leave()
 		l = on
-		if err == nil || used != nil || ctx.Err() != nil || l.backend.Err() == nil || !notExecuted(err) {
+		dead := err != nil && l.backend.Err() != nil
+		if err == nil || again || ctx.Err() != nil || !(dead && notExecuted(err)) && !m.repeats(ctx, call, err) {
 			return a, err
 		}
-		used = l
+		if again = true; dead {
+			used = l
+		}
 	}
 }
 

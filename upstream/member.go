@@ -50,6 +50,7 @@ type member struct {
 	subs          subscriptions
 	sessions      sessions
 	breakers      breakers
+	budget        budget
 
 	mu       sync.Mutex
 	state    State

@@ -106,7 +106,9 @@ func (t *Transport) Dial(ctx context.Context, network, address string) (net.Conn
 }
 
 // RoundTrip implements http.RoundTripper. Only http and https are taken. What may change something leaves at most once.
-func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) { return t.inner.RoundTrip(once(r)) }
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	return t.inner.RoundTrip(once(r))
+}
 
 // once keeps net/http from sending a request again by itself after a server may have acted on it. It does that for methods that change nothing, and for
 // requests with an idempotency key, which it knows by the canonical form of the header's name; on the wire the case of names means nothing (RFC 9110, 5.1).

@@ -166,9 +166,9 @@ func misspelt(n *node) *node {
 
 // checkTools reports what cannot be said of the tools of a server, or of an API.
 func (r *reader) checkTools(n *node, way, path string) {
-	nothing := []string{"idleTimeout"} // an API is silent until it answers
+	nothing := []string{"idleTimeout", "idempotent"} // an API is silent until it answers, and its calls are never repeated
 	if way == "command" || way == "url" {
-		nothing = slices.DeleteFunc(keysOf(reflect.TypeFor[translate.Tool]()), func(k string) bool { return k == "timeout" || k == "idleTimeout" })
+		nothing = slices.DeleteFunc(keysOf(reflect.TypeFor[translate.Tool]()), func(k string) bool { return k == "timeout" || k == "idleTimeout" || k == "idempotent" })
 	} else {
 		r.misplaced(n, path, way, nothing...)
 	}
