@@ -15,6 +15,8 @@ const (
 	Events Kind = "events" // tools/call answered as an event stream: five progress notifications, then the result
 	List   Kind = "list"   // tools/list, one page
 	Cross  Kind = "cross"  // as Call, at weir before an upstream of the client's era and before one of the other
+	Rules  Kind = "rules"  // as Call, at weir where everybody may do everything and where callers sign in and rules decide
+	Record Kind = "record" // as Call, at weir that records nothing and at one that records everything
 )
 
 // The eras of a case's client. The upstream is called in the same one, but for the target Crossed.
@@ -38,6 +40,10 @@ const (
 	Weir   = "weir"
 	// Crossed is weir before the same upstream, which it has to call in the other era.
 	Crossed = "crossed"
+	// Guarded is weir where callers bring an OIDC token, before 1,000 tools under 1,000 rules, with a condition on one tool in ten.
+	Guarded = "guarded"
+	// Recorded is weir with one trace in a hundred, metrics, the audit log with fsync and the request log.
+	Recorded = "recorded"
 )
 
 // Case is one row of the report: the same requests, sent to each target in turn.
@@ -86,6 +92,11 @@ func Cases(quick bool) []Case {
 	add(Events, Lean, []int{64}, []int{1, 32})
 	add(List, Lean, []int{100, 1000, 10000}, []int{1})
 	add(Cross, Lean, []int{64, 4 << 10}, []int{1, 32})
+	for _, k := range []Kind{Rules, Record} {
+		for _, size := range []int{64, 4 << 10} {
+			all = append(all, Case{k, Lean, Modern, size, 1}, Case{k, Lean, Modern, size, 32})
+		}
+	}
 	add(Call, MCPGo, []int{64, 4 << 10}, []int{1, 32})
 	add(Call, Stdio, []int{64, 4 << 10, 64 << 10}, []int{1, 32})
 	if !quick {
@@ -93,15 +104,22 @@ func Cases(quick bool) []Case {
 	}
 	few := []string{
 		"call/lean/modern/64B/c1", "call/lean/modern/64B/c32", "call/lean/legacy/64B/c32", "call/lean/modern/4KiB/c32", "call/lean/modern/64KiB/c32",
-		"events/lean/modern/64B/c32", "list/lean/modern/1000/c1", "cross/lean/modern/64B/c32", "cross/lean/legacy/64B/c32", "call/stdio/modern/64B/c32",
+		"events/lean/modern/64B/c32", "list/lean/modern/1000/c1", "cross/lean/modern/64B/c32", "cross/lean/legacy/64B/c32", "rules/lean/modern/64B/c32",
+		"record/lean/modern/64B/c32", "call/stdio/modern/64B/c32",
 	}
 	return slices.DeleteFunc(all, func(c Case) bool { return !slices.Contains(few, c.String()) })
 }
 
 // targets are what a case is sent to, as far as they run. Nothing on HTTP stands before a stdio server but weir; the proxy before the lean server is its measure.
 func (c Case) targets() []string {
-	if c.Kind == Cross {
+	switch c.Kind {
+	case Cross:
 		return []string{Weir, Crossed}
+	case Rules:
+		return []string{Weir, Guarded}
+	case Record:
+		return []string{Proxy, Weir, Recorded}
+	default:
 	}
 	if c.Upstream == Stdio {
 		return []string{Proxy, Stock, Weir}
@@ -111,17 +129,19 @@ func (c Case) targets() []string {
 
 // measure is the target in whose terms the others of a case are told.
 func (c Case) measure() string {
-	if c.Kind == Cross {
+	switch c.Kind {
+	case Cross, Rules, Record:
 		return Weir
+	default:
+		return Proxy
 	}
-	return Proxy
 }
 
 // site is what must run for a case: equal for cases that can share processes.
 type site struct {
 	upstream string
 	era      string // in which weir calls the upstream
-	crossed  bool   // Crossed runs too
+	other    string // Crossed, Guarded or Recorded, when that runs too
 	tools    int    // offered besides echo and events
 }
 
@@ -134,9 +154,17 @@ func otherEra(e string) string {
 }
 
 func (c Case) site() site {
-	s := site{upstream: c.Upstream, era: c.Era, crossed: c.Kind == Cross}
-	if c.Kind == List {
+	s := site{upstream: c.Upstream, era: c.Era}
+	switch c.Kind {
+	case List:
 		s.tools = c.Size
+	case Cross:
+		s.other = Crossed
+	case Rules:
+		s.other, s.tools = Guarded, ruledTools
+	case Record:
+		s.other = Recorded
+	default:
 	}
 	return s
 }
@@ -153,7 +181,7 @@ func (c Case) tool(target string) string {
 	if c.Kind == Events {
 		name = eventsTool
 	}
-	if target == Weir || target == Crossed {
+	if target != Direct && target != Proxy && target != Stock {
 		name = "up__" + name
 	}
 	return name

@@ -18,14 +18,14 @@ type lean struct {
 	buffers sync.Pool
 }
 
-// newLean offers echo, events and n more tools.
+// newLean offers echo and events or, with n, echo among n tools.
 func newLean(n int) *lean {
 	tools := []string{
 		`{"name":"` + echoTool + `","inputSchema":{"type":"object","properties":{"text":{"type":"string"}}}}`,
 		`{"name":"` + eventsTool + `","inputSchema":{"type":"object","properties":{"text":{"type":"string"}}}}`,
 	}
 	if n > 0 {
-		tools = Tools(n)
+		tools = append(tools[:1], Tools(n-1)...)
 	}
 	list := `"tools":[` + strings.Join(tools, ",") + `]}`
 	l := &lean{lists: map[bool][]byte{

@@ -32,15 +32,15 @@ type tally struct {
 	latency   []time.Duration
 }
 
-// newLoad connects c.Concurrency workers to endpoint; session is the legacy session's id.
-func newLoad(c Case, endpoint, tool, session string) (*load, error) {
+// newLoad connects c.Concurrency workers to endpoint; session is the legacy session's id, token what it signs in with; both may be empty.
+func newLoad(c Case, endpoint, tool, session, token string) (*load, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		return nil, err
 	}
 	l := &load{}
 	for i := range c.Concurrency {
-		w := newWorker(c, u, tool, session, i)
+		w := newWorker(c, u, tool, session, token, i)
 		if err := w.dial(); err != nil {
 			l.close()
 			return nil, err
@@ -104,7 +104,7 @@ type worker struct {
 // firstID is the smallest number with ten digits.
 const firstID = 1_000_000_000
 
-func newWorker(c Case, u *url.URL, tool, session string, n int) *worker {
+func newWorker(c Case, u *url.URL, tool, session, token string, n int) *worker {
 	w := &worker{addr: u.Host, id: firstID + n*50_000_000}
 	digits := strconv.Itoa(w.id)
 	method, params := "tools/call", ""
@@ -144,6 +144,9 @@ func newWorker(c Case, u *url.URL, tool, session string, n int) *worker {
 		if session != "" {
 			w.request = append(w.request, "Mcp-Session-Id: "+session+"\r\n"...)
 		}
+	}
+	if token != "" {
+		w.request = append(w.request, "Authorization: Bearer "+token+"\r\n"...)
 	}
 	w.request = fmt.Appendf(w.request, "Content-Length: %d\r\n\r\n%s", len(body), body)
 	for at := 0; ; {

@@ -127,7 +127,7 @@ func TestLoad(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				ld, err := newLoad(c, url+"/mcp", c.tool(Direct), session)
+				ld, err := newLoad(c, url+"/mcp", c.tool(Direct), session, "")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -152,7 +152,7 @@ func TestLoadCountsCutAnswers(t *testing.T) {
 		panic(http.ErrAbortHandler) // how net/http is told to close the connection
 	}))
 	defer s.Close()
-	ld, err := newLoad(Case{Call, Lean, Modern, 64, 1}, s.URL+"/mcp", echoTool, "")
+	ld, err := newLoad(Case{Call, Lean, Modern, 64, 1}, s.URL+"/mcp", echoTool, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 // process is one running part.
 type process struct {
 	cmd    *exec.Cmd
+	token  string // what clients sign in with
 	url    string
 	stderr bytes.Buffer
 }
@@ -68,7 +69,7 @@ func startServer(ctx context.Context, binary string, args ...string) (*process, 
 }
 
 // startWeir starts `weir serve` before an upstream, with a configuration that it writes to config, and returns when it lists at least n tools.
-func startWeir(ctx context.Context, binary, config string, upstream map[string]any, n int) (*process, error) {
+func startWeir(ctx context.Context, binary, path string, config map[string]any, token string, n int) (*process, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -78,22 +79,21 @@ func startWeir(ctx context.Context, binary, config string, upstream map[string]a
 	if err := ln.Close(); err != nil {
 		return nil, err
 	}
-	b, err := json.Marshal(map[string]any{
-		"listen": addr, "pageSize": max(1000, n), "mcpServers": map[string]any{"up": upstream},
-	})
+	config["listen"], config["pageSize"] = addr, max(1000, n)
+	b, err := json.Marshal(config)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(config, b, 0o600); err != nil {
+	if err := os.WriteFile(path, b, 0o600); err != nil {
 		return nil, err
 	}
-	p := &process{cmd: exec.CommandContext(ctx, binary, "serve", "--config", config), url: "http://" + addr + "/mcp"}
+	p := &process{cmd: exec.CommandContext(ctx, binary, "serve", "--config", path), url: "http://" + addr + "/mcp", token: token}
 	p.cmd.Env, p.cmd.Stderr = environment(), &p.stderr
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	if err := ready(ctx, p.url, n); err != nil {
+	if err := ready(ctx, p.url, token, n); err != nil {
 		p.stop()
 		return nil, fmt.Errorf("weir: %w\n%s", err, &p.stderr)
 	}
@@ -109,12 +109,16 @@ func (p *process) stop() {
 }
 
 // ready waits until the endpoint lists at least n tools.
-func ready(ctx context.Context, url string, n int) error {
+func ready(ctx context.Context, url, token string, n int) error {
 	const body = `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",` +
 		`"io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`
+	headers := map[string]string{"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/list"}
+	if token != "" {
+		headers["Authorization"] = "Bearer " + token
+	}
 	var last error
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		_, answer, err := post(ctx, url, body, map[string]string{"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/list"})
+		_, answer, err := post(ctx, url, body, headers)
 		if err == nil && bytes.Count(answer, []byte(`"inputSchema"`)) >= n {
 			return nil
 		}

@@ -36,8 +36,8 @@ func (r *Report) Write(out io.Writer) error {
 	if r.WeirMemory > 0 {
 		_, _ = fmt.Fprintf(&b, "\nweir: %.1f MiB resident after start, %.1f MiB at most\n", float64(r.WeirIdle)/(1<<20), float64(r.WeirMemory)/(1<<20))
 	}
-	if slices.ContainsFunc(r.Cells, func(c Cell) bool { return c.Kind == Cross }) {
-		_, _ = fmt.Fprintln(&b, "\ncross: weir before an upstream of the client's era, and before one of the other; × is in terms of the first.")
+	if slices.ContainsFunc(r.Cells, func(c Cell) bool { return c.measure() == Weir }) {
+		_, _ = fmt.Fprintln(&b, "\nIn cross, rules and record × is in terms of weir, before an upstream of the client's era, with no rules and no records.")
 	}
 	_, _ = fmt.Fprintln(&b, "\nCPU is that of the target's process, user and system; of direct, the upstream's own. Medians over rounds.")
 	_, err := out.Write(b.Bytes())

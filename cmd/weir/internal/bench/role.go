@@ -67,7 +67,7 @@ func takeOrders(order string, in io.Reader, out io.Writer) error {
 	if err := json.Unmarshal([]byte(order), &o); err != nil {
 		return err
 	}
-	ld, err := newLoad(o.Case, o.URL, o.Tool, o.Session)
+	ld, err := newLoad(o.Case, o.URL, o.Tool, o.Session, "")
 	if err != nil {
 		return err
 	}

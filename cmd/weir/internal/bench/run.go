@@ -160,13 +160,24 @@ func (o Options) startParts(ctx context.Context, s site, dir string, parts map[s
 			"env": map[string]string{"GOMAXPROCS": fmt.Sprint(runtime.NumCPU())},
 		}
 	}
-	eras := map[string]string{Weir: s.era}
-	if s.crossed {
-		eras[Crossed] = otherEra(s.era)
-	}
-	for target, era := range eras {
-		spec["era"] = era
-		weir, err := startWeir(ctx, o.Weir, filepath.Join(dir, target+".json"), spec, max(1, s.tools))
+	for _, target := range []string{Weir, s.other} {
+		if target == "" {
+			continue
+		}
+		spec["era"] = s.era
+		config, token := map[string]any{}, ""
+		switch target {
+		case Crossed:
+			spec["era"] = otherEra(s.era)
+		case Guarded:
+			if token, err = guard(config, dir); err != nil {
+				return err
+			}
+		case Recorded:
+			recordEverything(config, dir)
+		}
+		config["mcpServers"] = map[string]any{"up": spec}
+		weir, err := startWeir(ctx, o.Weir, filepath.Join(dir, target+".json"), config, token, max(1, s.tools))
 		if err != nil {
 			return err
 		}
@@ -246,7 +257,7 @@ func (o Options) open(ctx context.Context, c Case, parts map[string]*process) (l
 				return lanes, fmt.Errorf("%s: %w", target, err)
 			}
 		}
-		ld, err := newLoad(c, p.url, c.tool(target), session)
+		ld, err := newLoad(c, p.url, c.tool(target), session, p.token)
 		if err != nil {
 			return lanes, fmt.Errorf("%s: %w", target, err)
 		}
