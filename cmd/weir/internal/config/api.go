@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/textproto"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	tree "weir/translate/schema"
 	"weir/upstream"
 	"weir/upstream/cred"
+	"weir/upstream/mcpconn"
 )
 
 // apiKinds are the keys that name the description of an API.
@@ -21,7 +23,7 @@ func apiKinds() []string { return []string{"openapi", "grpc", "graphql"} }
 func apiKeys() []string {
 	keys := slices.Concat(keysOf(reflect.TypeFor[translate.Spec]()), keysOf(reflect.TypeFor[openapi.Spec]()), keysOf(reflect.TypeFor[grpc.Spec]()), keysOf(reflect.TypeFor[graphql.Spec]()))
 	keys = slices.DeleteFunc(keys, func(k string) bool { return k == "tools" }) // which sets deadlines elsewhere
-	return append(keys, "credentials", "tls")
+	return keys
 }
 
 // checkAPI checks what goes with an API.
@@ -51,9 +53,38 @@ func (r *reader) checkAPI(n *node, kind *member, s upstream.Spec, path string) {
 	}
 	r.misplaced(n, path, kind.key.text, append(otherKinds(kind.key.text), "args", "env", "envFile", "cwd", "type", "era")...)
 	r.checkHeaders(n.get("headers"), path)
-	r.checkCredentials(n.get("credentials"), s.Credentials, path)
+	r.checkCredentials(n.get("credentials"), s.Credentials, path, false)
+	r.checkClientTLS(n, s, path)
+}
+
+// checkClientTLS reports a certificate without its key.
+func (r *reader) checkClientTLS(n *node, s upstream.Spec, path string) {
 	if m := n.member("tls"); m != nil && (s.TLS.Cert == "") != (s.TLS.Key == "") {
 		r.problem(m.key.at, "%s.tls: cert and key go together", path)
+	}
+}
+
+// checkServerCredentials reports credentials that an MCP server cannot have.
+func (r *reader) checkServerCredentials(n *node, s upstream.Spec, path string) {
+	all := n.get("credentials")
+	if all == nil || all.kind != object {
+		return
+	}
+	r.checkCredentials(all, s.Credentials, path, true)
+	for _, m := range all.members {
+		at := path + ".credentials." + m.key.text
+		if m.key.text != cred.ForServer {
+			r.problem(m.key.at, "%s: the credential of an MCP server is called %s", at, cred.ForServer)
+			continue
+		}
+		c, headers := s.Credentials[m.key.text], n.get("headers")
+		name := textproto.CanonicalMIMEHeaderKey(c.Header)
+		switch {
+		case c.Header != "" && (!isToken(name) || mcpconn.ReservedHeader(name)):
+			r.problem(m.key.at, "%s.header: %q is no header that can be set", at, c.Header)
+		case c.Header == "" && c.Query == "" && !c.Certificate && headers != nil && slices.ContainsFunc(headers.members, func(h member) bool { return strings.EqualFold(h.key.text, "Authorization") }):
+			r.problem(m.key.at, "%s: headers.Authorization is one already; remove one", at)
+		}
 	}
 }
 
@@ -101,7 +132,7 @@ func (r *reader) nowhere(n *node, path, key string) {
 }
 
 // checkCredentials reports credentials that contradict themselves.
-func (r *reader) checkCredentials(n *node, all map[string]cred.Spec, path string) {
+func (r *reader) checkCredentials(n *node, all map[string]cred.Spec, path string, server bool) {
 	if n == nil || n.kind != object {
 		return
 	}
@@ -114,6 +145,9 @@ func (r *reader) checkCredentials(n *node, all map[string]cred.Spec, path string
 		}
 		if err := c.Check(); err != nil && m.value.kind == object {
 			r.problem(m.key.at, "%s.credentials.%s: %v", path, m.key.text, err)
+		}
+		if n := m.value; n.kind == object && !server {
+			r.misplaced(n, path+".credentials."+m.key.text, "an API, whose description says where the value goes", "header", "query")
 		}
 	}
 }

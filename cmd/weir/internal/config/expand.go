@@ -15,7 +15,8 @@ import (
 // maxSecret bounds a file that ${file:…} names, in bytes.
 const maxSecret = 64 << 10
 
-// Expander resolves the references in values: ${VAR}, ${VAR:-default}, ${env:VAR} and ${file:PATH}; $${ stands for a plain ${. In a client's own
+// Expander resolves the references in values: ${VAR}, ${VAR:-default}, ${env:VAR}, ${file:PATH} and
+// ${command:PROGRAM ARGUMENT…}; $${ stands for a plain ${. In a client's own
 // file it also knows what that client would put in: ${input:id}, ${workspaceFolder} and the like. It holds no secret but those of the
 // env file; everything else is looked up when it is asked for.
 type Expander struct {
@@ -24,6 +25,8 @@ type Expander struct {
 	dir    string            // of the configuration
 	client bool
 	text   []byte // the configuration
+
+	commands commands
 }
 
 // newExpander reads the env file that belongs to the configuration at path.
@@ -61,12 +64,12 @@ func (e *Expander) Expand(s string) (string, error) {
 	return b.String(), nil
 }
 
-// Digest is a keyed hash of the configuration and of what its variables are now. Files it refers to are the same for everybody who has the same key.
+// Digest is a keyed hash of the configuration and of what its variables are now. Files and programs it refers to are the same for everybody who has the same key.
 func (e *Expander) Digest(key []byte) []byte {
 	h := hmac.New(sha256.New, key)
 	_, _ = h.Write(e.text) // never fails (hash.Hash)
 	for _, p := range split(string(e.text)) {
-		if p.reference != "" && !strings.HasPrefix(p.reference, "file:") {
+		if p.reference != "" && !strings.HasPrefix(p.reference, "file:") && !strings.HasPrefix(p.reference, "command:") {
 			v, err := e.resolve(p.reference)
 			_, _ = fmt.Fprintf(h, "%q %t", v, err == nil) // as above
 		}
@@ -125,6 +128,8 @@ func (e *Expander) resolve(ref string) (string, error) {
 		return e.variable(rest)
 	case ok && form == "input":
 		return e.input(rest)
+	case ok && form == "command" && !e.client:
+		return e.command(rest)
 	case ok && (form == "config" || form == "command"):
 		return "", faultf("${%s} can only be answered by an editor; write the value, or a ${VARIABLE}", ref)
 	}
@@ -145,7 +150,7 @@ func (e *Expander) odd(format string, args ...any) error {
 func (e *Expander) variable(ref string) (string, error) {
 	name, fallback, hasDefault := strings.Cut(ref, ":-")
 	if !isName(name) {
-		return "", e.odd("${%s} is no reference; known are ${VAR}, ${VAR:-default}, ${env:VAR} and ${file:PATH}, and $${ for a plain ${", ref)
+		return "", e.odd("${%s} is no reference; known are ${VAR}, ${VAR:-default}, ${env:VAR}, ${file:PATH} and ${command:PROGRAM …}, and $${ for a plain ${", ref)
 	}
 	if strings.Contains(fallback, "${") {
 		return "", faultf("${%s…}: references do not nest", name)
@@ -271,6 +276,15 @@ func isName(s string) bool {
 	return s != ""
 }
 
+// fault says why a reference cannot be resolved. Programs are run when their answer is needed, and not for this.
+func (e *Expander) fault(ref string) error {
+	if line, ok := strings.CutPrefix(ref, "command:"); ok && !e.client {
+		return commandFault(line)
+	}
+	_, err := e.resolve(ref)
+	return err
+}
+
 // references reports references of a value that cannot be resolved, each at its own place. What they resolve to is not kept.
 func (r *reader) references(n *node) {
 	from := n.at.start
@@ -283,7 +297,7 @@ func (r *reader) references(n *node) {
 			at = span{from + i, from + i + len(p.literal)}
 			from = at.end
 		}
-		if _, err := r.expand.resolve(p.reference); err != nil && !errors.Is(err, errLiteral) {
+		if err := r.expand.fault(p.reference); err != nil && !errors.Is(err, errLiteral) {
 			r.problem(at, "%v", err)
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"weir/translate/graphql"
 	"weir/translate/openapi"
 	"weir/upstream"
+	"weir/upstream/cred"
 )
 
 // maxFile bounds the file's size in bytes.
@@ -46,6 +47,9 @@ type File struct {
 	Audit record.Audit `yaml:"audit"`
 	// RequestLog is where people look requests up.
 	RequestLog requestlog.Spec `yaml:"requestLog"`
+	// OwnTools lists the gateway's own tools, weir__*: what there is, who may use it and what was called. The policy decides about them as about
+	// any others, by the upstream's name weir.
+	OwnTools bool `yaml:"ownTools"`
 	// Servers are virtual servers by name: parts of the namespace at paths of their own.
 	Servers map[string]server.Virtual `yaml:"servers"`
 	// Auth is how callers sign in. Without it only this machine's user may call. weir help auth says more.
@@ -95,6 +99,10 @@ func enum(f field) []string {
 	case reflect.TypeFor[translate.Spec]():
 		if f.key == "mode" {
 			return []string{"auto", "tools", "dynamic", "explicit"}
+		}
+	case reflect.TypeFor[cred.Spec]():
+		if f.key == "grant" {
+			return cred.Grants()
 		}
 	case reflect.TypeFor[openapi.Spec]():
 		if f.key == "arrays" {

@@ -193,7 +193,7 @@ func (r *reader) checkCommand(n *node, s upstream.Spec, path string) {
 	if s.Type == "http" || s.Type == "sse" {
 		r.problem(n.get("type").at, "%s.type: %s goes with url, not with command", path, s.Type)
 	}
-	r.misplaced(n, path, "command", append(apiKeys(), "headers")...)
+	r.misplaced(n, path, "command", append(apiKeys(), "headers", "credentials", "tls")...)
 	if env := n.get("env"); env != nil && env.kind == object {
 		for _, m := range env.members {
 			if m.key.text == "" || strings.ContainsAny(m.key.text, "=\x00") {
@@ -214,6 +214,8 @@ func (r *reader) checkURL(n, target *node, s upstream.Spec, path string) {
 	}
 	r.misplaced(n, path, "url", append(apiKeys(), "args", "env", "envFile", "cwd")...)
 	r.checkHeaders(n.get("headers"), path)
+	r.checkServerCredentials(n, s, path)
+	r.checkClientTLS(n, s, path)
 }
 
 // checkHeaders reports headers that cannot be sent.
