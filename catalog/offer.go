@@ -37,6 +37,9 @@ func (s *Snapshot) Offer(o Offer) *Snapshot {
 		options.Naming = o.Naming
 	}
 	part := Build(s.sources, options)
+	part.sources = slices.DeleteFunc(part.sources, func(src *Source) bool { // what an upstream can do is not told where nothing of it is
+		return !slices.ContainsFunc(part.entries, func(e *Entry) bool { return e.Ref.Upstream == src.Upstream })
+	})
 	for _, ref := range slices.SortedFunc(maps.Keys(o.Tools), func(x, y Ref) int { return strings.Compare(x.String(), y.String()) }) {
 		named := func(e *Entry) bool { return e.Ref == ref }
 		if s.origin(ref.Upstream) != nil && !slices.ContainsFunc(part.entries, named) {
