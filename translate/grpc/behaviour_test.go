@@ -34,13 +34,13 @@ import (
 
 // TestCancellation: a caller that goes away ends the call at the server.
 func TestCancellation(t *testing.T) {
-	s := serve(t, setup{reflect: "v1"})
+	s := serve(t, setup{Reflect: "v1"})
 	a := dial(t, s, Spec{}, translate.Options{})
 	for tool, arguments := range map[string]string{"Greeter_Hello": `{"firstName":"wait"}`, "Greeter_Count": `{"to":1,"wait":true}`} {
 		ctx, cancel := context.WithCancel(t.Context())
-		before := len(s.seen())
+		before := len(s.Calls())
 		go func() {
-			for len(s.seen()) == before {
+			for len(s.Calls()) == before {
 				time.Sleep(time.Millisecond)
 			}
 			cancel()
@@ -50,16 +50,16 @@ func TestCancellation(t *testing.T) {
 		if !errors.As(err, &fault) || fault.Code != catalog.Canceled {
 			t.Errorf("%s: got %v", tool, err)
 		}
-		s.wait(t, strings.TrimPrefix(tool, "Greeter_"))
+		s.Wait(t, strings.TrimPrefix(tool, "Greeter_"))
 	}
-	if n := s.canceled.Load(); n != 2 {
+	if n := s.Canceled.Load(); n != 2 {
 		t.Errorf("%d calls were canceled at the server", n)
 	}
 }
 
 // TestDeadline: the time of a call goes along with it, and what came of a stream until then is kept.
 func TestDeadline(t *testing.T) {
-	s := serve(t, setup{reflect: "v1"})
+	s := serve(t, setup{Reflect: "v1"})
 	a := dial(t, s, Spec{Spec: translate.Spec{Timeout: 150 * time.Millisecond}}, translate.Options{})
 	if got := run(t, a, "Greeter_Hello", `{"firstName":"wait"}`); !got.True("isError") || textOf(got) != "The API did not answer within 150ms. It only reads, so it may be tried again." {
 		t.Errorf("got %s", got.JSON())
@@ -68,16 +68,16 @@ func TestDeadline(t *testing.T) {
 	if want := `{"messages":[{"n":1},{"n":2}],"complete":false,"stopped":"the time of 150ms is over"}`; got.Get("structuredContent").JSON() != want || got.True("isError") {
 		t.Errorf("got %s", got.JSON())
 	}
-	s.wait(t, "Hello")
-	s.wait(t, "Count")
-	if n := s.canceled.Load(); n != 2 {
+	s.Wait(t, "Hello")
+	s.Wait(t, "Count")
+	if n := s.Canceled.Load(); n != 2 {
 		t.Errorf("%d calls ended at the server", n)
 	}
 }
 
 // TestStreamLimits: collecting ends at a number of messages or bytes, and the call with it. The ledger of the server says how much it sent.
 func TestStreamLimits(t *testing.T) {
-	s := serve(t, setup{reflect: "v1"})
+	s := serve(t, setup{Reflect: "v1"})
 	a := dial(t, s, Spec{MaxMessages: 5}, translate.Options{})
 	progress := 0
 	c := call(t, "Greeter_Count", `{"to":1000000}`)
@@ -91,15 +91,15 @@ func TestStreamLimits(t *testing.T) {
 	if err != nil || got.Get("structuredContent").GetText("stopped") != "the limit of 5 messages is reached" || progress != 5 {
 		t.Errorf("got %v, %v, %d notifications", got, err, progress)
 	}
-	s.wait(t, "Count")
-	before := s.sent.Load()
+	s.Wait(t, "Count")
+	before := s.Sent.Load()
 	// 100 messages of 1 MiB: more than the text bound, so that the second one ends it.
 	got = run(t, a, "Greeter_Count", `{"to":100,"padding":1048576}`)
 	if !strings.Contains(got.Get("structuredContent").GetText("stopped"), "64.0 KiB") || got.Get("structuredContent").True("complete") {
 		t.Errorf("got %s", schema.Shorten(got.JSON(), 300))
 	}
-	s.wait(t, "Count")
-	if sent := s.sent.Load() - before; sent > 20<<20 {
+	s.Wait(t, "Count")
+	if sent := s.Sent.Load() - before; sent > 20<<20 {
 		t.Errorf("the server gave %d of 100 MiB to the transport", sent>>20)
 	}
 	// One message of 100 MiB is refused by the size that it announces.
@@ -116,7 +116,7 @@ func TestStreamLimits(t *testing.T) {
 
 // TestStatusDetails: each kind of google.rpc detail in words, violations under the names of arguments, and nothing that is for developers.
 func TestStatusDetails(t *testing.T) {
-	s := serve(t, setup{reflect: "v1"})
+	s := serve(t, setup{Reflect: "v1"})
 	a := dial(t, s, Spec{Spec: translate.Spec{Tools: map[string]translate.Tool{"weir.test.Greeter/Fail": {Args: map[string]translate.Arg{"code": {Rename: "status"}}}}}}, translate.Options{})
 	got := run(t, a, "Greeter_Fail", `{"status":3,"message":"no good.","details":true}`)
 	want := "The API answered INVALID_ARGUMENT: no good. Refused: `fail_after`: is too large; `status`: is odd. Reason TOO_ODD of weir.test, limit 7. " +
@@ -141,9 +141,9 @@ func TestStatusDetails(t *testing.T) {
 // TestT15_UnknownMethod: nothing but listed tools can be called, and nothing else reaches the server; a method that the server lost is a result,
 // and leads to another look at its description.
 func TestT15_UnknownMethod(t *testing.T) {
-	s := serve(t, setup{reflect: "v1"})
+	s := serve(t, setup{Reflect: "v1"})
 	a := dial(t, s, Spec{Spec: translate.Spec{Exclude: []string{"weir.test.Greeter/Fail"}}}, translate.Options{})
-	before := s.reflects.Load()
+	before := s.Reflects.Load()
 	for _, name := range []string{"Greeter_Fail", "Greeter_Nope", "weir.test.Greeter/Hello", "/weir.test.Greeter/Hello", "grpc.health.v1.Health/Check", "Greeter_Echo", ""} {
 		_, err := runWith(t, t.Context(), a, call(t, name, `{}`))
 		var fault *catalog.Error
@@ -151,8 +151,8 @@ func TestT15_UnknownMethod(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if len(s.seen()) > 0 || s.reflects.Load() != before {
-		t.Errorf("the server saw %v and %d questions", s.seen(), s.reflects.Load()-before)
+	if len(s.Calls()) > 0 || s.Reflects.Load() != before {
+		t.Errorf("the server saw %v and %d questions", s.Calls(), s.Reflects.Load()-before)
 	}
 	set, _ := fixture(t, "greeter.proto")
 	greeter := set.File[len(set.File)-1].Service[0]
@@ -176,14 +176,14 @@ func TestT15_UnknownMethod(t *testing.T) {
 // TestReflectionVersions: v1 only, v1alpha only, and none, where a set takes its place.
 func TestReflectionVersions(t *testing.T) {
 	for _, version := range []string{"v1", "v1alpha"} {
-		s := serve(t, setup{reflect: version})
+		s := serve(t, setup{Reflect: version})
 		if got := run(t, dial(t, s, Spec{}, translate.Options{}), "Greeter_Hello", `{"firstName":"A"}`); got.True("isError") {
 			t.Errorf("%s: %s", version, got.JSON())
 		}
 	}
 	for _, code := range []codes.Code{codes.Unavailable, codes.NotFound, codes.Internal} { // as proxies answer for what they do not know
 		first := true
-		s := serve(t, setup{reflect: "both", reflection: func(context.Context) error {
+		s := serve(t, setup{Reflect: "both", Reflection: func(context.Context) error {
 			defer func() { first = false }()
 			if first {
 				return status.Error(code, "404")
@@ -194,11 +194,11 @@ func TestReflectionVersions(t *testing.T) {
 			t.Errorf("%v: %v", code, err)
 		}
 	}
-	s := serve(t, setup{reflect: "none"})
+	s := serve(t, setup{})
 	if _, err := tryDial(t, s, Spec{}, translate.Options{}); err == nil || !strings.Contains(err.Error(), "api: the server describes nothing by reflection") || !strings.Contains(err.Error(), "descriptors") {
 		t.Errorf("got %v", err)
 	}
-	if got := run(t, dial(t, s, Spec{Protos: []string{"testdata/proto/greeter.proto"}}, translate.Options{}), "Greeter_Hello", `{"firstName":"A"}`); got.True("isError") {
+	if got := run(t, dial(t, s, Spec{Protos: []string{"grpctest/proto/greeter.proto"}}, translate.Options{}), "Greeter_Hello", `{"firstName":"A"}`); got.True("isError") {
 		t.Errorf("got %s", got.JSON())
 	}
 }
@@ -225,12 +225,12 @@ func (m *memory) Put(key string, data []byte) {
 // TestReconnect: a server that comes back with other services is asked anew, without anybody calling for it; what was described before serves
 // a start without the server.
 func TestReconnect(t *testing.T) {
-	s := serve(t, setup{reflect: "v1", files: []string{"greeter.proto", "edition.proto"}})
+	s := serve(t, setup{Reflect: "v1", Files: []string{"greeter.proto", "edition.proto"}})
 	changed := make(chan struct{}, 10)
 	cache := &memory{kept: make(map[string][]byte)}
 	a := dial(t, s, Spec{}, translate.Options{Cache: cache, Changed: func() { changed <- struct{}{} }})
 	before := len(a.Source().Tools)
-	s.stop()
+	s.Stop()
 	deadline := time.Now().Add(10 * time.Second)
 	for said := ""; !strings.Contains(said, "could not be reached; nothing was sent"); said = textOf(run(t, a, "Greeter_Hello", `{}`)) {
 		if time.Now().After(deadline) {
@@ -241,7 +241,7 @@ func TestReconnect(t *testing.T) {
 	if len(late.Source().Tools) != before || len(late.Report().Warnings) != 2 {
 		t.Errorf("%d tools from the cache, warnings %v", len(late.Source().Tools), late.Report().Warnings)
 	}
-	again := serve(t, setup{address: s.address, reflect: "v1"})
+	again := serve(t, setup{Address: s.Address, Reflect: "v1"})
 	select {
 	case <-changed:
 	case <-time.After(20 * time.Second):
@@ -250,23 +250,23 @@ func TestReconnect(t *testing.T) {
 	if item(t, a, "Olds_Mirror") == nil {
 		t.Error("the new service is not there")
 	}
-	if again.reflects.Load() == 0 {
+	if again.Reflects.Load() == 0 {
 		t.Error("the server was not asked")
 	}
 }
 
 // TestReplicas: calls go to all addresses in turn, and a connection that is lost costs no call that was not sent.
 func TestReplicas(t *testing.T) {
-	one, two := serve(t, setup{reflect: "v1"}), serve(t, setup{reflect: "v1"})
-	a := dial(t, one, Spec{Replicas: []string{"http://" + two.address}, Connections: 2}, translate.Options{})
+	one, two := serve(t, setup{Reflect: "v1"}), serve(t, setup{Reflect: "v1"})
+	a := dial(t, one, Spec{Replicas: []string{"http://" + two.Address}, Connections: 2}, translate.Options{})
 	deadline := time.Now().Add(10 * time.Second)
-	for (len(one.seen()) == 0 || len(two.seen()) == 0) && time.Now().Before(deadline) {
+	for (len(one.Calls()) == 0 || len(two.Calls()) == 0) && time.Now().Before(deadline) {
 		if got := run(t, a, "Greeter_Hello", `{}`); got.True("isError") {
 			t.Fatal(got.JSON())
 		}
 	}
-	if len(one.seen()) == 0 || len(two.seen()) == 0 {
-		t.Errorf("%d and %d calls", len(one.seen()), len(two.seen()))
+	if len(one.Calls()) == 0 || len(two.Calls()) == 0 {
+		t.Errorf("%d and %d calls", len(one.Calls()), len(two.Calls()))
 	}
 }
 
@@ -294,7 +294,7 @@ func (v *vault) Renew(context.Context, translate.SecurityScheme, string) bool {
 
 // TestMetadata: credentials, configured headers and what callers may set go along; nothing else does, and secrets do not come back.
 func TestMetadata(t *testing.T) {
-	s := serve(t, setup{reflect: "v1"})
+	s := serve(t, setup{Reflect: "v1"})
 	keys := &vault{}
 	keys.value.Store(new("first-token"))
 	a := dial(t, s, Spec{Metadata: []string{"x-tenant"}}, translate.Options{Credentials: keys, Headers: http.Header{"X-Api-Key": {"secret-key"}}})
@@ -302,7 +302,7 @@ func TestMetadata(t *testing.T) {
 	if textOf(got) != `{"message":"Hello [removed] [removed]"}` {
 		t.Errorf("got %s", got.JSON())
 	}
-	md := s.metadata[len(s.metadata)-1]
+	md := s.Metadata()[len(s.Metadata())-1]
 	for name, want := range map[string]string{"authorization": "Bearer first-token", "x-api-key": "secret-key", "x-tenant": "acme"} {
 		if !slices.Equal(md.Get(name), []string{want}) {
 			t.Errorf("%s is %v", name, md.Get(name))
@@ -313,15 +313,15 @@ func TestMetadata(t *testing.T) {
 			t.Errorf("%s: %s", arguments, got.JSON())
 		}
 	}
-	before := len(s.seen())
-	if got := run(t, a, "Greeter_Fail", `{"code":16,"message":"first-token is stale"}`); !strings.Contains(textOf(got), "UNAUTHENTICATED") || keys.renewed.Load() != 1 || len(s.seen()) != before+2 {
-		t.Errorf("got %s after %d calls", got.JSON(), len(s.seen())-before)
+	before := len(s.Calls())
+	if got := run(t, a, "Greeter_Fail", `{"code":16,"message":"first-token is stale"}`); !strings.Contains(textOf(got), "UNAUTHENTICATED") || keys.renewed.Load() != 1 || len(s.Calls()) != before+2 {
+		t.Errorf("got %s after %d calls", got.JSON(), len(s.Calls())-before)
 	}
-	if got := s.metadata[len(s.metadata)-1].Get("authorization"); !slices.Equal(got, []string{"Bearer fresh-token"}) {
+	if got := s.Metadata()[len(s.Metadata())-1].Get("authorization"); !slices.Equal(got, []string{"Bearer fresh-token"}) {
 		t.Errorf("the second try had %v", got)
 	}
 	for _, name := range []string{"authorization", "grpc-timeout", "host", "x-bin", "X-Upper", "proxy-x", "content-type", ""} {
-		if _, err := New(t.Context(), Spec{GRPC: "http://" + s.address, Metadata: []string{name}}, translate.Options{Upstream: "api"}); err == nil {
+		if _, err := New(t.Context(), Spec{GRPC: "http://" + s.Address, Metadata: []string{name}}, translate.Options{Upstream: "api"}); err == nil {
 			t.Errorf("%q was taken", name)
 		}
 	}
@@ -364,9 +364,9 @@ func authority(t *testing.T) (pool *x509.CertPool, server, client tls.Certificat
 // TestTLS: a server is trusted by its authority, a client by its certificate, and plaintext is spoken only where it is said.
 func TestTLS(t *testing.T) {
 	roots, certificate, client := authority(t)
-	s := serve(t, setup{reflect: "v1", tls: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}, ClientCAs: roots, ClientAuth: tls.RequireAndVerifyClientCert}})
+	s := serve(t, setup{Reflect: "v1", TLS: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}, ClientCAs: roots, ClientAuth: tls.RequireAndVerifyClientCert}})
 	mutual := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: []tls.Certificate{client}}
-	if got := run(t, dial(t, s, Spec{GRPC: "https://" + s.address}, translate.Options{TLS: mutual}), "Greeter_Hello", `{}`); got.True("isError") {
+	if got := run(t, dial(t, s, Spec{GRPC: "https://" + s.Address}, translate.Options{TLS: mutual}), "Greeter_Hello", `{}`); got.True("isError") {
 		t.Errorf("got %s", got.JSON())
 	}
 	short := func() context.Context {
@@ -378,9 +378,9 @@ func TestTLS(t *testing.T) {
 		address string
 		tls     *tls.Config
 	}{
-		"no client certificate": {"https://" + s.address, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}},
-		"unknown authority":     {"https://" + s.address, nil},
-		"plaintext":             {"http://" + s.address, mutual},
+		"no client certificate": {"https://" + s.Address, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}},
+		"unknown authority":     {"https://" + s.Address, nil},
+		"plaintext":             {"http://" + s.Address, mutual},
 	} {
 		if _, err := New(short(), Spec{GRPC: o.address}, translate.Options{Upstream: "api", TLS: o.tls}); err == nil {
 			t.Errorf("%s: connected", name)
@@ -392,8 +392,8 @@ func TestTLS(t *testing.T) {
 func TestT12_Dialer(t *testing.T) {
 	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
-	s := serve(t, setup{reflect: "v1"})
-	_, port, err := net.SplitHostPort(s.address)
+	s := serve(t, setup{Reflect: "v1"})
+	_, port, err := net.SplitHostPort(s.Address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -403,7 +403,7 @@ func TestT12_Dialer(t *testing.T) {
 		mu.Lock()
 		dialled = append(dialled, address)
 		mu.Unlock()
-		return new(net.Dialer).DialContext(ctx, network, s.address)
+		return new(net.Dialer).DialContext(ctx, network, s.Address)
 	}})
 	if got := run(t, a, "Greeter_Hello", `{}`); got.True("isError") {
 		t.Errorf("got %s", got.JSON())
@@ -413,7 +413,7 @@ func TestT12_Dialer(t *testing.T) {
 	if !slices.Equal(dialled, []string{"greeter.test:" + port}) {
 		t.Errorf("dialled %v", dialled)
 	}
-	if got := s.metadata[0].Get(":authority"); !slices.Equal(got, []string{"greeter.test:" + port}) {
+	if got := s.Metadata()[0].Get(":authority"); !slices.Equal(got, []string{"greeter.test:" + port}) {
 		t.Errorf("the authority is %v", got)
 	}
 	refused, err := New(t.Context(), Spec{GRPC: "http://greeter.test:" + port}, translate.Options{Upstream: "api", Dial: func(context.Context, string, string) (net.Conn, error) {
@@ -429,18 +429,18 @@ func TestProbe(t *testing.T) {
 		"":                                       grpc_health_v1.HealthCheckResponse_SERVING,
 		"the server says that it is NOT_SERVING": grpc_health_v1.HealthCheckResponse_NOT_SERVING,
 	} {
-		s := serve(t, setup{reflect: "v1", health: status})
+		s := serve(t, setup{Reflect: "v1", Health: status})
 		err := dial(t, s, Spec{}, translate.Options{}).Probe(t.Context())
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: got %v", status, err)
 		}
 	}
-	s := serve(t, setup{reflect: "v1"})
+	s := serve(t, setup{Reflect: "v1"})
 	a := dial(t, s, Spec{}, translate.Options{})
 	if err := a.Probe(t.Context()); err != nil {
 		t.Errorf("without a health service: %v", err)
 	}
-	s.stop()
+	s.Stop()
 	if err := a.Probe(t.Context()); err == nil {
 		t.Error("a server that is gone is well")
 	}
@@ -448,7 +448,7 @@ func TestProbe(t *testing.T) {
 
 // TestDynamic: three tools find, describe and call methods as for every kind of API.
 func TestDynamic(t *testing.T) {
-	s := serve(t, setup{reflect: "v1"})
+	s := serve(t, setup{Reflect: "v1"})
 	a := dial(t, s, Spec{Spec: translate.Spec{Mode: translate.ModeDynamic}}, translate.Options{})
 	if n := len(a.Source().Tools); n != 3 || !a.Report().Dynamic {
 		t.Errorf("%d tools are listed", n)

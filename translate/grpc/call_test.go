@@ -10,7 +10,7 @@ import (
 )
 
 func TestCall(t *testing.T) {
-	s := serve(t, setup{reflect: "both"})
+	s := serve(t, setup{Reflect: "both"})
 	a := dial(t, s, Spec{Bidi: true, Trailers: []string{"x-request-id"}}, translate.Options{})
 	tests := []struct {
 		name, tool, arguments, sent, text, structured string
@@ -29,8 +29,8 @@ func TestCall(t *testing.T) {
 			`{"message":"Hello Ann"}` + "\nx-request-id: r-17", `{"message":"Hello Ann"}`, false,
 		},
 		{"server stream", "Greeter_Count", `{"to":2}`, `/weir.test.Greeter/Count {"to":2}`, `{"messages":[{"n":1},{"n":2}],"complete":true}`, `{"messages":[{"n":1},{"n":2}],"complete":true}`, false},
-		{"client stream", "Greeter_Sum", `{"messages":[{"n":1},{"n":"9007199254740992"}]}`, "", `{"n":"9007199254740993"}`, `{"n":"9007199254740993"}`, false},
-		{"both ways", "Greeter_Echo", `{"messages":[{"n":1},{"n":2}]}`, "", `{"messages":[{"n":"1"},{"n":"2"}],"complete":true}`, `{"messages":[{"n":"1"},{"n":"2"}],"complete":true}`, false},
+		{"client stream", "Greeter_Sum", `{"messages":[{"n":1},{"n":"9007199254740992"}]}`, "/weir.test.Greeter/Sum", `{"n":"9007199254740993"}`, `{"n":"9007199254740993"}`, false},
+		{"both ways", "Greeter_Echo", `{"messages":[{"n":1},{"n":2}]}`, "/weir.test.Greeter/Echo", `{"messages":[{"n":"1"},{"n":"2"}],"complete":true}`, `{"messages":[{"n":"1"},{"n":"2"}],"complete":true}`, false},
 		{"request that is no object", "Greeter_Touch", `{"value":"x"}`, `/weir.test.Greeter/Touch "x"`, `"2026-01-02T03:04:05Z"`, `{"result":"2026-01-02T03:04:05Z"}`, false},
 		{"fields that exclude each other", "Greeter_Hello", `{"mail":"a","phone":"b"}`, "", "The call was not sent; its arguments do not fit Greeter_Hello.\n- `phone` and `mail` exclude each other: give one of them", "", true},
 		{"wrong type", "Greeter_Hello", `{"number":"x"}`, "", "- `number`: expected text that matches ^-?[0-9]+$, got text \"x\"", "", true},
@@ -39,7 +39,7 @@ func TestCall(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			before := len(s.seen())
+			before := len(s.Calls())
 			got := run(t, a, tt.tool, tt.arguments)
 			if got.True("isError") != tt.failed || !strings.Contains(textOf(got), tt.text) {
 				t.Errorf("got %s", got.JSON())
@@ -49,7 +49,7 @@ func TestCall(t *testing.T) {
 					t.Error(diff)
 				}
 			}
-			sent := strings.Join(s.seen()[before:], "\n")
+			sent := strings.Join(s.Calls()[before:], "\n")
 			if sent != tt.sent {
 				t.Errorf("the server saw %q, want %q", sent, tt.sent)
 			}

@@ -298,7 +298,7 @@ func TestIdenticalTools(t *testing.T) {
 	want := ""
 	folder := t.TempDir()
 	for _, version := range []string{"v1", "v1alpha", "both"} {
-		s := serve(t, setup{reflect: version})
+		s := serve(t, setup{Reflect: version})
 		a := dial(t, s, Spec{Bidi: true}, translate.Options{})
 		got := string(bytes.Join(a.Source().Tools, []byte("\n")))
 		if want == "" {
@@ -307,18 +307,19 @@ func TestIdenticalTools(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", version, diff)
 		}
-		data, err := proto.Marshal(s.set)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(folder, "api.binpb"), data, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	}
+	compiled, _ := fixture(t, "greeter.proto", "edition.proto", "old.proto")
+	data, err := proto.Marshal(compiled)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "api.binpb"), data, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	for name, spec := range map[string]Spec{
 		"descriptor set": {Descriptors: []string{filepath.Join(folder, "api.binpb")}},
-		"sources":        {Protos: []string{"testdata/proto/greeter.proto", "testdata/proto/old.proto", "testdata/proto/edition.proto"}},
-		"import paths":   {Protos: []string{"greeter.proto", "edition.proto", "old.proto"}, ImportPaths: []string{"testdata/proto"}},
+		"sources":        {Protos: []string{"grpctest/proto/greeter.proto", "grpctest/proto/old.proto", "grpctest/proto/edition.proto"}},
+		"import paths":   {Protos: []string{"greeter.proto", "edition.proto", "old.proto"}, ImportPaths: []string{"grpctest/proto"}},
 	} {
 		spec.GRPC, spec.Bidi = "http://127.0.0.1:1", true
 		a, err := New(t.Context(), spec, translate.Options{Upstream: "api"})

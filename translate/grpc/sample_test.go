@@ -9,6 +9,10 @@ import (
 	"weir/translate/schema"
 )
 
+func set(m protoreflect.Message, name string, v any) {
+	m.Set(m.Descriptor().Fields().ByName(protoreflect.Name(name)), protoreflect.ValueOf(v))
+}
+
 // fill sets fields of a message at random.
 func fill(m protoreflect.Message, random *rand.Rand, depth int) {
 	if depth > 3 {

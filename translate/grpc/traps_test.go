@@ -258,7 +258,7 @@ func TestTrap3_3_Editions(t *testing.T) {
 	if got := item(t, a, "S_M").Get("inputSchema").JSON(); !strings.Contains(got, `"someText"`) {
 		t.Errorf("got %s", got)
 	}
-	s := serve(t, setup{reflect: "v1"})
+	s := serve(t, setup{Reflect: "v1"})
 	b := dial(t, s, Spec{}, translate.Options{})
 	for arguments, want := range map[string]string{
 		`{"implicit":"","explicit":"","required":"r","delimited":{"n":"1"},"expanded":[1],"closed":"TWO"}`: `{"explicit":"","required":"r","delimited":{"n":"1"},"expanded":[1],"closed":"TWO"}`,
@@ -461,7 +461,7 @@ func TestT21_HostileDescriptions(t *testing.T) {
 
 // TestCuration: configuration names, hides, fixes and renames as for every kind of API.
 func TestCuration(t *testing.T) {
-	s := serve(t, setup{reflect: "v1"})
+	s := serve(t, setup{Reflect: "v1"})
 	fixed, err := schema.Parse([]byte(`"42"`))
 	if err != nil {
 		t.Fatal(err)
@@ -473,8 +473,8 @@ func TestCuration(t *testing.T) {
 	if len(a.Source().Tools) != 1 || !strings.Contains(string(a.Source().Tools[0]), `"name":"greet","description":"Greets."`) {
 		t.Errorf("got %s", a.Source().Tools)
 	}
-	if got := run(t, a, "greet", `{"who":"Ann"}`); got.True("isError") || s.seen()[0] != `/weir.test.Greeter/Hello {"firstName":"Ann","number":"42"}` {
-		t.Errorf("got %s; the server saw %v", got.JSON(), s.seen())
+	if got := run(t, a, "greet", `{"who":"Ann"}`); got.True("isError") || s.Calls()[0] != `/weir.test.Greeter/Hello {"firstName":"Ann","number":"42"}` {
+		t.Errorf("got %s; the server saw %v", got.JSON(), s.Calls())
 	}
 	if got := run(t, a, "greet", `{"number":"1"}`); !got.True("isError") {
 		t.Error("a fixed argument was taken")

@@ -1,0 +1,162 @@
+package e2e
+
+import (
+	"maps"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"weir/translate/grpc/grpctest"
+)
+
+// A gRPC server is an upstream like any other, for clients of both eras: one that describes itself by reflection, in both versions of it, and one
+// that says nothing and is known from its sources, through the built program.
+func TestGRPC(t *testing.T) {
+	protos, err := filepath.Abs(filepath.Join(root, "translate", "grpc", "grpctest", "proto"))
+	must(t, err)
+	for name, c := range map[string]struct {
+		setup grpctest.Setup
+		more  object // configuration
+	}{
+		"reflection":       {setup: grpctest.Setup{Reflect: "v1", Health: grpc_health_v1.HealthCheckResponse_SERVING}},
+		"older reflection": {setup: grpctest.Setup{Reflect: "v1alpha"}},
+		"sources":          {more: object{"protos": []string{filepath.Join(protos, "greeter.proto"), filepath.Join(protos, "edition.proto")}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := grpctest.Serve(t, c.setup)
+			entry := object{
+				"grpc": "http://" + s.Address, "mode": "tools", "bidi": true, "maxMessages": 5, "maxMessage": 4 << 20, "trailers": []string{"x-request-id"},
+				"exclude": []string{"weir.test.Greeter/Old"},
+				"tools":   object{"weir.test.Greeter/Hello": object{"timeout": "400ms"}},
+			}
+			maps.Copy(entry, c.more)
+			// slow has no deadline of its own, so that only a caller ends its calls.
+			slow := maps.Clone(entry)
+			delete(slow, "tools")
+			g := serve(t, object{"mcpServers": object{"api": entry, "slow": slow}})
+			g.offers(t, 18)
+			for _, e := range []era{legacy, modern} {
+				t.Run(string(e), func(t *testing.T) {
+					p := dialHTTP(t, g.url, e)
+					grpcCalls(t, s, p)
+					grpcStreams(t, s, p)
+					grpcCanceled(t, s, p)
+				})
+			}
+		})
+	}
+}
+
+// answerOf calls a tool and returns its whole answer, result or error, without the escapes of texts, and how many notifications of progress came before it.
+func answerOf(t *testing.T, p peer, tool string, arguments object) (answer string, progress int) {
+	t.Helper()
+	events, err := p.call("tools/call", object{"name": tool, "arguments": arguments, "_meta": object{"progressToken": "t"}})
+	must(t, err)
+	last := events[len(events)-1]
+	for _, m := range events[:len(events)-1] {
+		if m.Method == "notifications/progress" {
+			progress++
+		}
+	}
+	return strings.ReplaceAll(string(last.Result)+string(last.Error), `\"`, `"`), progress
+}
+
+// grpcCalls makes the calls that every server and era must answer alike. sent is what the server's ledger then has.
+func grpcCalls(t *testing.T, s *grpctest.Server, p *httpPeer) {
+	for _, c := range []struct {
+		what, tool string
+		arguments  object
+		want, sent []string
+	}{
+		{
+			"values", "api__Greeter_Hello", object{"firstName": "Ann", "number": "9007199254740993"},
+			[]string{`"structuredContent":{"message":"Hello Ann","number":"9007199254740993"}`, "x-request-id: r-17"},
+			[]string{`/weir.test.Greeter/Hello {"firstName":"Ann","number":"9007199254740993"}`},
+		},
+		{
+			"a deadline", "api__Greeter_Hello", object{"firstName": "wait"},
+			[]string{`"isError":true`, "did not answer within 400ms. It only reads, so it may be tried again."}, []string{`/weir.test.Greeter/Hello {"firstName":"wait"}`},
+		},
+		{
+			"status details", "api__Greeter_Fail", object{"code": 3, "message": "no good", "details": true},
+			[]string{
+				`"isError":true`, "The API answered INVALID_ARGUMENT: no good. Refused: `fail_after`: is too large; `code`: is odd.", "Reason TOO_ODD of weir.test, limit 7.",
+				"Quota: project:7: 10 a day.", "Try again in 5s.",
+			},
+			[]string{`/weir.test.Greeter/Fail {"code":3,"message":"no good","details":true}`},
+		},
+		{
+			"a stream of requests", "api__Greeter_Sum", object{"messages": []object{{"n": 1}, {"n": "9007199254740992"}}},
+			[]string{`"structuredContent":{"n":"9007199254740993"}`}, []string{"/weir.test.Greeter/Sum"},
+		},
+		{
+			"streams both ways", "api__Greeter_Echo", object{"messages": []object{{"n": 1}, {"n": 2}}},
+			[]string{`{"messages":[{"n":"1"},{"n":"2"}],"complete":true}`}, []string{"/weir.test.Greeter/Echo"},
+		},
+		{
+			"an edition", "api__Editions_Mirror", object{"implicit": "i", "explicit": "", "required": "r", "closed": "TWO"},
+			[]string{`{"implicit":"i","explicit":"","required":"r","closed":"TWO"}`},
+			[]string{`/weir.edition.Editions/Mirror {"implicit":"i","explicit":"","required":"r","closed":"TWO"}`},
+		},
+		{"one message of 100 MB", "api__Greeter_Count", object{"to": 1, "padding": 100_000_000}, []string{`"isError":true`, "larger than 4.0 MiB"}, []string{`/weir.test.Greeter/Count {"to":1,"padding":100000000}`}},
+		{"an unknown method", "api__Greeter_Goodbye", object{}, []string{`Greeter_Goodbye`}, nil},
+		{"a method that is excluded", "api__Greeter_Old", object{}, []string{`Greeter_Old`}, nil},
+		{"a method by its path", "api__/weir.test.Greeter/Old", object{}, []string{`weir.test.Greeter/Old`}, nil},
+		{"a method of the server itself", "api__ServerReflection_ServerReflectionInfo", object{}, []string{`ServerReflection`}, nil},
+		{"a wrong argument", "api__Greeter_Hello", object{"number": "x"}, []string{`"isError":true`, "- `number`: expected text"}, nil},
+		{"both of a oneof", "api__Greeter_Hello", object{"mail": "a", "phone": "b"}, []string{`"isError":true`, "exclude each other"}, nil},
+	} {
+		before := len(s.Calls())
+		answer, _ := answerOf(t, p, c.tool, c.arguments)
+		for _, want := range c.want {
+			if !strings.Contains(answer, want) {
+				t.Errorf("%s: %s lacks %s", c.what, tail(answer, 2000), want)
+			}
+		}
+		if sent := s.Calls()[before:]; strings.Join(sent, "\n") != strings.Join(c.sent, "\n") {
+			t.Errorf("%s: the server saw %q", c.what, sent)
+		}
+		if failed := strings.Contains(answer, `"isError":true`); c.sent == nil && !failed && !strings.Contains(answer, `"code":`) {
+			t.Errorf("%s: %s is no refusal", c.what, answer)
+		}
+	}
+}
+
+// grpcStreams ends streams at each of their limits, and looks at what the server had given to its transport when it heard of it.
+func grpcStreams(t *testing.T, s *grpctest.Server, p *httpPeer) {
+	for _, c := range []struct {
+		what      string
+		arguments object
+		want      string
+		progress  int
+		most      int64 // bytes that the server sent
+	}{
+		{"a whole stream", object{"to": 3}, `"structuredContent":{"messages":[{"n":1},{"n":2},{"n":3}],"complete":true}`, 3, 1 << 10},
+		{"the limit of messages", object{"to": 100_000_000}, `"complete":false,"stopped":"the limit of 5 messages is reached"`, 5, 1 << 20},
+		{"a stream of 100 MB", object{"to": 100, "padding": 1 << 20}, `"complete":false,"stopped":"the limit of 64.0 KiB is reached"`, 0, 8 << 20},
+		{"a stream that fails", object{"to": 9, "failAfter": 2}, `DATA_LOSS: no more numbers`, 2, 1 << 10},
+	} {
+		before := s.Sent.Load()
+		answer, progress := answerOf(t, p, "slow__Greeter_Count", c.arguments)
+		s.Wait(t, "Count")
+		sent := s.Sent.Load() - before
+		if !strings.Contains(answer, c.want) || progress != c.progress || sent > c.most {
+			t.Errorf("%s: %d notifications, %d bytes sent, %s", c.what, progress, sent, tail(answer, 500))
+		}
+		t.Logf("%s: the server sent %d bytes", c.what, sent)
+	}
+}
+
+// grpcCanceled takes calls back while the server works on them.
+func grpcCanceled(t *testing.T, s *grpctest.Server, p *httpPeer) {
+	for tool, arguments := range map[string]object{"slow__Greeter_Hello": {"firstName": "wait"}, "slow__Greeter_Count": {"to": 1, "wait": true}} {
+		before, canceled := len(s.Calls()), s.Canceled.Load()
+		call := p.open("tools/call", object{"name": tool, "arguments": arguments})
+		until(t, "the call", func() bool { return len(s.Calls()) > before })
+		call.cancel()
+		until(t, "the end of the call at the server", func() bool { return s.Canceled.Load() > canceled })
+		_, _ = call.wait() // a canceled call has no answer in one era, and an error in the other
+	}
+}
