@@ -64,7 +64,7 @@ func (s *Set) dialerOf(name string, spec *Spec) dialer {
 		}
 		var way *egress.Transport
 		if r.URL != "" {
-			if way, err = out.onto(ctx, &cfg, r); err != nil {
+			if way, err = out.onto(ctx, &cfg, r, s.o.SignIn); err != nil {
 				return nil, err
 			}
 		}

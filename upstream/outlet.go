@@ -33,11 +33,11 @@ type outletSpec struct {
 }
 
 // onto makes cfg, which is for the server of r, use the outlet. ctx says whom the connection is for.
-func (o *outlet) onto(ctx context.Context, cfg *mcpconn.Config, r *resolved) (*egress.Transport, error) {
+func (o *outlet) onto(ctx context.Context, cfg *mcpconn.Config, r *resolved, in *cred.SignIn) (*egress.Transport, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if want := (outletSpec{r.URL, r.Credentials, r.TLS}); o.way == nil || !reflect.DeepEqual(want, o.spec) {
-		if err := o.open(cfg.Name, want); err != nil {
+		if err := o.open(cfg.Name, want, in); err != nil {
 			return nil, &catalog.Error{Code: catalog.Config, Msg: cfg.Name + ": " + err.Error(), Execution: catalog.NotExecuted, Err: err}
 		}
 	}
@@ -49,7 +49,7 @@ func (o *outlet) onto(ctx context.Context, cfg *mcpconn.Config, r *resolved) (*e
 }
 
 // open makes the outlet one of spec. The files of spec.TLS are read again with every change of the configuration.
-func (o *outlet) open(name string, spec outletSpec) error {
+func (o *outlet) open(name string, spec outletSpec, in *cred.SignIn) error {
 	files, err := spec.TLS.config()
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func (o *outlet) open(name string, spec outletSpec) error {
 	}
 	var own *cred.Server
 	if s, ok := spec.Credentials[cred.ForServer]; ok {
-		if own, err = cred.NewServer(name, s, origin+u.Path, way); err != nil {
+		if own, err = cred.NewServer(name, s, origin+u.Path, way, in); err != nil {
 			return err
 		}
 	}

@@ -289,7 +289,7 @@ func TestT12_ServersHaveGuardedWays(t *testing.T) {
 		t.Error("a redirect was followed")
 	}
 	var cfg = (&outlet{})
-	if err := cfg.open("up", outletSpec{URL: other.URL}); err != nil {
+	if err := cfg.open("up", outletSpec{URL: other.URL}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, address := range []string{"169.254.169.254:80", "127.0.0.1:1", "[fd00:ec2::254]:80", "10.0.0.1:80"} {

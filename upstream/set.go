@@ -12,6 +12,7 @@ import (
 
 	"weir/catalog"
 	"weir/translate"
+	"weir/upstream/cred"
 	"weir/upstream/process"
 )
 
@@ -21,6 +22,14 @@ type Namespace struct {
 	Order    []string // names in Specs, as configured
 	Naming   catalog.Naming
 	PageSize int // entries per list page; 0 means the catalogue's default
+	// Extra are entries that stand beside those of the upstreams and that somebody else answers for; they come last.
+	Extra []Extra
+}
+
+// Extra is what one name offers that is no upstream in Specs.
+type Extra struct {
+	Source *catalog.Source
+	Rules  catalog.Rules
 }
 
 // Options are what a Set is made of. Catalog is required.
@@ -32,6 +41,7 @@ type Options struct {
 	// Updated is called, from any goroutine, with what an upstream tells about a topic that was subscribed to. It must not block, and params are valid during
 	// the call only.
 	Updated func(upstream string, topic catalog.Topic, params []byte)
+	SignIn  *cred.SignIn    // where users sign in to upstreams; may be nil
 	Cache   translate.Cache // keeps what descriptions of APIs came to; may be nil
 	Version string          // of weir, as servers are told
 	Log     *slog.Logger

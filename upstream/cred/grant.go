@@ -72,12 +72,19 @@ func (t *tokens) form(w *want, audience string) (url.Values, error) {
 	return form, err
 }
 
+// errGrant says that what was to be exchanged for a token is good no more.
+var errGrant = errors.New("")
+
 // usable is the token that an endpoint gave, or why there is none. What the endpoint writes is not told: it may hold what was sent.
 func usable(token *oauth2.Token, err error) (*oauth2.Token, error) {
 	var refused *oauth2.RetrieveError
 	switch {
 	case errors.As(err, &refused) && refused.Response != nil:
-		return nil, fmt.Errorf("the token endpoint answered %d%s", refused.Response.StatusCode, errorCode(refused.ErrorCode))
+		err := fmt.Errorf("the token endpoint answered %d%s", refused.Response.StatusCode, errorCode(refused.ErrorCode))
+		if refused.ErrorCode == "invalid_grant" {
+			err = fmt.Errorf("%w%w", err, errGrant)
+		}
+		return nil, err
 	case err != nil:
 		return nil, errors.New("the token endpoint could not be asked")
 	case token.AccessToken == "" || hasControl(token.AccessToken):

@@ -16,6 +16,12 @@ import (
 type metadata struct {
 	Issuer        string `json:"issuer"`
 	TokenEndpoint string `json:"token_endpoint"`
+
+	Authorization string   `json:"authorization_endpoint"`
+	Registration  string   `json:"registration_endpoint"`
+	Challenges    []string `json:"code_challenge_methods_supported"`
+	Documents     bool     `json:"client_id_metadata_document_supported"`
+	SendsIssuer   bool     `json:"authorization_response_iss_parameter_supported"`
 }
 
 // metadataURLs are the places where the metadata of an issuer may be, in the order in which MCP asks for them (2025-11-25, basic/authorization).
@@ -37,7 +43,8 @@ func (t *tokens) metadata(ctx context.Context, issuer string) (*metadata, error)
 		return nil, err
 	}
 	for _, place := range places {
-		m, status, err := t.read(ctx, place)
+		m := new(metadata)
+		status, err := t.read(ctx, place, m)
 		switch {
 		case err != nil:
 			return nil, err
@@ -55,21 +62,20 @@ func (t *tokens) metadata(ctx context.Context, issuer string) (*metadata, error)
 	return nil, errors.New("the issuer has no metadata")
 }
 
-// read reads one document; it is empty when that is none.
-func (t *tokens) read(ctx context.Context, address string) (*metadata, int, error) {
+// read reads one document into found, which stays as it is when that is none.
+func (t *tokens) read(ctx context.Context, address string, found any) (int, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, 0, errors.New("the issuer is no URL")
+		return 0, errors.New("the issuer is no URL")
 	}
 	response, err := t.client.Do(r)
 	if err != nil {
-		return nil, 0, errors.New("the issuer could not be asked")
+		return 0, errors.New("the issuer could not be asked")
 	}
 	defer func() { _ = response.Body.Close() }()
 	data, err := io.ReadAll(io.LimitReader(response.Body, maxMetadata))
-	found := new(metadata)
-	if err != nil || json.Unmarshal(data, found) != nil {
-		found = new(metadata)
+	if err == nil && response.StatusCode == http.StatusOK {
+		_ = json.Unmarshal(data, found) // what is no document says nothing
 	}
-	return found, response.StatusCode, nil
+	return response.StatusCode, nil
 }

@@ -2,6 +2,7 @@ package cred
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,17 +16,18 @@ const ForServer = "mcp"
 
 // Server is the credential of one MCP server over HTTP. Safe for concurrent use.
 type Server struct {
-	name   string
-	spec   Spec
-	origin string
-	scheme translate.SecurityScheme
-	tokens *tokens
-	caller catalog.Caller // whom the connection was made for, the zero value for all
+	name    string
+	spec    Spec
+	address *url.URL
+	origin  string
+	scheme  translate.SecurityScheme
+	tokens  *tokens
+	caller  catalog.Caller // whom the connection was made for, the zero value for all
 }
 
 // NewServer returns the credential of the MCP server called name, at an address, which is the only place that it goes to. transport reaches token
-// endpoints. Its error names no value.
-func NewServer(name string, spec Spec, address string, transport http.RoundTripper) (*Server, error) {
+// endpoints; in is where users sign in, nil for nowhere. Its error names no value.
+func NewServer(name string, spec Spec, address string, transport http.RoundTripper, in *SignIn) (*Server, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, catalog.Errorf(catalog.Config, "%s: url is no URL", name)
@@ -37,7 +39,8 @@ func NewServer(name string, spec Spec, address string, transport http.RoundTripp
 	if err != nil {
 		return nil, &catalog.Error{Code: catalog.Config, Msg: name + ": credentials: " + err.Error(), Err: err}
 	}
-	s := &Server{name: name, spec: spec, origin: origin(u), tokens: t, scheme: translate.SecurityScheme{Type: "http", HTTP: "bearer"}}
+	t.signIn = in
+	s := &Server{name: name, spec: spec, address: u, origin: origin(u), tokens: t, scheme: translate.SecurityScheme{Type: "http", HTTP: "bearer"}}
 	switch {
 	case spec.Header != "":
 		s.scheme = translate.SecurityScheme{Type: "apiKey", In: "header", Param: spec.Header}
@@ -83,8 +86,11 @@ func (s *Server) Authorize(r *http.Request) error {
 		return nil
 	}
 	e := &catalog.Error{Code: catalog.Unavailable, Msg: s.name + ": no credential: " + err.Error(), Execution: catalog.NotExecuted, Err: err}
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		e.Code = catalog.Canceled
+	case errors.Is(err, errSignIn):
+		e.Code, e.Msg, e.Hint = catalog.NeedsLogin, s.name+": "+err.Error(), "weir login "+s.name
 	}
 	return e
 }

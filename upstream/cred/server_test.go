@@ -32,7 +32,7 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func exchanging(t *testing.T, x *exchange) *cred.Server {
 	t.Helper()
-	s, err := cred.NewServer("up", cred.Spec{Grant: "token_exchange", ClientID: "c", ClientSecret: "s", TokenURL: "https://id.test/token"}, "https://h.test/mcp", x)
+	s, err := cred.NewServer("up", cred.Spec{Grant: "token_exchange", ClientID: "c", ClientSecret: "s", TokenURL: "https://id.test/token"}, "https://h.test/mcp", x, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestTokensOfOneUser(t *testing.T) {
 
 // TestServerCredentialStaysAtHome: another origin gets nothing.
 func TestServerCredentialStaysAtHome(t *testing.T) {
-	s, err := cred.NewServer("up", cred.Spec{Value: "v"}, "https://h.test/mcp", nil)
+	s, err := cred.NewServer("up", cred.Spec{Value: "v"}, "https://h.test/mcp", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

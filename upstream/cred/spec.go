@@ -29,7 +29,8 @@ type Spec struct {
 	Header string `yaml:"header"`
 	Query  string `yaml:"query"`
 
-	// Grant is how a token is had: client_credentials (of a ClientID, by default), jwt_bearer or token_exchange.
+	// Grant is how a token is had: client_credentials (of a ClientID, by default), jwt_bearer, token_exchange, or authorization_code, where each user
+	// signs in (of an MCP server only).
 	Grant        string `yaml:"grant"`
 	ClientID     string `yaml:"clientId"`
 	ClientSecret Secret `yaml:"clientSecret"`
@@ -65,10 +66,11 @@ const (
 	grantClient   = "client_credentials"
 	grantJWT      = "jwt_bearer"
 	grantExchange = "token_exchange"
+	grantCode     = "authorization_code"
 )
 
 // Grants lists what Spec.Grant may be.
-func Grants() []string { return []string{grantClient, grantJWT, grantExchange} }
+func Grants() []string { return []string{grantClient, grantJWT, grantExchange, grantCode} }
 
 // kind is what s is a credential of: value, basic, certificate, assertion, or a grant.
 func (s *Spec) kind() string {
@@ -89,10 +91,13 @@ func (s *Spec) kind() string {
 	return ""
 }
 
+// SignIn reports whether users sign in for it.
+func (s *Spec) SignIn() bool { return s.kind() == grantCode }
+
 // Personal reports whether each caller has a credential of its own.
 func (s *Spec) Personal() bool {
 	k := s.kind()
-	return k == grantExchange || k == kindAssertion
+	return k == grantExchange || k == grantCode || k == kindAssertion
 }
 
 // Check says what contradicts itself in s, never a value. The key is left to New: it may not be readable while the configuration is checked.
@@ -135,6 +140,11 @@ func (s *Spec) checkGrant() error {
 		}
 		return nil
 	case grantClient, grantJWT, grantExchange:
+	case grantCode:
+		if s.TokenURL != "" || s.Key != "" || s.Audience != "" {
+			return errors.New("authorization_code takes issuer, clientId, clientSecret, scopes and resource only")
+		}
+		return nil
 	default:
 		return fmt.Errorf("grant is one of %s", strings.Join(Grants(), ", "))
 	}

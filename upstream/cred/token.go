@@ -33,6 +33,7 @@ type tokens struct {
 	client  *http.Client
 	held    *lru.Cache[[sha256.Size]byte, *held]
 	signers map[Secret]*signer
+	signIn  *SignIn // nil where nobody can
 }
 
 // held is one token. Its lock is kept while it is asked for, so that one request is under way at a time.
@@ -89,6 +90,9 @@ func wanted(ctx context.Context, s *Spec, scopes []string) want {
 	if s.Personal() {
 		w.caller, _ = callerOf(ctx)
 	}
+	if s.Grant == grantCode {
+		w.caller.Token = "" // it has no part in this
+	}
 	return w
 }
 
@@ -144,6 +148,9 @@ func (t *tokens) obtain(ctx context.Context, w *want) (string, time.Time, error)
 	if w.kind() == kindAssertion {
 		return t.identity(w)
 	}
+	if w.Grant == grantCode {
+		return t.signedIn(ctx, w)
+	}
 	token, err := t.ask(ctx, w)
 	if err != nil {
 		return "", time.Time{}, err
@@ -166,5 +173,8 @@ func (t *tokens) drop(w want) bool {
 		return false
 	}
 	h.token = ""
+	if w.Grant == grantCode {
+		t.doubt(&w)
+	}
 	return true
 }
