@@ -138,7 +138,7 @@ func (b *breakers) note(n, calls uint64, tool string, err error, spec Breaker) {
 			delete(b.all, key)
 		}
 	}
-	b.open.Store(int32(len(b.all))) //nolint:gosec // at most one for each tool
+	b.open.Store(int32(len(b.all)))
 }
 
 // fail counts a failure, and opens the breaker when that was one too many. Calls that began before the last failure of a connection were in flight

@@ -180,7 +180,7 @@ func TestBreakerCountsOnlyTheServersFaults(t *testing.T) {
 func TestBreakerTakesOneIncidentForOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fall := make(chan struct{})
-		s := actedSet(t, Spec{Breaker: Breaker{Failures: 2}}, func(ctx context.Context, c *catalog.Call) error {
+		s := actedSet(t, Spec{Breaker: Breaker{Failures: 2}}, func(_ context.Context, c *catalog.Call) error {
 			switch c.Target {
 			case "held":
 				<-fall

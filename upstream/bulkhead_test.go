@@ -88,7 +88,7 @@ func TestQueuedCallsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queue := 2
 		free := make(chan struct{})
-		s := actedSet(t, Spec{Concurrency: 1, Queue: &queue, Timeout: time.Minute}, func(ctx context.Context, c *catalog.Call) error {
+		s := actedSet(t, Spec{Concurrency: 1, Queue: &queue, Timeout: time.Minute}, func(_ context.Context, c *catalog.Call) error {
 			if c.Target != "quick" {
 				<-free
 			}

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,11 +94,14 @@ func (m *member) callInTime(ctx context.Context, call *catalog.Call) (*catalog.A
 // callOn sends the call on the live connection. When that turns out to be dead, with proof that the call was not executed, the call is sent once more on the
 // next one; so is one of unknown outcome that may be repeated. Nothing is sent three times.
 func (m *member) callOn(ctx context.Context, call *catalog.Call) (*catalog.Answer, error) {
-	var used *live
+	var (
+		used  *live
+		first error // of an attempt whose outcome nobody knows
+	)
 	for again := false; ; {
 		l, err := m.connection(ctx, used)
 		if err != nil {
-			return nil, err
+			return nil, cmp.Or(first, err)
 		}
 		if !l.enter() {
 			used = l
@@ -107,8 +111,15 @@ func (m *member) callOn(ctx context.Context, call *catalog.Call) (*catalog.Answe
 		l.leave()
 		l = on
 		dead := err != nil && l.backend.Err() != nil
-		if err == nil || again || ctx.Err() != nil || !(dead && notExecuted(err)) && !m.repeats(ctx, call, err) {
+		safe := dead && notExecuted(err)
+		if err == nil || again || ctx.Err() != nil || !safe && !m.repeats(ctx, call, err) {
+			if err != nil && first != nil && notExecuted(err) { // the repetition was not, the call may have been
+				err = first
+			}
 			return a, err
+		}
+		if !notExecuted(err) {
+			first = err
 		}
 		if again = true; dead {
 			used = l

@@ -19,6 +19,9 @@
 //   - What fails several calls in a row is left alone for a while, tool by tool; then one call tries it. The breakers are our own: those of failsafe-go hold a
 //     lock for every call, wait equally long each time unless a call is run inside of them, and take the calls that one crash loses for as many failures. Here
 //     a breaker exists only from a failure to the next success.
+//   - An upstream of several endpoints is a member whose one connection is a pool of members, one for each. So each endpoint has all that an upstream has
+//     (its own goroutine, sessions, breakers), and an upstream with one pays nothing for the others. Sessions stick by hashing, not by a table
+//     that would have to be kept: when an endpoint is lost, only what was there moves.
 //   - How many calls an upstream has at a time is bounded only where the configuration says so: nobody knows better what a server takes.
 //   - A call has a bound in all and may have one for silence. Neither runs while the caller's user is asked something. Where silence is bounded, the server
 //     is asked for progress even if the caller was not interested: its silence would mean nothing otherwise.

@@ -41,19 +41,19 @@ func (m *member) probe(ctx context.Context, l *live, seen *uint64) error {
 		*seen = calls
 		return nil
 	}
-	var err error
+	var silent error
 	for range probeTries {
 		bound, cancel := context.WithTimeout(ctx, probeWait)
-		err = p.Probe(bound)
+		silent = p.Probe(bound)
 		cancel()
-		if err == nil || ctx.Err() != nil || l.backend.Err() != nil {
+		if silent == nil {
 			return nil
 		}
 	}
-	if l.busy() {
+	if l.busy() || ctx.Err() != nil || l.backend.Err() != nil { // somebody else looks after it
 		return nil
 	}
-	return err
+	return silent
 }
 
 // busy reports whether calls are on the connection.

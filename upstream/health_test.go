@@ -25,7 +25,7 @@ type fickle struct {
 	asked *atomic.Int32
 }
 
-func (f *fickle) Call(ctx context.Context, c *catalog.Call) (*catalog.Answer, error) {
+func (f *fickle) Call(ctx context.Context, _ *catalog.Call) (*catalog.Answer, error) {
 	<-ctx.Done()
 	return nil, gaveUp(ctx, f.name)
 }

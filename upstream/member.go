@@ -52,6 +52,10 @@ type member struct {
 	breakers      breakers
 	budget        budget
 
+	pool   *pool  // of an upstream with several endpoints
+	turned func() // of one endpoint among several: its state or lists changed
+	pooled bool   // is one endpoint among several, which alone repeats nothing
+
 	mu       sync.Mutex
 	state    State
 	since    time.Time
@@ -75,8 +79,12 @@ func newMember(s *Set, name string, spec *Spec, last *catalog.Source) *member {
 		name: name, set: s, state: Starting, since: time.Now(), moved: make(chan struct{}),
 		changes: make(chan struct{}, 1), wakes: make(chan struct{}, 1), source: stale(last), fell: time.Now(), breakers: breakers{upstream: name, log: s.o.Log},
 	}
+	if m.pool = newPool(s, name, spec); m.pool != nil {
+		m.dial = m.pool.dial
+	} else {
+		m.dial = s.dialerOf(name, spec)
+	}
 	m.setSpec(spec)
-	m.dial = s.dialerOf(name, spec)
 	if spec.Disabled {
 		m.state, m.source = Disabled, nil
 	}
@@ -90,6 +98,11 @@ func (m *member) setSpec(spec *Spec) {
 		m.places.Store(newBulkhead(m.name, spec))
 	}
 	m.spec.Store(spec)
+	if m.pool != nil {
+		for i, e := range m.pool.ends {
+			e.setSpec(spec.of(i))
+		}
+	}
 	if spec.Breaker.Off {
 		m.breakers.reset()
 	}
@@ -100,6 +113,11 @@ func (m *member) start(ctx context.Context) {
 	ctx, m.cancel = context.WithCancel(ctx)
 	if m.spec.Load().Disabled {
 		return
+	}
+	if m.pool != nil {
+		for _, e := range m.pool.ends {
+			e.start(ctx)
+		}
 	}
 	m.set.running.Go(func() {
 		m.run(ctx)
@@ -306,6 +324,9 @@ func (m *member) turn(state State, err error) {
 	m.mu.Unlock()
 	m.signal()
 	m.set.mark()
+	if m.turned != nil {
+		m.turned()
+	}
 }
 
 // signal tells everybody who waits for the upstream to move.

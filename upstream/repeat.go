@@ -43,7 +43,7 @@ func (b *budget) take(calls uint64) bool {
 func (m *member) repeats(ctx context.Context, call *catalog.Call, err error) bool {
 	e, ok := errors.AsType[*catalog.Error](err)
 	switch {
-	case !ok || e.Code != catalog.Unavailable || e.Execution != catalog.Unknown:
+	case m.pooled || !ok || e.Code != catalog.Unavailable || e.Execution != catalog.Unknown:
 		return false
 	case call.Method != "resources/read" && (call.Method != "tools/call" || !m.bounds.Load().idempotent(call.Entry.Ref.Name)):
 		return false

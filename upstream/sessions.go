@@ -217,6 +217,11 @@ func (s *Set) RootsChanged(client string) {
 	}
 	for _, m := range *s.members.Load() {
 		m.rootsChanged(client)
+		if m.pool != nil {
+			for _, e := range m.pool.ends {
+				e.rootsChanged(client)
+			}
+		}
 	}
 }
 

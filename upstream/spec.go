@@ -12,7 +12,7 @@ import (
 )
 
 // Spec is one entry of mcpServers in the configuration: how to reach one MCP server, or an API that is dressed as one, and how it appears in the
-// namespace. Exactly one of Command, URL and the keys that name the description of an API is set. Text values keep their ${…} references; they are
+// namespace. Exactly one of Command, URL, Endpoints and the keys that name the description of an API is set. Text values keep their ${…} references; they are
 // expanded when the upstream is started.
 type Spec struct {
 	// Command is the program of a stdio server, looked up in PATH.
@@ -28,6 +28,11 @@ type Spec struct {
 
 	// URL is the endpoint of a Streamable HTTP or HTTP+SSE server.
 	URL string `yaml:"url"`
+	// Endpoints are the addresses of a server that has several, in place of URL.
+	Endpoints []Endpoint `yaml:"endpoints"`
+	// Balance says which of Endpoints gets a call: round-robin (the default), by weight; least, with the fewest open calls; principal, always the same for one
+	// caller. What belongs to a session of the legacy era always goes to the same.
+	Balance string `yaml:"balance"`
 	// Headers are sent with every request to URL, or to the API.
 	Headers map[string]string `yaml:"headers"`
 
@@ -108,7 +113,7 @@ func (s *Spec) Kind() string {
 		return "grpc"
 	case s.GraphQL.GraphQL != "":
 		return "graphql"
-	case s.URL == "":
+	case s.URL == "" && len(s.Endpoints) == 0:
 		return "stdio"
 	case s.Type == "sse":
 		return "sse"
@@ -118,7 +123,7 @@ func (s *Spec) Kind() string {
 }
 
 // translated reports whether the upstream is an API and no MCP server.
-func (s *Spec) translated() bool { return s.Command == "" && s.URL == "" }
+func (s *Spec) translated() bool { return s.Command == "" && s.URL == "" && len(s.Endpoints) == 0 }
 
 // sameServer reports whether both specs reach the same server in the same way, so that a connection made for one serves the other.
 func (s *Spec) sameServer(o *Spec) bool {

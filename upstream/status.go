@@ -50,6 +50,7 @@ type Status struct {
 	Stderr        []string
 	Facts         process.Facts // what else is known about why it is not ready, for the operator only
 	Required      bool
+	Endpoints     []Status          // of one that has several, in the order of the configuration
 	Report        *translate.Report // what the description of an API came to, nil for an MCP server or before it was read
 }
 
@@ -104,7 +105,21 @@ func (m *member) status() Status {
 	if l := m.live.Load(); l != nil {
 		l.describe(&st)
 	}
+	if m.pool != nil {
+		m.pool.describe(&st)
+	}
 	return st
+}
+
+// describe fills in how the endpoints stand; the best one speaks for the server.
+func (p *pool) describe(st *Status) {
+	for _, e := range p.ends {
+		st.Endpoints = append(st.Endpoints, e.status())
+	}
+	if first := p.first(); first != nil {
+		s := first.status()
+		st.Era, st.OtherEra, st.Version, st.ServerName, st.ServerVer = s.Era, s.OtherEra, s.Version, s.ServerName, s.ServerVer
+	}
 }
 
 // describe fills in what the connection says about itself.

@@ -73,13 +73,17 @@ func (s *Set) Subscribe(ctx context.Context, upstream string, topic catalog.Topi
 	if m == nil {
 		return &catalog.Error{Code: catalog.Unavailable, Msg: upstream + ": is no longer configured", Execution: catalog.NotExecuted}
 	}
+	return m.subscribe(ctx, topic)
+}
+
+func (m *member) subscribe(ctx context.Context, topic catalog.Topic) error {
 	l, err := m.connection(ctx, nil)
 	if err != nil {
 		return err
 	}
 	w, ok := l.backend.(watcher)
 	if !ok {
-		return catalog.Errorf(catalog.Invalid, "%s: %s cannot be subscribed to", upstream, topic)
+		return catalog.Errorf(catalog.Invalid, "%s: %s cannot be subscribed to", m.name, topic)
 	}
 	m.subs.add(topic)
 	if err := w.Watch(ctx, topic); err != nil {
@@ -92,9 +96,12 @@ func (s *Set) Subscribe(ctx context.Context, upstream string, topic catalog.Topi
 // Unsubscribe ends what Subscribe began.
 func (s *Set) Unsubscribe(ctx context.Context, upstream string, topic catalog.Topic) {
 	m := (*s.members.Load())[upstream]
-	if m == nil {
-		return
+	if m != nil {
+		m.unsubscribe(ctx, topic)
 	}
+}
+
+func (m *member) unsubscribe(ctx context.Context, topic catalog.Topic) {
 	m.subs.remove(topic)
 	if l := m.live.Load(); l != nil {
 		if w, ok := l.backend.(watcher); ok {

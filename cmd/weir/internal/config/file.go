@@ -93,6 +93,8 @@ func enum(f field) []string {
 		switch f.key {
 		case "type":
 			return []string{"stdio", "http", "sse"}
+		case "balance":
+			return []string{"round-robin", "least", "principal"}
 		case "era":
 			return []string{"auto", "legacy", "modern"}
 		}

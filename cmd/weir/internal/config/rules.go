@@ -109,7 +109,7 @@ func (r *reader) checkUpstreams(servers *node, path string, file *File) {
 func (r *reader) checkUpstream(m member, s upstream.Spec, path string) {
 	n := m.value
 	var ways []*member
-	for _, key := range append([]string{"command", "url"}, apiKinds()...) {
+	for _, key := range append([]string{"command", "url", "endpoints"}, apiKinds()...) {
 		if way := n.member(key); way != nil {
 			ways = append(ways, way)
 		}
@@ -136,10 +136,15 @@ func (r *reader) checkUpstream(m member, s upstream.Spec, path string) {
 		r.checkCommand(n, s, path)
 	case "url":
 		r.checkURL(n, way.value, s, path)
+	case "endpoints":
+		r.checkEndpoints(n, way.value, s, path)
 	default:
 		r.checkAPI(n, way, s, path)
 	}
 	r.checkTools(n, ways[0].key.text, path)
+	if balance := n.member("balance"); balance != nil && len(s.Endpoints) == 0 {
+		r.problem(balance.key.at, "%s.balance does nothing without endpoints", path)
+	}
 	if queue := n.member("queue"); queue != nil && s.Queue != nil && s.Concurrency == 0 {
 		r.problem(queue.key.at, "%s.queue does nothing without concurrency; add that", path)
 	}
@@ -167,7 +172,7 @@ func misspelt(n *node) *node {
 // checkTools reports what cannot be said of the tools of a server, or of an API.
 func (r *reader) checkTools(n *node, way, path string) {
 	nothing := []string{"idleTimeout", "idempotent"} // an API is silent until it answers, and its calls are never repeated
-	if way == "command" || way == "url" {
+	if way == "command" || way == "url" || way == "endpoints" {
 		nothing = slices.DeleteFunc(keysOf(reflect.TypeFor[translate.Tool]()), func(k string) bool { return k == "timeout" || k == "idleTimeout" || k == "idempotent" })
 	} else {
 		r.misplaced(n, path, way, nothing...)
@@ -209,13 +214,43 @@ func (r *reader) checkURL(n, target *node, s upstream.Spec, path string) {
 			r.problem(target.at, "%s.url: %s", path, fault)
 		}
 	}
+	r.checkHTTP(n, "url", s, path)
+}
+
+// checkHTTP checks what goes with a server that is reached over HTTP, as a key says.
+func (r *reader) checkHTTP(n *node, way string, s upstream.Spec, path string) {
 	if s.Type == "stdio" {
-		r.problem(n.get("type").at, "%s.type: stdio goes with command, not with url", path)
+		r.problem(n.get("type").at, "%s.type: stdio goes with command, not with %s", path, way)
 	}
-	r.misplaced(n, path, "url", append(apiKeys(), "args", "env", "envFile", "cwd")...)
+	r.misplaced(n, path, way, append(apiKeys(), "args", "env", "envFile", "cwd")...)
 	r.checkHeaders(n.get("headers"), path)
 	r.checkServerCredentials(n, s, path)
 	r.checkClientTLS(n, s, path)
+}
+
+// maxEndpoints bounds the endpoints of one upstream.
+const maxEndpoints = 64
+
+// checkEndpoints checks a server that has several addresses.
+func (r *reader) checkEndpoints(n, all *node, s upstream.Spec, path string) {
+	if all.kind == list && (len(all.items) == 0 || len(all.items) > maxEndpoints) {
+		r.problem(all.at, "%s.endpoints: want 1 to %d of them, got %d", path, maxEndpoints, len(all.items))
+	}
+	for i, e := range all.items {
+		if e.kind != object {
+			continue
+		}
+		at := fmt.Sprintf("%s.endpoints[%d]", path, i)
+		switch u := e.get("url"); {
+		case u == nil:
+			r.problem(e.at, "%s: has no url", at)
+		case u.kind == text:
+			if fault := r.urlFault(u.text); fault != "" {
+				r.problem(u.at, "%s.url: %s", at, fault)
+			}
+		}
+	}
+	r.checkHTTP(n, "endpoints", s, path)
 }
 
 // checkHeaders reports headers that cannot be sent.

@@ -41,7 +41,7 @@ func generate(t *testing.T) []byte {
 			server := r.ReflectFromType(reflect.TypeFor[upstream.Spec]())
 			server.Version = ""
 			restrict(server, reflect.TypeFor[upstream.Spec]())
-			for _, way := range append([]string{"command", "url"}, apiKinds()...) {
+			for _, way := range append([]string{"command", "url", "endpoints"}, apiKinds()...) {
 				server.OneOf = append(server.OneOf, &jsonschema.Schema{Required: []string{way}})
 			}
 			return &jsonschema.Schema{
