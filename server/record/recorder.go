@@ -2,10 +2,11 @@ package record
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync/atomic"
-	"time"
 
 	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
@@ -14,6 +15,7 @@ import (
 	"weir/catalog"
 	"weir/server"
 	"weir/server/record/audit"
+	"weir/server/record/requestlog"
 )
 
 // Options are what a Recorder is made of; everything but Log may be left out.
@@ -54,7 +56,7 @@ func New(o Options) (*Recorder, error) {
 	if o.Policy == nil {
 		o.Policy = func() string { return "" }
 	}
-	r := &Recorder{o: o, instance: strconv.FormatInt(time.Now().UnixNano(), 36)}
+	r := &Recorder{o: o, instance: strings.ToLower(rand.Text()[:6]) + "-"}
 	var err error
 	if r.server, err = newHistograms(o.Meter, "mcp.server.operation.duration", "Duration of the requests of clients"); err != nil {
 		return nil, err
@@ -76,7 +78,7 @@ type state struct {
 
 // Begin implements server.Observer.
 func (r *Recorder) Begin(ctx context.Context, e *server.Event) context.Context {
-	s := &state{id: r.instance + "-" + strconv.FormatUint(r.next.Add(1), 36)}
+	s := &state{id: requestlog.ID(e.Start, r.instance+strconv.FormatUint(r.next.Add(1), 36))}
 	ctx, s.span = r.begin(ctx, e)
 	if sc := s.span.SpanContext(); sc.IsValid() {
 		s.traceID = sc.TraceID().String()

@@ -3,7 +3,6 @@ package requestlog
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -29,16 +28,11 @@ const MaxRows = 1000
 func (l *Log) List(ctx context.Context, f Filter, cursor string, limit int) (rows []Row, next string, err error) {
 	where, args := f.where()
 	if cursor != "" {
-		at, id, ok := strings.Cut(cursor, "_")
-		millis, err := strconv.ParseInt(at, 10, 64)
-		if !ok || err != nil {
-			return nil, "", errors.New("request log: the cursor is not one of this log")
-		}
-		where = append(where, fmt.Sprintf("(at < $%d OR at = $%d AND id < $%d)", len(args)+1, len(args)+1, len(args)+2))
-		args = append(args, millis, id)
+		where = append(where, fmt.Sprintf("id < $%d", len(args)+1))
+		args = append(args, cursor)
 	}
 	limit = min(max(limit, 1), MaxRows)
-	query := "SELECT " + columns + " FROM requests" + clause(where) + " ORDER BY at DESC, id DESC LIMIT " + strconv.Itoa(limit+1) //nolint:gosec // values are arguments
+	query := "SELECT " + columns + " FROM requests" + clause(where) + " ORDER BY id DESC LIMIT " + strconv.Itoa(limit+1) //nolint:gosec // values are arguments
 	found, err := l.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, "", fmt.Errorf("request log: %w", bare(err))
@@ -56,8 +50,7 @@ func (l *Log) List(ctx context.Context, f Filter, cursor string, limit int) (row
 	}
 	if len(rows) > limit {
 		rows = rows[:limit]
-		last := rows[limit-1]
-		next = strconv.FormatInt(last.At.UnixMilli(), 10) + "_" + last.ID
+		next = rows[limit-1].ID
 	}
 	return rows, next, nil
 }
@@ -78,10 +71,10 @@ func (f *Filter) where() (conditions []string, args []any) {
 		conditions = append(conditions, strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(args))))
 	}
 	if !f.Since.IsZero() {
-		add("at >= ?", f.Since.UnixMilli())
+		add("id >= ?", ID(f.Since, ""))
 	}
 	if !f.Until.IsZero() {
-		add("at < ?", f.Until.UnixMilli())
+		add("id < ?", ID(f.Until, ""))
 	}
 	for _, c := range []struct{ column, value string }{
 		{"who", f.Who}, {"method", f.Method}, {"upstream", f.Upstream}, {"name", f.Name}, {"trace", f.Trace}, {"id", f.ID}, {"outcome", f.Outcome},
@@ -137,8 +130,34 @@ type Count struct {
 	In, Out                           int64
 }
 
-// Count counts requests by at most two dimensions, the most frequent first; cut says that there are more combinations than limit.
-func (l *Log) Count(ctx context.Context, f Filter, by []Dimension, limit int) (counts []Count, cut bool, err error) {
+// Measure is what combinations are ordered by, the most of it first.
+type Measure string
+
+// Measures are all of them; requests is the default.
+func Measures() []Measure {
+	return []Measure{"requests", "failed", "mean_ms", "max_ms", "in", "out"}
+}
+
+// expression is a measure as SQL.
+func (m Measure) expression() string {
+	switch m {
+	case "failed":
+		return "COALESCE(SUM(CASE WHEN outcome IN ('ok', 'input_required') THEN 0 ELSE 1 END), 0)"
+	case "mean_ms":
+		return "COALESCE(AVG(ms), 0)"
+	case "max_ms":
+		return "COALESCE(MAX(ms), 0)"
+	case "in":
+		return "COALESCE(SUM(size_in), 0)"
+	case "out":
+		return "COALESCE(SUM(size_out), 0)"
+	default:
+		return "COUNT(*)"
+	}
+}
+
+// Count counts requests by at most two dimensions, those with the most of order first; cut says that there are more combinations than limit.
+func (l *Log) Count(ctx context.Context, f Filter, by []Dimension, order Measure, limit int) (counts []Count, cut bool, err error) {
 	if len(by) > MaxDimensions {
 		return nil, false, fmt.Errorf("request log: count by at most %d dimensions, not %d", MaxDimensions, len(by))
 	}
@@ -147,8 +166,11 @@ func (l *Log) Count(ctx context.Context, f Filter, by []Dimension, limit int) (c
 			return nil, false, fmt.Errorf("request log: there is no dimension %q", d)
 		}
 	}
+	if order != "" && !slices.Contains(Measures(), order) {
+		return nil, false, fmt.Errorf("request log: there is no measure %q", order)
+	}
 	limit = min(max(limit, 1), MaxRows)
-	query, args := countQuery(f, by)
+	query, args := countQuery(f, by, order)
 	rows, err := l.db.QueryContext(ctx, query+" LIMIT "+strconv.Itoa(limit+1), args...)
 	if err != nil {
 		return nil, false, fmt.Errorf("request log: %w", bare(err))
@@ -170,19 +192,22 @@ func (l *Log) Count(ctx context.Context, f Filter, by []Dimension, limit int) (c
 	return counts, false, nil
 }
 
-func countQuery(f Filter, by []Dimension) (query string, args []any) {
+func countQuery(f Filter, by []Dimension, order Measure) (query string, args []any) {
 	var groups []string
 	for _, d := range by {
 		groups = append(groups, d.expression())
 	}
 	where, args := f.where()
-	query = "SELECT " + strings.Join(append(slices.Clone(groups), "COUNT(*)", "COALESCE(SUM(CASE WHEN outcome IN ('ok', 'input_required') THEN 0 ELSE 1 END), 0)",
-		"COALESCE(AVG(ms), 0)", "COALESCE(MAX(ms), 0)", "COALESCE(AVG(upstream_ms), 0)", "COALESCE(SUM(size_in), 0)", "COALESCE(SUM(size_out), 0)"), ", ") +
-		" FROM requests" + clause(where)
+	columns := slices.Clone(groups)
+	for _, m := range [...]Measure{"requests", "failed", "mean_ms", "max_ms"} {
+		columns = append(columns, m.expression())
+	}
+	columns = append(columns, "COALESCE(AVG(upstream_ms), 0)", Measure("in").expression(), Measure("out").expression())
+	query = "SELECT " + strings.Join(columns, ", ") + " FROM requests" + clause(where)
 	if len(groups) > 0 {
 		query += " GROUP BY " + strings.Join(groups, ", ")
 	}
-	return query + " ORDER BY " + strings.Join(append([]string{"COUNT(*) DESC"}, groups...), ", "), args
+	return query + " ORDER BY " + strings.Join(append([]string{order.expression() + " DESC"}, groups...), ", "), args
 }
 
 func scanCount(rows *sql.Rows, by []Dimension) (Count, error) {

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,35 +43,40 @@ type Row struct {
 }
 
 const (
-	queued = 4096
-	batch  = 256
+	queued = 8192
+	batch  = 1024
+	// together is how many rows one statement inserts; fields is how many columns a row has.
+	together, fields = 64, 19
 	// pause gathers rows that come one by one.
-	pause = 50 * time.Millisecond
+	pause = 100 * time.Millisecond
 	// expiry is how often old rows are removed.
 	expiry = 10 * time.Minute
 	// patience bounds one statement.
 	patience = 10 * time.Second
 )
 
+// schema is the table. Ids begin with their time, so the one tree of a table without rowids, which only SQLite has, is written at its end; the index
+// of traces has only the rows that have one.
 const schema = `CREATE TABLE IF NOT EXISTS requests (
 	id TEXT PRIMARY KEY, at BIGINT NOT NULL, who TEXT NOT NULL, method TEXT NOT NULL, upstream TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,
 	era TEXT NOT NULL, rule TEXT NOT NULL, outcome TEXT NOT NULL, execution TEXT NOT NULL, reason TEXT NOT NULL, ms DOUBLE PRECISION NOT NULL,
-	upstream_ms DOUBLE PRECISION NOT NULL, size_in BIGINT NOT NULL, size_out BIGINT NOT NULL, trace TEXT NOT NULL, address TEXT NOT NULL, arguments TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS requests_at ON requests (at, id);
-CREATE INDEX IF NOT EXISTS requests_trace ON requests (trace)`
+	upstream_ms DOUBLE PRECISION NOT NULL, size_in BIGINT NOT NULL, size_out BIGINT NOT NULL, trace TEXT NOT NULL, address TEXT NOT NULL, arguments TEXT NOT NULL)%s;
+CREATE INDEX IF NOT EXISTS requests_trace ON requests (trace) WHERE trace <> ''`
 
 const columns = "id, at, who, method, upstream, name, kind, era, rule, outcome, execution, reason, ms, upstream_ms, size_in, size_out, trace, address, arguments"
 
 // Log is an open request log. It is safe for concurrent use, also by several programs.
 type Log struct {
-	db    *sql.DB
-	keep  time.Duration
-	log   *slog.Logger
-	queue chan Row
-	lost  atomic.Int64
-	end   chan struct{}
-	done  chan struct{}
-	once  sync.Once
+	db       *sql.DB
+	keep     time.Duration
+	log      *slog.Logger
+	queue    chan Row
+	postgres bool
+	many     string // the statement for together rows
+	lost     atomic.Int64
+	end      chan struct{}
+	done     chan struct{}
+	once     sync.Once
 }
 
 // Open opens the database of a spec, whose references are resolved, and makes the table when needed.
@@ -80,19 +87,34 @@ func Open(ctx context.Context, s Spec, log *slog.Logger) (*Log, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for statement := range strings.SplitSeq(schema, ";") {
+	only := " WITHOUT ROWID"
+	if isPostgres(s.Database) {
+		only = ""
+	}
+	for statement := range strings.SplitSeq(fmt.Sprintf(schema, only), ";") {
 		if _, err := db.ExecContext(ctx, statement); err != nil {
 			return nil, errors.Join(fmt.Errorf("request log: %w", bare(err)), db.Close())
 		}
 	}
-	l := &Log{db: db, keep: s.Keep, log: log, queue: make(chan Row, queued), end: make(chan struct{}), done: make(chan struct{})}
+	l := &Log{db: db, keep: s.Keep, log: log, queue: make(chan Row, queued), postgres: isPostgres(s.Database), many: insertion(together, isPostgres(s.Database)), end: make(chan struct{}), done: make(chan struct{})}
 	go l.run()
 	return l, nil
 }
 
+func isPostgres(database string) bool {
+	return strings.HasPrefix(database, "postgres://") || strings.HasPrefix(database, "postgresql://")
+}
+
+// ID makes the id of a request that began at a moment; rest tells it from others of the same microsecond. Ids are in the order of time.
+func ID(at time.Time, rest string) string {
+	const digits = 10 // of base 36: enough until 2085
+	moment := strconv.FormatInt(at.UnixMicro(), 36)
+	return strings.Repeat("0", max(digits-len(moment), 0)) + moment + "-" + rest
+}
+
 // connect opens a database without talking to it.
 func connect(database string) (*sql.DB, error) {
-	if strings.HasPrefix(database, "postgres://") || strings.HasPrefix(database, "postgresql://") {
+	if isPostgres(database) {
 		db, err := sql.Open("pgx", database)
 		if err != nil {
 			return nil, errors.New("request log: the URL of the database is not one that PostgreSQL takes") // the error would show the password
@@ -201,19 +223,42 @@ func (l *Log) insert(ctx context.Context, rows []Row) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // nothing after a commit
-	statement, err := tx.PrepareContext(ctx, "INSERT INTO requests ("+columns+") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = statement.Close() }()
-	for _, r := range rows {
-		_, err := statement.ExecContext(ctx, r.ID, r.At.UnixMilli(), r.Who, r.Method, r.Upstream, r.Name, r.Kind, r.Era, r.Rule, r.Outcome, r.Execution, r.Reason,
-			r.Millis, r.Upstreams, r.In, r.Out, r.Trace, r.Address, r.Arguments)
-		if err != nil {
+	for part := range slices.Chunk(rows, together) {
+		query := l.many
+		if len(part) < together {
+			query = insertion(len(part), l.postgres)
+		}
+		args := make([]any, 0, len(part)*fields)
+		for _, r := range part {
+			args = append(args, r.ID, r.At.UnixMilli(), r.Who, r.Method, r.Upstream, r.Name, r.Kind, r.Era, r.Rule, r.Outcome, r.Execution, r.Reason,
+				r.Millis, r.Upstreams, r.In, r.Out, r.Trace, r.Address, r.Arguments)
+		}
+		if _, err := tx.ExecContext(ctx, query, args...); err != nil {
 			return err
 		}
 	}
 	return tx.Commit()
+}
+
+// insertion is the statement that inserts n rows. SQLite takes $1 for a name, and looks names up one by one.
+func insertion(n int, postgres bool) string {
+	b := []byte("INSERT INTO requests (" + columns + ") VALUES ")
+	for i := range n * fields {
+		switch {
+		case i == 0:
+			b = append(b, '(')
+		case i%fields == 0:
+			b = append(b, "),("...)
+		default:
+			b = append(b, ',')
+		}
+		if postgres {
+			b = strconv.AppendInt(append(b, '$'), int64(i+1), 10)
+		} else {
+			b = append(b, '?')
+		}
+	}
+	return string(append(b, ')'))
 }
 
 // expire removes rows that are too old.
@@ -223,7 +268,7 @@ func (l *Log) expire() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if _, err := l.db.ExecContext(ctx, "DELETE FROM requests WHERE at < $1", time.Now().Add(-l.keep).UnixMilli()); err != nil {
+	if _, err := l.db.ExecContext(ctx, "DELETE FROM requests WHERE id < $1", ID(time.Now().Add(-l.keep), "")); err != nil {
 		l.log.Warn("old rows of the request log could not be removed", "error", bare(err))
 	}
 }
