@@ -48,6 +48,8 @@ type Setup struct {
 	Files []string
 	// Reflection is asked for each question about the description; its error refuses it. May be nil.
 	Reflection func(ctx context.Context) error
+	// Refuse is asked with the metadata of each call; its error is the answer. May be nil.
+	Refuse func(metadata.MD) error
 }
 
 // Server answers the services of some files. Safe for concurrent use.
@@ -62,6 +64,7 @@ type Server struct {
 	grpc     *grpc.Server
 	stopped  chan struct{}
 	ended    chan string // methods of calls that ended
+	refuse   func(metadata.MD) error
 	mu       sync.Mutex
 	calls    []string
 	metadata []metadata.MD
@@ -73,7 +76,7 @@ func Serve(t testing.TB, o Setup) *Server {
 	if o.Files == nil {
 		o.Files = []string{"greeter.proto", "edition.proto", "old.proto"}
 	}
-	s := &Server{ended: make(chan string, 10_000), stopped: make(chan struct{})}
+	s := &Server{ended: make(chan string, 10_000), stopped: make(chan struct{}), refuse: o.Refuse}
 	s.compile(t, o.Files)
 	s.grpc = grpc.NewServer(s.options(&o)...)
 	described := reflection.ServerOptions{Services: s, DescriptorResolver: s.files}
@@ -223,6 +226,12 @@ func (s *Server) handle(_ any, stream grpc.ServerStream) error {
 			return err
 		}
 		s.note(stream, full+" "+s.json(in))
+	}
+	if s.refuse != nil {
+		md, _ := metadata.FromIncomingContext(stream.Context())
+		if err := s.refuse(md); err != nil {
+			return err
+		}
 	}
 	err = s.answer(m, in, stream)
 	if stream.Context().Err() != nil {

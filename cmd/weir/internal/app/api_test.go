@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -15,19 +13,18 @@ import (
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
+	"weir/cmd/weir/internal/config"
 	"weir/policy"
 	"weir/server"
-	"weir/translate"
-	"weir/translate/openapi"
 	"weir/upstream"
 	"weir/upstream/upstreamtest"
 )
 
-// governed is a gateway with a policy over the same four tools three times: of an MCP server, of a REST API with tools, and of one that is searched.
+// governed is a gateway with a policy over the same four tools of an MCP server and, twice, of an API of each kind: listed as tools, and searched.
 type governed struct {
 	gateway *server.Gateway
+	kinds   []*kind
 	mu      sync.Mutex
-	reached []string       // operations of the REST API that were called
 	events  []server.Event // of requests that are over
 }
 
@@ -42,35 +39,28 @@ func (g *governed) End(_ context.Context, e *server.Event) {
 
 func newGoverned(t *testing.T, spec policy.Spec) *governed {
 	t.Helper()
-	g := &governed{}
 	operations := []string{"getThing", "listThings", "putThing", "deleteThing"}
+	g := &governed{kinds: kinds(t, "", operations...)}
 	var tools []upstreamtest.Raw
-	var paths []string
 	for _, name := range operations {
 		tools = append(tools, tool(name))
-		paths = append(paths, fmt.Sprintf(`"/%s":{"post":{"operationId":%q,"parameters":[{"name":"size","in":"query","schema":{"type":"integer"}}],"responses":{"204":{"description":"d"}}}}`, name, name))
 	}
-	description := `{"openapi":"3.1.0","info":{"title":"t","version":"1"},"paths":{` + strings.Join(paths, ",") + `}}`
-	rest := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/openapi.json" {
-			_, _ = fmt.Fprint(w, description)
-			return
-		}
-		g.mu.Lock()
-		g.reached = append(g.reached, strings.TrimPrefix(r.URL.Path, "/"))
-		g.mu.Unlock()
-		w.WriteHeader(http.StatusNoContent)
-	}))
-	t.Cleanup(rest.Close)
-	c := catalog.New()
-	api := func(mode string) upstream.Spec {
-		return upstream.Spec{OpenAPI: openapi.Spec{OpenAPI: rest.URL + "/openapi.json"}, API: translate.Spec{Mode: mode}}
+	servers := object{"mcp": object{"url": upstreamtest.New(t, upstreamtest.Config{Tools: tools}).URL}}
+	for _, k := range g.kinds {
+		servers[k.name] = k.with(object{"mode": "tools", "tools": k.tools(operations...)})
+		servers[k.name+"found"] = k.with(object{"mode": "dynamic", "tools": k.tools(operations...)})
 	}
-	set := upstream.New(upstream.Options{Catalog: c, Log: slog.New(slog.DiscardHandler), Namespace: upstream.Namespace{
-		Order: []string{"mcp", "rest", "found"}, Specs: map[string]upstream.Spec{
-			"mcp": {URL: upstreamtest.New(t, upstreamtest.Config{Tools: tools}).URL}, "rest": api("tools"), "found": api("dynamic"),
-		},
-	}})
+	place := newPlace(t, object{"mcpServers": servers})
+	file, err := config.Read(place.path, place.env.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, space := catalog.New(), upstream.Namespace{Specs: map[string]upstream.Spec{}}
+	for _, u := range file.MCPServers {
+		space.Order = append(space.Order, u.Name)
+		space.Specs[u.Name] = u.Spec
+	}
+	set := upstream.New(upstream.Options{Catalog: c, Log: slog.New(slog.DiscardHandler), Namespace: space})
 	set.Start(t.Context())
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
@@ -139,8 +129,8 @@ func member(t *testing.T, group string) policy.Principal {
 	return p
 }
 
-// TestOnePolicyLineGoverns calls every tool as everybody, in both eras: a REST tool is listed, called and refused exactly like that of an MCP
-// server, and behind a search exactly like one that is listed.
+// TestOnePolicyLineGoverns calls every tool as everybody, in both eras: a tool of an API is listed, called and refused exactly like that of an MCP
+// server, and behind a search exactly like one that is listed. What is refused reaches no server.
 func TestOnePolicyLineGoverns(t *testing.T) {
 	t.Parallel()
 	g := newGoverned(t, rules())
@@ -150,27 +140,29 @@ func TestOnePolicyLineGoverns(t *testing.T) {
 			who := member(t, group)
 			list := g.ask(t, who, era, "tools/list", `{}`)
 			for _, name := range names {
-				where := fmt.Sprintf("%s, %s, %s", group, era, name)
-				if mcp, rest := strings.Contains(list, `"mcp__`+name+`"`), strings.Contains(list, `"rest__`+name+`"`); mcp != rest {
-					t.Errorf("%s: the MCP tool is listed: %v, the REST tool: %v", where, mcp, rest)
-				}
-				for _, arguments := range []string{`{"size":7}`, `{"size":70}`} {
-					ended, sent := map[string]string{}, map[string]int{}
-					for _, up := range []string{"mcp", "rest", "found"} {
-						before := g.count()
-						if up == "found" {
-							g.ask(t, who, era, "tools/call", `{"name":"found__call_found","arguments":{"name":"`+name+`","arguments":`+arguments+`}}`)
-						} else {
-							g.ask(t, who, era, "tools/call", `{"name":"`+up+`__`+name+`","arguments":`+arguments+`}`)
+				for _, size := range []string{"7", "70"} {
+					g.ask(t, who, era, "tools/call", `{"name":"mcp__`+name+`","arguments":{"size":`+size+`}}`)
+					want := g.last()
+					for _, k := range g.kinds {
+						where := fmt.Sprintf("%s, %s, %s %s %s", group, era, k.name, name, size)
+						if mcp, api := strings.Contains(list, `"mcp__`+name+`"`), strings.Contains(list, `"`+k.name+`__`+name+`"`); mcp != api {
+							t.Errorf("%s: the MCP tool is listed: %v, that of the API: %v", where, mcp, api)
 						}
-						ended[up], sent[up] = g.last(), g.count()-before
-					}
-					if ended["mcp"] != ended["rest"] || strings.HasSuffix(ended["mcp"], "ok") && sent["rest"] != 1 || !strings.Contains(ended["mcp"], " ok ") && sent["rest"] != 0 {
-						t.Errorf("%s %s: MCP %q, REST %q with %d requests", where, arguments, ended["mcp"], ended["rest"], sent["rest"])
-					}
-					known := !strings.Contains(ended["rest"], "not_found")
-					if known && ended["found"] != ended["rest"] || sent["found"] != sent["rest"] {
-						t.Errorf("%s %s: REST %q with %d requests, behind the search %q with %d", where, arguments, ended["rest"], sent["rest"], ended["found"], sent["found"])
+						sent := 0
+						if strings.Contains(want, " ok ") {
+							sent = 1
+						}
+						before := len(k.reached())
+						g.ask(t, who, era, "tools/call", `{"name":"`+k.name+`__`+name+`","arguments":{"size":`+size+`}}`)
+						if got, n := g.last(), len(k.reached())-before; got != want || n != sent {
+							t.Errorf("%s: MCP %q, the API %q with %d requests", where, want, got, n)
+						}
+						before = len(k.reached())
+						g.ask(t, who, era, "tools/call", `{"name":"`+k.name+`found__call_`+k.name+`found","arguments":{"name":"`+name+`","arguments":{"size":`+size+`}}}`)
+						// What is not there is not found by the gateway in one case, and by the search in the other.
+						if got, n := g.last(), len(k.reached())-before; got != want && !strings.Contains(want, "not_found") || n != sent {
+							t.Errorf("%s: MCP %q, behind the search %q with %d requests", where, want, got, n)
+						}
 					}
 				}
 			}
@@ -178,44 +170,43 @@ func TestOnePolicyLineGoverns(t *testing.T) {
 	}
 }
 
-func (g *governed) count() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return len(g.reached)
-}
-
 // TestSearchObeysPolicy: what a caller may not use is neither found nor described, and looks like what does not exist. Who may use nothing
 // does not see the three tools.
 func TestSearchObeysPolicy(t *testing.T) {
 	t.Parallel()
 	g := newGoverned(t, rules())
-	for group, want := range map[string][]string{"readers": {"getThing", "listThings"}, "writers": {"getThing", "putThing"}, "guests": nil} {
-		who := member(t, group)
-		list := g.ask(t, who, catalog.Modern, "tools/list", `{}`)
-		for _, name := range []string{"search_found", "describe_found", "call_found"} {
-			if listed := strings.Contains(list, "found__"+name); listed != (want != nil) {
-				t.Errorf("%s: %s is listed: %v", group, name, listed)
-			}
+	for _, k := range g.kinds {
+		for group, want := range map[string][]string{"readers": {"getThing", "listThings"}, "writers": {"getThing", "putThing"}, "guests": nil} {
+			g.searches(t, k.name+"found", group, want)
 		}
-		hits := g.ask(t, who, catalog.Modern, "tools/call", `{"name":"found__search_found","arguments":{"query":"get list put delete thing things"}}`)
-		for _, name := range []string{"getThing", "listThings", "putThing", "deleteThing"} {
-			if found := strings.Contains(hits, name); found != slices.Contains(want, name) {
-				t.Errorf("%s: %s is found: %v\n%s", group, name, found, hits)
-			}
-			if want == nil {
-				continue
-			}
-			about := func(tool, arguments, name string) string {
-				return strings.ReplaceAll(g.ask(t, who, catalog.Legacy, "tools/call", fmt.Sprintf(`{"name":"found__%s","arguments":`+arguments+`}`, tool, name)), name, "NAME")
-			}
-			if slices.Contains(want, name) || name == "deleteThing" && group == "writers" { // a deny with a reason teaches
-				continue
-			}
-			for tool, arguments := range map[string]string{"describe_found": `{"names":[%q]}`, "call_found": `{"name":%q,"arguments":{}}`} {
-				hidden, unknown := about(tool, arguments, name), about(tool, arguments, strings.Replace(name, "Thing", "Thong", 1))
-				if cut(hidden) != cut(unknown) {
-					t.Errorf("%s, %s: what is hidden differs from what is not there\n%s", group, tool, cmp.Diff(unknown, hidden))
-				}
+	}
+}
+
+// searches looks for everything behind the three tools of an upstream; want is what the group may use.
+func (g *governed) searches(t *testing.T, up, group string, want []string) {
+	t.Helper()
+	who := member(t, group)
+	list := g.ask(t, who, catalog.Modern, "tools/list", `{}`)
+	for _, name := range []string{"search_", "describe_", "call_"} {
+		if listed := strings.Contains(list, up+"__"+name+up); listed != (want != nil) {
+			t.Errorf("%s, %s: %s is listed: %v", up, group, name, listed)
+		}
+	}
+	hits := g.ask(t, who, catalog.Modern, "tools/call", `{"name":"`+up+`__search_`+up+`","arguments":{"query":"get list put delete thing things"}}`)
+	for _, name := range []string{"getThing", "listThings", "putThing", "deleteThing"} {
+		if found := strings.Contains(hits, name); found != slices.Contains(want, name) {
+			t.Errorf("%s, %s: %s is found: %v\n%s", up, group, name, found, hits)
+		}
+		if want == nil || slices.Contains(want, name) || name == "deleteThing" && group == "writers" { // a deny with a reason teaches
+			continue
+		}
+		about := func(tool, arguments, name string) string {
+			return strings.ReplaceAll(g.ask(t, who, catalog.Legacy, "tools/call", fmt.Sprintf(`{"name":"%s__%s%s","arguments":`+arguments+`}`, up, tool, up, name)), name, "NAME")
+		}
+		for tool, arguments := range map[string]string{"describe_": `{"names":[%q]}`, "call_": `{"name":%q,"arguments":{}}`} {
+			hidden, unknown := about(tool, arguments, name), about(tool, arguments, strings.Replace(name, "Thing", "Thong", 1))
+			if cut(hidden) != cut(unknown) {
+				t.Errorf("%s, %s, %s: what is hidden differs from what is not there\n%s", up, group, tool, cmp.Diff(unknown, hidden))
 			}
 		}
 	}
@@ -236,12 +227,14 @@ func TestDenialTeachesBehindTheSearch(t *testing.T) {
 	t.Parallel()
 	g := newGoverned(t, rules())
 	who := member(t, "writers")
-	direct := g.ask(t, who, catalog.Modern, "tools/call", `{"name":"rest__deleteThing","arguments":{}}`)
-	behind := g.ask(t, who, catalog.Modern, "tools/call", `{"name":"found__call_found","arguments":{"name":"deleteThing","arguments":{}}}`)
-	if diff := cmp.Diff(direct, strings.ReplaceAll(behind, "found/", "rest/")); diff != "" || !strings.Contains(direct, "things are kept") {
-		t.Error(diff, direct)
-	}
-	if g.count() > 0 {
-		t.Error("a refused call reached the API")
+	for _, k := range g.kinds {
+		direct := g.ask(t, who, catalog.Modern, "tools/call", `{"name":"`+k.name+`__deleteThing","arguments":{}}`)
+		behind := g.ask(t, who, catalog.Modern, "tools/call", `{"name":"`+k.name+`found__call_`+k.name+`found","arguments":{"name":"deleteThing","arguments":{}}}`)
+		if diff := cmp.Diff(direct, strings.ReplaceAll(behind, k.name+"found/", k.name+"/")); diff != "" || !strings.Contains(direct, "things are kept") {
+			t.Error(diff, direct)
+		}
+		if len(k.reached()) > 0 {
+			t.Errorf("a refused call reached the %s API", k.name)
+		}
 	}
 }
