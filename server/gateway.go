@@ -37,6 +37,7 @@ type Options struct {
 	Version      string        // of weir, for serverInfo
 	ListTTL      time.Duration // ttlMs of lists for modern clients
 	Observer     Observer      // nil for none
+	Own          Own           // answers for OwnUpstream; nil where the catalogue has no such entries
 }
 
 // Gateway decides and routes requests. It is safe for concurrent use.
@@ -48,6 +49,7 @@ type Gateway struct {
 	rootsChanged func(session string)
 	log          *slog.Logger
 	observer     Observer
+	own          Own
 	wire         wire
 	changes      changes
 	parking      *parking
@@ -59,7 +61,7 @@ type Gateway struct {
 // New returns a gateway.
 func New(o Options) *Gateway {
 	g := &Gateway{
-		catalog: o.Catalog, policy: o.Policy, upstream: o.Upstream, watching: o.Subscriber, rootsChanged: o.RootsChanged, log: o.Log, observer: o.Observer,
+		catalog: o.Catalog, policy: o.Policy, upstream: o.Upstream, watching: o.Subscriber, rootsChanged: o.RootsChanged, log: o.Log, observer: o.Observer, own: o.Own,
 	}
 	if g.observer == nil {
 		g.observer = unobserved{}
@@ -84,7 +86,7 @@ func (g *Gateway) follow(f func()) {
 // parked and watched, the record. Closing it ends none of that.
 func (g *Gateway) Part(c *catalog.Catalog) *Gateway {
 	part := &Gateway{
-		part: true, catalog: c, policy: g.policy, upstream: g.upstream, watching: g.watching, rootsChanged: g.rootsChanged, log: g.log, observer: g.observer, wire: g.wire,
+		part: true, catalog: c, policy: g.policy, upstream: g.upstream, watching: g.watching, rootsChanged: g.rootsChanged, log: g.log, observer: g.observer, own: g.own, wire: g.wire,
 		parking: g.parking, watches: g.watches,
 	}
 	part.changes.listeners = make(map[*listener]struct{})
@@ -185,6 +187,9 @@ func (g *Gateway) use(ctx context.Context, r *Request, e *Event, a policy.Action
 	}
 	if err := checkParamHeaders(r, entry); err != nil {
 		return nil, err
+	}
+	if g.own != nil && entry.Ref.Upstream == OwnUpstream {
+		return g.useOwn(ctx, r, e, profile, g.call(r, e, entry, target))
 	}
 	if crosses(r, profile.View.Snapshot(), entry) {
 		return g.useCrossing(ctx, r, e, entry, target)

@@ -80,6 +80,9 @@ func (s *Set) sources() []*catalog.Source {
 			}
 		}
 	}
+	for _, x := range s.space.Extra {
+		all = append(all, x.Source)
+	}
 	return all
 }
 
@@ -104,6 +107,10 @@ func optionsOf(n *Namespace, sources []*catalog.Source) catalog.Options {
 		if !src.Stale {
 			missing--
 		}
+	}
+	for _, x := range n.Extra { // it is among the sources
+		o.Rules[x.Source.Upstream] = x.Rules
+		missing++
 	}
 	o.Partial = missing > 0
 	return o

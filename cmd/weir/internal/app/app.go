@@ -14,6 +14,7 @@ import (
 	"weir/cmd/weir/internal/config"
 	"weir/policy"
 	"weir/server"
+	"weir/server/admin"
 	"weir/server/record"
 	"weir/upstream"
 )
@@ -47,6 +48,7 @@ type App struct {
 	router   atomic.Pointer[router] // nil unless serving HTTP
 
 	observation *observation
+	own         *admin.Tools
 
 	mu    sync.Mutex
 	file  *config.File
@@ -71,14 +73,17 @@ func New(file *config.File, env Env) (*App, error) {
 	a.enforce(rules)
 	a.expander.Store(file.Expander)
 	a.catalog = catalog.New()
+	if a.observation, err = a.observe(file); err != nil {
+		return nil, err
+	}
+	if a.own, err = a.newOwn(); err != nil {
+		return nil, errors.Join(err, a.observation.close())
+	}
 	a.set = upstream.New(upstream.Options{
-		Namespace: namespaceOf(file), Catalog: a.catalog, Log: env.Log, Version: env.Version, Cache: newCache(env.Config, env.Version),
+		Namespace: a.spaceOf(file), Catalog: a.catalog, Log: env.Log, Version: env.Version, Cache: newCache(env.Config, env.Version),
 		Expand:  func(s string) (string, error) { return a.expander.Load().Expand(s) },
 		Updated: func(upstream string, topic catalog.Topic, params []byte) { a.gateway.Updated(upstream, topic, params) },
 	})
-	if a.observation, err = a.observe(file); err != nil {
-		return nil, errors.Join(err, a.Close())
-	}
 	a.gateway = a.newGateway(a.observation.recorder)
 	if err := a.setVirtuals(file); err != nil {
 		return nil, errors.Join(err, a.Close())
@@ -91,7 +96,7 @@ func New(file *config.File, env Env) (*App, error) {
 func (a *App) newGateway(o server.Observer) *server.Gateway {
 	return server.New(server.Options{
 		Catalog: a.catalog, Policy: a.policy, Upstream: a.observation.recorder.Upstream(a.set), Subscriber: a.set, RootsChanged: a.set.RootsChanged, Log: a.log, Version: a.env.Version,
-		ListTTL: a.current().Server.ListTTL, Observer: o,
+		ListTTL: a.current().Server.ListTTL, Observer: o, Own: a.own,
 	})
 }
 
@@ -144,7 +149,7 @@ func (a *App) Reload(file *config.File) error {
 	if router != nil {
 		router.update()
 	}
-	a.set.Reload(namespaceOf(file))
+	a.set.Reload(a.spaceOf(file))
 	a.file = file
 	a.log.Info("configuration reloaded", "file", file.Name, "upstreams", len(file.MCPServers), "policy", a.policy.Policy().Digest())
 	return nil
