@@ -53,7 +53,7 @@ func TestR2R3R4_ListedIsCallable(t *testing.T) {
 	tools := map[string]string{"bank__balance": "bank/balance", "bank__transfer": "bank/transfer", "bank__close": "bank/close", "bank__audit": "bank/audit", "other__balance": "other/balance"}
 	listed, hidden := 0, 0
 	for seed := range uint64(policies) {
-		r := rand.New(rand.NewPCG(seed, 26)) //nolint:gosec // repeatable on purpose
+		r := rand.New(rand.NewPCG(seed, 26))
 		spec := randomPolicy(r)
 		compiled, err := policy.Compile(spec, policy.Options{Untested: true})
 		if err != nil {

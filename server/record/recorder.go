@@ -36,7 +36,7 @@ type Options struct {
 type Record struct {
 	*server.Event
 	ID      string // unique
-	TraceID string // 32 hex digits, "" without a trace
+	TraceID string // 32 hex digits, "" for a request whose trace is not kept
 }
 
 // Recorder is the gateway's observer. It is safe for concurrent use.
@@ -80,7 +80,7 @@ type state struct {
 func (r *Recorder) Begin(ctx context.Context, e *server.Event) context.Context {
 	s := &state{id: requestlog.ID(e.Start, r.instance+strconv.FormatUint(r.next.Add(1), 36))}
 	ctx, s.span = r.begin(ctx, e)
-	if sc := s.span.SpanContext(); sc.IsValid() {
+	if sc := s.span.SpanContext(); sc.IsSampled() { // others are found nowhere
 		s.traceID = sc.TraceID().String()
 	}
 	return context.WithValue(ctx, stateKey{}, s)

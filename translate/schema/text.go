@@ -3,15 +3,14 @@ package schema
 import (
 	"regexp"
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
 )
 
-// Compiled when the first description needs them: that takes a millisecond, which most runs of the program do not have to spend.
+// Without bounds on what repeats: those make programs of thousands of instructions, which take a millisecond of every start.
 var (
-	tagPattern  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`</?[a-zA-Z][^<>]{0,300}>`) })
-	linkPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`!?\[([^\[\]]{0,300})\]\([^()\s]{0,500}\)`) })
+	tagPattern  = regexp.MustCompile(`</?[a-zA-Z][^<>]*>`)
+	linkPattern = regexp.MustCompile(`!?\[([^\[\]]*)\]\([^()\s]*\)`)
 )
 
 // Clean makes a description that somebody else wrote fit for models: HTML tags and the targets of Markdown links go, control and
@@ -24,7 +23,7 @@ func Clean(s string) string {
 		return s
 	}
 	if strings.ContainsAny(s, "<[") {
-		s = linkPattern().ReplaceAllString(tagPattern().ReplaceAllString(s, " "), "$1")
+		s = linkPattern.ReplaceAllString(tagPattern.ReplaceAllString(s, " "), "$1")
 	}
 	var b strings.Builder
 	b.Grow(len(s))
