@@ -19,7 +19,7 @@ type Spec struct {
 	Budget int `yaml:"budget"`
 	// Pinned are operations that are listed in mode dynamic too.
 	Pinned []string `yaml:"pinned"`
-	// Refresh is how often a description is asked for again where nobody tells of changes; 0 means a default of the kind.
+	// Refresh is how often a description is asked for again where nobody tells of changes; 0 means a default of the kind, and a negative one never.
 	Refresh time.Duration `yaml:"refresh"`
 	// SchemaBytes bounds the published input schema of one tool, in bytes; 0 means 4096.
 	SchemaBytes int `yaml:"schemaBytes"`

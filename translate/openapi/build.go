@@ -173,6 +173,7 @@ func (b *builder) tool(o *operation, name string) (t *tool) {
 	if t.Annotations.ReadOnly && t.source.Root != nil {
 		t.Output.Select(t.Input.Full)
 	}
+	b.offerPages(o, t)
 	t.Document = b.document(o, t)
 	t.Words = b.text(o, p)
 	return t

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +24,8 @@ type exchange struct {
 	call    *catalog.Call
 	args    *schema.Value
 	timeout time.Duration
-	secrets []string // what credentials put on the request; it never comes back to a model
+	out     *outgoing // what was answered last
+	secrets []string  // what credentials put on the request; it never comes back to a model
 }
 
 const (
@@ -41,15 +43,25 @@ func (x *exchange) maxBody() int64 {
 
 // run sends the request and makes a result of whatever comes.
 func (x *exchange) run(ctx context.Context, out *outgoing) *translate.Result {
+	response, failure := x.fetch(ctx, out)
+	if failure != nil {
+		return failure
+	}
+	defer func() { _ = response.Body.Close() }()
+	return x.result(ctx, response)
+}
+
+// fetch sends a request, with another credential where the first was refused, and follows where the API moved a read.
+func (x *exchange) fetch(ctx context.Context, out *outgoing) (*http.Response, *translate.Result) {
 	schemes := usableAlternative(x.tool.plan.security, x.api.configured)
 	response, failure := x.send(ctx, out, schemes)
 	if failure != nil {
-		return failure
+		return nil, failure
 	}
 	if response.StatusCode == http.StatusUnauthorized && x.renew(ctx, schemes) {
 		_ = response.Body.Close() // the API did not run the call
 		if response, failure = x.send(ctx, out, schemes); failure != nil {
-			return failure
+			return nil, failure
 		}
 	}
 	for range maxRedirects {
@@ -60,11 +72,11 @@ func (x *exchange) run(ctx context.Context, out *outgoing) *translate.Result {
 		_ = response.Body.Close()
 		out = next
 		if response, failure = x.send(ctx, out, schemes); failure != nil {
-			return failure
+			return nil, failure
 		}
 	}
-	defer func() { _ = response.Body.Close() }()
-	return x.result(ctx, response)
+	x.out = out
+	return response, nil
 }
 
 func (x *exchange) renew(ctx context.Context, schemes alternative) bool {
@@ -98,8 +110,11 @@ func (x *exchange) send(ctx context.Context, out *outgoing, schemes alternative)
 
 // remember notes what the credentials added.
 func (x *exchange) remember(out *outgoing, r *http.Request) {
-	x.secrets = x.secrets[:0]
-	add := func(s string) { x.secrets = append(x.secrets, s) }
+	add := func(s string) {
+		if !slices.Contains(x.secrets, s) {
+			x.secrets = append(x.secrets, s)
+		}
+	}
 	for name, values := range r.Header {
 		for _, v := range values {
 			if out.header.Get(name) != v {

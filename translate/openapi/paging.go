@@ -1,9 +1,9 @@
 package openapi
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,10 +18,44 @@ func (p paging) lessHint() string {
 	return ""
 }
 
-// next says how to ask for what follows, "" when nothing does or it cannot be told: from a Link header, a cursor in the answer, or a flag.
-func (x *exchange) next(response *http.Response, body *schema.Value) string {
-	if !x.tool.Annotations.ReadOnly {
+// moves reports whether an argument says which page is asked for.
+func (p paging) moves(name string) bool {
+	return name != "" && (name == p.cursor || name == p.page || name == p.offset || name == p.limit)
+}
+
+// onward is the way from an answer to what follows it.
+type onward struct {
+	more bool
+	args []schema.Member // the arguments that differ; nil when none leads there
+	link *url.URL        // where the API says that it is; nil when it does not
+}
+
+// String says how to ask for what follows, "" when nothing does.
+func (n onward) String() string {
+	switch {
+	case !n.more:
 		return ""
+	case len(n.args) > 0:
+		parts := make([]string, len(n.args))
+		for i, m := range n.args {
+			text := schema.Shorten(scalarText(m.Value), 400)
+			if m.Value.Kind == schema.String {
+				text = strconv.Quote(text)
+			}
+			parts[i] = m.Key + "=" + text
+		}
+		return "There is more: call again with " + strings.Join(parts, ", ") + " and the same other arguments."
+	case n.link != nil:
+		return "There is more, but no argument of the tool leads to it."
+	default:
+		return "There is more."
+	}
+}
+
+// next finds what follows an answer: from a Link header, a cursor in the answer, or a flag.
+func (x *exchange) next(response *http.Response, body *schema.Value) onward {
+	if !x.tool.Annotations.ReadOnly {
+		return onward{}
 	}
 	for _, header := range response.Header.Values("Link") {
 		if link := nextLink(header); link != "" {
@@ -29,7 +63,7 @@ func (x *exchange) next(response *http.Response, body *schema.Value) string {
 		}
 	}
 	if body.Kind != schema.Object {
-		return ""
+		return onward{}
 	}
 	for _, path := range [...][]string{
 		{"next"},
@@ -71,7 +105,7 @@ func (x *exchange) next(response *http.Response, body *schema.Value) string {
 		if s == nil || len(s.Members) > 0 || scalarText(s) == "" || path[0] == "pageInfo" && !body.Get("pageInfo").True("hasNextPage") {
 			continue
 		}
-		return moreWith(x.tool.page.cursor, strconv.Quote(schema.Shorten(scalarText(s), 400)))
+		return x.moreWith(x.tool.page.cursor, scalarText(s))
 	}
 	return x.fromFlag(body)
 }
@@ -84,27 +118,47 @@ func follow(v *schema.Value, path []string) *schema.Value {
 }
 
 // fromFlag handles answers that only say that there is more.
-func (x *exchange) fromFlag(body *schema.Value) string {
+func (x *exchange) fromFlag(body *schema.Value) onward {
 	if !body.True("has_more") && !body.True("hasMore") {
-		return ""
+		return onward{}
 	}
-	if list := body.Array("data"); x.tool.page.cursor != "" && len(list) > 0 {
+	p := x.tool.page
+	if list := body.Array("data"); p.cursor != "" && len(list) > 0 {
 		if last := list[len(list)-1].Value.Get("id"); last != nil {
-			return moreWith(x.tool.page.cursor, strconv.Quote(scalarText(last)))
+			return x.moreWith(p.cursor, scalarText(last))
 		}
 	}
-	if x.tool.page.page != "" {
-		page := 1
-		if n, err := strconv.Atoi(scalarText(x.args.Get(x.tool.page.page))); err == nil {
-			page = n
-		}
-		return moreWith(x.tool.page.page, strconv.Itoa(page+1))
+	if p.page != "" {
+		return x.moreWith(p.page, strconv.Itoa(x.number(p.page, 1)+1))
 	}
-	return "There is more."
+	if at, ok := listIn(body); ok && p.offset != "" && len(follow(body, at).Members) > 0 {
+		return x.moreWith(p.offset, strconv.Itoa(x.number(p.offset, 0)+len(follow(body, at).Members)))
+	}
+	return onward{more: true}
 }
 
-func moreWith(argument, value string) string {
-	return fmt.Sprintf("There is more: call again with %s=%s and the same other arguments.", argument, value)
+// number is the value of an argument, or what stands for one that is absent.
+func (x *exchange) number(argument string, absent int) int {
+	if n, err := strconv.Atoi(scalarText(x.args.Get(argument))); err == nil {
+		return n
+	}
+	return absent
+}
+
+// moreWith is the way on by one argument.
+func (x *exchange) moreWith(name, text string) onward {
+	i := slices.IndexFunc(x.tool.plan.arguments, func(a argument) bool { return a.name == name })
+	return onward{more: true, args: []schema.Member{{Key: name, Value: x.typed(&x.tool.plan.arguments[i], text)}}}
+}
+
+// typed is a text as a value that an argument takes.
+func (x *exchange) typed(a *argument, text string) *schema.Value {
+	if !x.tool.Input.Full.Defs.Allows(a.schema, "string") {
+		if v, err := schema.Parse([]byte(text)); err == nil && len(v.Members) == 0 {
+			return v
+		}
+	}
+	return schema.Text(text)
 }
 
 // nextLink is the target of rel="next" in a Link header (RFC 8288).
@@ -124,29 +178,20 @@ func nextLink(header string) string {
 }
 
 // fromLink turns the address of the next page into the arguments that differ.
-func (x *exchange) fromLink(link string) string {
-	u, err := url.Parse(link)
+func (x *exchange) fromLink(link string) onward {
+	u, err := x.out.url.Parse(link)
 	if err != nil {
-		return ""
+		return onward{}
 	}
-	values := u.Query()
-	var parts []string
+	u.Fragment = ""
+	n := onward{more: true, link: u}
+	asked, values := x.out.url.Query(), u.Query()
 	for i := range x.tool.plan.arguments {
 		a := &x.tool.plan.arguments[i]
-		if a.place != inQuery || a.hidden || !values.Has(a.wire) {
+		if a.place != inQuery || a.hidden || !values.Has(a.wire) || slices.Equal(values[a.wire], asked[a.wire]) {
 			continue
 		}
-		value := values.Get(a.wire)
-		if value == scalarText(a.value(x.args)) {
-			continue
-		}
-		if x.tool.Input.Full.Defs.Allows(a.schema, "string") {
-			value = strconv.Quote(value)
-		}
-		parts = append(parts, a.name+"="+schema.Shorten(value, 400))
+		n.args = append(n.args, schema.Member{Key: a.name, Value: x.typed(a, values.Get(a.wire))})
 	}
-	if len(parts) == 0 {
-		return "There is more, but no argument of the tool leads to it."
-	}
-	return "There is more: call again with " + strings.Join(parts, ", ") + " and the same other arguments."
+	return n
 }

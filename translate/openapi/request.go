@@ -21,6 +21,9 @@ type outgoing struct {
 	body   []byte // nil for none
 }
 
+// key is equal for requests that ask for the same.
+func (o *outgoing) key() string { return o.url.String() + "\n" + string(o.body) }
+
 // outgoing builds the request of checked arguments. The error says which argument cannot be sent; nothing was sent then.
 func (p *plan) outgoing(args *schema.Value, arrays string) (*outgoing, error) {
 	if p.server == nil {

@@ -46,7 +46,7 @@ func (x *exchange) result(ctx context.Context, response *http.Response) *transla
 	}
 	switch {
 	case kind == mediaJSON, x.tool.Output.Schema != nil && looksJSON(data):
-		return x.json(response, data)
+		return x.json(ctx, response, data)
 	case kind == mediaText || kind == mediaXML || kind == mediaForm:
 		return x.text(response, data)
 	default:
@@ -180,7 +180,7 @@ func fileName(response *http.Response) string {
 }
 
 // json makes text and structuredContent of a JSON answer.
-func (x *exchange) json(response *http.Response, data []byte) *translate.Result {
+func (x *exchange) json(ctx context.Context, response *http.Response, data []byte) *translate.Result {
 	v, err := schema.Parse(data)
 	if err != nil {
 		text := decodeText("", data)
@@ -189,7 +189,12 @@ func (x *exchange) json(response *http.Response, data []byte) *translate.Result 
 		}
 		return translate.Failure("The API answered JSON that cannot be read (" + err.Error() + "). " + x.outcome())
 	}
-	more := x.next(response, v)
+	on := x.next(response, v)
+	more := on.String()
+	if on.more && x.tool.page.most > 0 && x.args.True(pagesArgument) {
+		v, more = x.follow(ctx, v, len(data), on)
+		data = v.Append(nil)
+	}
 	if path := x.tool.Output.Shape.Path; path != "" {
 		if part := gjson.GetBytes(data, path); part.Exists() {
 			data = []byte(part.Raw)

@@ -17,6 +17,8 @@ type Spec struct {
 	Server string `yaml:"server"`
 	// Variables fill in those of the description's servers.
 	Variables map[string]string `yaml:"variables"`
+	// MaxPages bounds how many pages of a result one call reads when it asks for all_pages; 0 means 10, and 1 takes that argument away.
+	MaxPages int `yaml:"maxPages"`
 
 	// Arrays says how arrays inside deepObject parameters are written: index a[0], brackets a[], or repeat a.
 	Arrays string `yaml:"arrays"`

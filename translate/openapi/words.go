@@ -115,6 +115,7 @@ func createsOnly(o *operation) bool {
 // paging is how an operation is asked for its next page: arguments that are known by name.
 type paging struct {
 	cursor, page, offset, limit string
+	most                        int // pages that one call reads, 0 when the tool reads one
 }
 
 func pagingOf(all []argument) paging {

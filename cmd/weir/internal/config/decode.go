@@ -136,7 +136,7 @@ func (r *reader) value(n *node, v reflect.Value, path string, f field) {
 	case v.Type() == reflect.TypeFor[Upstreams]():
 		r.upstreams(n, v.Addr().Interface().(*Upstreams), path) //nolint:errcheck // the type was compared in the line above
 	case v.Type() == reflect.TypeFor[time.Duration]():
-		r.duration(n, v, path)
+		r.duration(n, v, path, f)
 	case v.Type() == reflect.TypeFor[translate.Literal]():
 		v.Set(reflect.ValueOf(translate.Literal{Value: r.literal(n)}))
 	case v.Kind() == reflect.Pointer:
@@ -241,13 +241,23 @@ func (r *reader) mapping(n *node, v reflect.Value, path string, f field) {
 	}
 }
 
-func (r *reader) duration(n *node, v reflect.Value, path string) {
+// never is the value of a duration that stands for one that does not end; see [orNever].
+const never = "never"
+
+// orNever reports whether a duration may be never, which is negative then.
+func orNever(f field) bool { return f.owner == reflect.TypeFor[translate.Spec]() && f.key == "refresh" }
+
+func (r *reader) duration(n *node, v reflect.Value, path string, f field) {
 	d, err := time.ParseDuration(n.text)
 	switch {
+	case n.kind == text && n.text == never && orNever(f):
+		v.SetInt(-1)
 	case n.kind == text && err == nil && d >= 0:
 		v.SetInt(int64(d))
 	case n.kind == number:
 		r.problem(n.at, "%s: want a duration with its unit, got %s; did you mean %ss?", path, n.text, n.text)
+	case orNever(f):
+		r.mismatch(n, path, `a duration such as 30s, 5m or 1h30m, or never`)
 	default:
 		r.mismatch(n, path, `a duration such as 30s, 5m or 1h30m`)
 	}

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tailscale/hujson"
 	"go.yaml.in/yaml/v4"
@@ -149,7 +150,7 @@ func (d *draft) add(name string, e Entry) error {
 		return nil
 	case len(servers.Content) == 0: // {} or nothing
 		key := root.Content[slices.Index(root.Content, servers)-1]
-		lines := bytes.SplitAfter(withEnd(d.data), []byte("\n"))
+		lines := linesOf(withEnd(d.data))
 		at := key.Line - 1
 		lines[at] = append(bytes.Replace(lines[at], []byte(" {}"), nil, 1), indented(block, key.Column+1)...)
 		d.data = bytes.Join(lines, nil)
@@ -157,7 +158,7 @@ func (d *draft) add(name string, e Entry) error {
 	case servers.Style&yaml.FlowStyle != 0:
 		return d.byHand()
 	}
-	lines := bytes.SplitAfter(withEnd(d.data), []byte("\n"))
+	lines := linesOf(withEnd(d.data))
 	end := endOf(lines, root, servers)
 	first := servers.Content[0]
 	lines = slices.Insert(lines, end, indented(block, first.Column-1))
@@ -176,7 +177,7 @@ func (d *draft) remove(name string) error {
 	case servers == nil || servers.Style&yaml.FlowStyle != 0:
 		return d.byHand()
 	}
-	lines := bytes.SplitAfter(withEnd(d.data), []byte("\n"))
+	lines := linesOf(withEnd(d.data))
 	for i := 0; i+1 < len(servers.Content); i += 2 {
 		key := servers.Content[i]
 		if key.Value != name {
@@ -279,6 +280,23 @@ func endOf(lines [][]byte, root, servers *yaml.Node) int {
 		end--
 	}
 	return end
+}
+
+// linesOf splits data where YAML does (1.1, section 4.2), so that the numbers of lines agree; the breaks stay. Behind the last one is an empty line.
+func linesOf(data []byte) [][]byte {
+	var lines [][]byte
+	start := 0
+	for i := 0; i < len(data); {
+		c, size := utf8.DecodeRune(data[i:])
+		i += size
+		switch {
+		case c == '\r' && i < len(data) && data[i] == '\n':
+		case c == '\n', c == '\r', c == '\u0085', c == '\u2028', c == '\u2029':
+			lines = append(lines, data[start:i:i])
+			start = i
+		}
+	}
+	return append(lines, data[start:len(data):len(data)])
 }
 
 // above is the first line of a key with the comment right above it, from 0.

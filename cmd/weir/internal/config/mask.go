@@ -11,7 +11,7 @@ const shown = " command cwd type transport transportType era include exclude inc
 	" listen path allowedHosts allowedOrigins maxBody maxHeader writeTimeout sessionIdle drainTimeout listTTL insecureNoAuth" +
 	" oidc issuer audience resource scopes clockSkew algorithms tokenType acceptIDTokens requiredGroups owner groups roles expires" +
 	" naming pageSize log level format id " +
-	"overlays references mode budget pinned refresh schemaBytes maxText arrays descriptors protos importPaths metadata trailers maxMessages bidi connections keepalive authority operations generate mutations subscriptions events depth persisted get enabled aliases cost tools name description rename path fields maxBytes media "
+	"overlays references mode budget pinned refresh schemaBytes maxText maxPages arrays descriptors protos importPaths metadata trailers maxMessages bidi connections keepalive authority operations generate mutations subscriptions events depth persisted get enabled aliases cost tools name description rename path fields maxBytes media "
 
 // meant is the key that key is, or is a slip of; key itself when it is like none.
 func meant(key string) string {

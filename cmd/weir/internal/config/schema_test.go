@@ -121,6 +121,9 @@ func restrict(s *jsonschema.Schema, rt reflect.Type) {
 		for _, v := range enum(f) {
 			values.Enum = append(values.Enum, v)
 		}
+		if orNever(f) {
+			p.Pattern = "^" + never + "$|" + p.Pattern
+		}
 		if rt.FieldByIndex(f.index).Type.Kind() == reflect.Int {
 			p.Minimum = "0"
 		}
