@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/tailscale/hujson"
 	"go.yaml.in/yaml/v4"
@@ -280,23 +279,6 @@ func endOf(lines [][]byte, root, servers *yaml.Node) int {
 		end--
 	}
 	return end
-}
-
-// linesOf splits data where YAML does (1.1, section 4.2), so that the numbers of lines agree; the breaks stay. Behind the last one is an empty line.
-func linesOf(data []byte) [][]byte {
-	var lines [][]byte
-	start := 0
-	for i := 0; i < len(data); {
-		c, size := utf8.DecodeRune(data[i:])
-		i += size
-		switch {
-		case c == '\r' && i < len(data) && data[i] == '\n':
-		case c == '\n', c == '\r', c == '\u0085', c == '\u2028', c == '\u2029':
-			lines = append(lines, data[start:i:i])
-			start = i
-		}
-	}
-	return append(lines, data[start:len(data):len(data)])
 }
 
 // above is the first line of a key with the comment right above it, from 0.

@@ -110,7 +110,7 @@ func TestEditRefuses(t *testing.T) {
 
 // FuzzEdit: whatever a valid file looks like, adding a server and removing it again is either refused or gives valid files, with all other servers.
 func FuzzEdit(f *testing.F) {
-	for _, s := range []string{edited, "mcpServers: {}", "{\"mcpServers\": {\"a\": {\"command\": \"x\"}}}", "mcpServers:\n- a\n", "a: &x {}\nmcpServers: *x", "mcpServers:\n  a:\n    command: |\n      # x\n", "\r\r\r\r", "#\u0085#\u2028#\u2029mcpServers:\r  a: {command: x}\r\n"} {
+	for _, s := range []string{edited, "mcpServers: {}", "{\"mcpServers\": {\"a\": {\"command\": \"x\"}}}", "mcpServers:\n- a\n", "a: &x {}\nmcpServers: *x", "mcpServers:\n  a:\n    command: |\n      # x\n", "\r\r\r\r", "#\u0085#\u2028#\u2029pServ", "#\u0085#\u2028#\u2029mcpServers:\r  a: {command: x}\r\n"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -28,6 +29,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("weir.json", []byte(strings.Repeat("[", 5000)))
 	f.Add("weir.yaml", []byte(strings.Repeat("{a: ", 500)))
 	f.Add("weir.yaml", []byte("a: &a [1,1,1]\nb: &b [*a,*a,*a]\nc: &c [*b,*b,*b]\nmcpServers: *c\n"))
+	f.Add("weir.yaml", []byte("#\u0085#\u2028#\u2029pServ"))
 	f.Add("weir.yaml", []byte("\ufeffmcpServers:\r\n  a: {comand: \"\u2028\"}\r\n"))
 	f.Fuzz(func(t *testing.T, name string, data []byte) {
 		name = "f" + filepath.Ext(name)
@@ -42,10 +44,9 @@ func FuzzParse(f *testing.F) {
 		case !errors.As(err, &ps) || len(ps) == 0:
 			t.Fatalf("error without problems: %v", err)
 		}
-		text := strings.TrimPrefix(string(data), "\ufeff")
-		lines := strings.Split(text, "\n")
+		lines := linesOf(bytes.TrimPrefix(data, []byte("\ufeff")))
 		for _, p := range ps {
-			if p.Line < 1 || p.Line > len(lines) || p.Column < 1 || p.Column > utf8.RuneCountInString(lines[p.Line-1])+1 {
+			if p.Line < 1 || p.Line > len(lines) || p.Column < 1 || p.Column > utf8.RuneCount(lines[p.Line-1])+1 {
 				t.Errorf("%s lies outside of the file", p)
 			}
 			if p.Message == "" || p.File != name || strings.Count(p.Excerpt(), "\n") < 3 {

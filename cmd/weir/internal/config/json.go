@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -31,8 +32,8 @@ func jsonProblem(s *source, err error) *Problem {
 		_, message, _ = strings.Cut(message, ": ")
 	}
 	at := len(s.data)
-	if line >= 1 && line <= len(s.lines) {
-		at = min(s.lines[line-1]+column-1, len(s.data)) // the parser counts bytes
+	if lines := bytes.SplitAfterN(s.data, []byte("\n"), line+1); line >= 1 && line <= len(lines) { // the parser counts line feeds and bytes
+		at = min(len(bytes.Join(lines[:line-1], nil))+column-1, len(s.data))
 	}
 	if strings.HasSuffix(message, "unexpected EOF") {
 		at = len(s.data)

@@ -20,13 +20,40 @@ type source struct {
 
 // newSource takes the text without its byte order mark.
 func newSource(name string, data []byte) *source {
-	s := &source{name: name, data: bytes.TrimPrefix(data, []byte("\ufeff")), lines: []int{0}}
-	for i, b := range s.data {
-		if b == '\n' {
-			s.lines = append(s.lines, i+1)
-		}
+	s := &source{name: name, data: bytes.TrimPrefix(data, []byte("\ufeff"))}
+	at := 0
+	for _, line := range linesOf(s.data) {
+		s.lines = append(s.lines, at)
+		at += len(line)
 	}
 	return s
+}
+
+// breaks are what ends a line.
+const breaks = "\r\n\u0085\u2028\u2029"
+
+// linesOf splits data where YAML does (1.1, section 4.2), so that the numbers of lines agree; the breaks stay. Behind the last one is an empty line.
+func linesOf(data []byte) [][]byte {
+	var lines [][]byte
+	start := 0
+	for i := 0; i < len(data); {
+		c, size := utf8.DecodeRune(data[i:])
+		i += size
+		if strings.ContainsRune(breaks, c) && (c != '\r' || i == len(data) || data[i] != '\n') {
+			lines = append(lines, data[start:i:i])
+			start = i
+		}
+	}
+	return append(lines, data[start:len(data):len(data)])
+}
+
+// line returns where a line starts and where its text ends.
+func (s *source) line(n int) (start, end int) {
+	start, end = s.lines[n-1], len(s.data)
+	if n < len(s.lines) {
+		end = s.lines[n]
+	}
+	return start, start + len(bytes.TrimRight(s.data[start:end], breaks))
 }
 
 // place returns the line and column of an offset, both from 1. Columns count characters, as editors do.
@@ -44,8 +71,8 @@ func (s *source) offset(line, column int) int {
 	if line > len(s.lines) {
 		return len(s.data)
 	}
-	o := s.lines[line-1]
-	for ; column > 1 && o < len(s.data) && s.data[o] != '\n'; column-- {
+	o, end := s.line(line)
+	for ; column > 1 && o < end; column-- {
 		_, n := utf8.DecodeRune(s.data[o:])
 		o += n
 	}
@@ -54,10 +81,7 @@ func (s *source) offset(line, column int) int {
 
 // text is a line without its end, values that may be secret masked.
 func (s *source) text(line int) string {
-	start, end := s.lines[line-1], len(s.data)
-	if line < len(s.lines) {
-		end = s.lines[line] - 1
-	}
+	start, end := s.line(line)
 	b := bytes.Clone(s.data[start:end])
 	for _, m := range s.masks {
 		from, to := max(m.start, start), min(m.end, end)
@@ -65,7 +89,7 @@ func (s *source) text(line int) string {
 			b[i-start] = '*'
 		}
 	}
-	return strings.TrimRight(strings.ToValidUTF8(string(b), "?"), "\r")
+	return strings.ToValidUTF8(string(b), "?")
 }
 
 // problem makes a Problem of a span.
