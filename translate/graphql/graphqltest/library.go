@@ -136,7 +136,7 @@ func (i *item) ID() graphql.ID {
 	return ""
 }
 
-type pageInfo struct {
+type pageState struct {
 	HasNextPage bool
 	EndCursor   *string
 }
@@ -149,7 +149,7 @@ type edge struct {
 type connection struct {
 	Edges      []edge
 	Nodes      []*book
-	PageInfo   pageInfo
+	PageInfo   pageState
 	TotalCount int32
 }
 
