@@ -32,6 +32,9 @@ type argument struct {
 	field protoreflect.FieldDescriptor // nil for a whole request
 }
 
+// renamed reports whether configuration gave the argument another name. Then it has that one alone: rules may look at it.
+func (a *argument) renamed() bool { return a.Name != translate.PortableArgument(a.field.JSONName()) }
+
 const (
 	// wholeArgument is the argument for a request that is no object in JSON, messagesArgument that for a stream of them.
 	wholeArgument    = "value"
@@ -338,7 +341,7 @@ func (m *method) adapt(v *schema.Value) (*schema.Value, []string) {
 	}
 	v = w.members(v, func(key string) (protoreflect.FieldDescriptor, string) {
 		for _, x := range m.arguments {
-			if x.field != nil && !x.Hidden && (x.Name == key || x.field.TextName() == key) {
+			if x.field != nil && !x.Hidden && (x.Name == key || x.field.TextName() == key && !x.renamed()) {
 				return x.field, x.Name
 			}
 		}

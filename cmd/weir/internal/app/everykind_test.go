@@ -1,0 +1,285 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"weir/catalog"
+	"weir/cmd/weir/internal/app"
+)
+
+// startKinds starts a gateway over one API of each kind; more is what configuration says of one besides.
+func startKinds(t *testing.T, all []*kind, config object, more func(k *kind) object) (*place, *app.App) {
+	t.Helper()
+	servers := object{}
+	for _, k := range all {
+		servers[k.name] = k.with(more(k))
+	}
+	content := object{"mcpServers": servers}
+	for key, v := range config {
+		content[key] = v
+	}
+	p := newPlace(t, content)
+	a := p.start(t)
+	settled(t, a)
+	return p, a
+}
+
+// toolNames are the own names of the tools of each upstream.
+func toolNames(a *app.App) map[string][]string {
+	all := map[string][]string{}
+	for _, name := range strings.Fields(names(a)) {
+		up, own, _ := strings.Cut(name, "__")
+		all[up] = append(all[up], own)
+	}
+	return all
+}
+
+// calls makes a call and returns all that a caller sees of it, an error too.
+func calls(t *testing.T, a *app.App, name, arguments string) string {
+	t.Helper()
+	out, err := a.Call(t.Context(), name, []byte(arguments))
+	return fmt.Sprint(out.Code, string(out.Result), err)
+}
+
+// TestNamesOfEveryKind: names fit where clients cut them, do not depend on the order of a description or on what else is in it, and where
+// configuration wants one name twice, nobody gets it.
+func TestNamesOfEveryKind(t *testing.T) {
+	t.Parallel()
+	long := "get" + strings.Repeat("VeryLongWord", 8)
+	operations := []string{"getThing", "listThings", "putThing", "deleteThing", long + "One", long + "Two"}
+	all := kinds(t, "", operations...)
+	plain := func(*kind) object { return object{"mode": "tools"} }
+	_, a := startKinds(t, all, nil, plain)
+	first := toolNames(a)
+	for _, k := range all {
+		if len(first[k.name]) != len(operations) {
+			t.Errorf("%s: %d tools: %q", k.name, len(first[k.name]), first[k.name])
+		}
+		for _, name := range first[k.name] {
+			if public := k.name + "__" + name; len(public) > 50 {
+				t.Errorf("%s has %d characters", public, len(public))
+			}
+		}
+		shuffled := slices.Clone(operations[1:]) // the first one is gone
+		rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		k.write(shuffled)
+	}
+	_, a = startKinds(t, all, nil, plain)
+	for up, after := range toolNames(a) {
+		for _, name := range after {
+			if !slices.Contains(first[up], name) {
+				t.Errorf("%s: %s is a new name", up, name)
+			}
+		}
+		if len(after) != len(operations)-1 {
+			t.Errorf("%s: %q", up, after)
+		}
+	}
+	_, a = startKinds(t, all, nil, func(k *kind) object {
+		return object{"mode": "tools", "tools": object{k.key("listThings"): object{"name": "it"}, k.key("putThing"): object{"name": "it"}}}
+	})
+	for up, after := range toolNames(a) {
+		marked := slices.DeleteFunc(slices.Clone(after), func(name string) bool { return !strings.HasPrefix(name, "it_") })
+		if slices.Contains(after, "it") || len(marked) != 2 {
+			t.Errorf("%s: %q", up, after)
+		}
+	}
+}
+
+// TestCurationOfEveryKind: what configuration says about operations and arguments means the same for every kind, and what it fixed is sent whatever
+// the caller says.
+func TestCurationOfEveryKind(t *testing.T) {
+	t.Parallel()
+	all := kinds(t, "", "getThing", "listThings", "putThing", "deleteThing")
+	p, a := startKinds(t, all, nil, func(k *kind) object {
+		return object{"mode": "tools", "exclude": []string{k.key("deleteThing")}, "tools": object{
+			k.key("getThing"):   object{"name": "fetch", "description": "Fetches it.", "args": object{"size": object{"rename": "amount", "description": "how much"}}},
+			k.key("listThings"): object{"name": "list", "args": object{"size": object{"fixed": 7}}},
+			k.key("putThing"):   object{"name": "put", "args": object{"size": object{"hide": true}}},
+		}}
+	})
+	for _, k := range all {
+		for _, c := range []struct{ tool, arguments, sent, says string }{
+			{"fetch", `{"amount":3}`, "getThing 3", ""},
+			{"fetch", `{"size":3}`, "", "`size` is not an argument; there are amount"},
+			{"list", `{}`, "listThings 7", ""},
+			{"list", `{"size":70}`, "", "`size` is not an argument"},
+			{"list", `{"Size":70}`, "", "`Size` is not an argument"},
+			{"put", `{}`, "putThing", ""},
+			{"put", `{"size":70}`, "", "`size` is not an argument"},
+			{"deleteThing", `{}`, "", "deleteThing"},
+		} {
+			before := len(k.reached())
+			answer := calls(t, a, k.name+"__"+c.tool, c.arguments)
+			if sent := strings.Join(k.reached()[before:], " + "); sent != c.sent || !strings.Contains(answer, c.says) {
+				t.Errorf("%s, %s %s: sent %q, answered %s", k.name, c.tool, c.arguments, sent, answer)
+			}
+		}
+	}
+	for _, e := range a.View().Snapshot().Entries() {
+		item := string(e.Raw(catalog.Modern))
+		input, _, _ := strings.Cut(item, `"outputSchema"`)
+		if strings.Contains(input, `"size"`) || strings.HasSuffix(e.Name, "__fetch") && !(strings.Contains(input, `"amount"`) && strings.Contains(input, "how much") && strings.Contains(input, "Fetches it.")) {
+			t.Errorf("%s is listed as %s", e.Name, item)
+		}
+	}
+	if log := p.log.String(); strings.Contains(log, "level=ERROR") {
+		t.Error(log)
+	}
+}
+
+// TestAuditOfEveryKind: every call is in the audit log before and after, under the operation that it is about, also behind a search; a refused one
+// has its rule, and nothing was sent.
+func TestAuditOfEveryKind(t *testing.T) {
+	t.Parallel()
+	operations := []string{"getThing", "deleteThing"}
+	all := kinds(t, "", operations...)
+	dir := filepath.Join(t.TempDir(), "log")
+	rules := object{"grants": object{"user:local": []string{"*/*"}}, "deny": []object{{"match": "*/deleteThing", "reason": "things are kept"}}}
+	for mode, prefix := range map[string]string{"tools": "", "dynamic": "call_"} {
+		dir := filepath.Join(dir, mode)
+		_, a := startKinds(t, all, object{"audit": object{"dir": dir, "arguments": true}, "policy": rules}, func(k *kind) object {
+			return object{"mode": mode, "tools": k.tools(operations...)}
+		})
+		want := map[string]string{}
+		for _, k := range all {
+			before := len(k.reached())
+			for _, o := range operations {
+				name, arguments := k.name+"__"+o, `{"size":7}`
+				if prefix != "" {
+					name, arguments = k.name+"__"+prefix+k.name, `{"name":"`+o+`","arguments":{"size":7}}`
+				}
+				calls(t, a, name, arguments)
+			}
+			want[k.name+"/getThing"], want[k.name+"/deleteThing"] = "intent outcome ok", "outcome denied"
+			if sent := strings.Join(k.reached()[before:], " + "); sent != "getThing 7" {
+				t.Errorf("%s, %s: the server was asked for %q", mode, k.name, sent)
+			}
+		}
+		if err := a.Close(); err != nil { // outcomes are on disk then
+			t.Error(err)
+		}
+		if diff := cmp.Diff(want, audited(t, dir)); diff != "" {
+			t.Errorf("%s: %s", mode, diff)
+		}
+	}
+}
+
+// audited sums up the records of an audit log: by what they are about, their kinds and outcomes in order.
+func audited(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	segments, err := filepath.Glob(filepath.Join(dir, "*", "*.jsonl"))
+	if err != nil || len(segments) == 0 {
+		t.Fatal(err, "there is no audit log")
+	}
+	got, refs := map[string]string{}, map[string]string{}
+	for _, segment := range segments {
+		data, err := os.ReadFile(segment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(data)) {
+			var record struct {
+				Event struct{ ID, Kind, Ref, Outcome string }
+			}
+			if err := json.Unmarshal([]byte(line), &record); err != nil {
+				t.Fatal(err)
+			}
+			e := record.Event
+			if e.Ref != "" {
+				refs[e.ID] = e.Ref
+			}
+			if ref := refs[e.ID]; ref != "" { // the outcome of what has an intent refers to that
+				got[ref] = strings.TrimSpace(got[ref] + " " + strings.TrimSpace(e.Kind+" "+e.Outcome))
+			}
+		}
+	}
+	return got
+}
+
+// TestCredentialsOfEveryKind: a credential reaches the server and comes back in no answer, list, state or log, even where the server repeats it.
+func TestCredentialsOfEveryKind(t *testing.T) {
+	t.Parallel()
+	const secret = "s3cr3t-t0ken-of-ours"
+	all := kinds(t, "this is refused: ", "getThing")
+	p, a := startKinds(t, all, nil, func(k *kind) object {
+		return object{"mode": "tools", "tools": k.tools("getThing"), "credentials": object{k.scheme: object{"value": secret}}}
+	})
+	for _, k := range all {
+		answer := calls(t, a, k.name+"__getThing", `{"size":7}`)
+		if !strings.Contains(answer, "this is refused") || !strings.Contains(answer, "[removed]") || strings.Contains(answer, secret) {
+			t.Errorf("%s: %s", k.name, answer)
+		}
+		if sent := k.reached(); !slices.Equal(sent, []string{"getThing 7"}) {
+			t.Errorf("%s: the server was asked for %q", k.name, sent)
+		}
+	}
+	for _, e := range a.View().Snapshot().Entries() {
+		if strings.Contains(string(e.Raw(catalog.Modern)), secret) {
+			t.Errorf("%s is listed with the credential", e.Name)
+		}
+	}
+	states, err := json.Marshal(a.Status())
+	if err != nil || strings.Contains(string(states), secret) || strings.Contains(p.log.String(), secret) {
+		t.Errorf("%v: the states or the log have the credential", err)
+	}
+}
+
+// TestReloadOfEveryKindUnderLoad: a description that changes takes no call with it, and one that is broken changes nothing.
+func TestReloadOfEveryKindUnderLoad(t *testing.T) {
+	t.Parallel()
+	both := []string{"getThing", "listThings"}
+	all := kinds(t, "", both...)
+	_, a := startKinds(t, all, nil, func(k *kind) object { return object{"mode": "tools", "tools": k.tools(both...)} })
+	stop := make(chan struct{})
+	var callers sync.WaitGroup
+	for _, k := range all {
+		for range 2 {
+			callers.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					if out, err := a.Call(t.Context(), k.name+"__getThing", []byte(`{"size":7}`)); err != nil || out.Code != "" || strings.Contains(string(out.Result), `"isError":true`) {
+						t.Errorf("%s: a call failed: %s %s, %v", k.name, out.Code, out.Result, err)
+						return
+					}
+				}
+			})
+		}
+	}
+	reads := func(want []string) func() bool {
+		return func() bool {
+			now := toolNames(a)
+			for _, k := range all {
+				slices.Sort(now[k.name])
+				if !slices.Equal(now[k.name], want) {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	for range 3 {
+		for _, operations := range [][]string{{"getThing"}, both} {
+			for _, k := range all {
+				k.write(operations)
+			}
+			until(t, fmt.Sprintf("tools are %q", operations), reads(operations))
+		}
+	}
+	close(stop)
+	callers.Wait()
+}
