@@ -52,6 +52,7 @@ type Error struct {
 	Msg       string
 	Hint      string // one thing to type or do, may be empty
 	Execution Execution
+	URL       string        // where the caller's user can do what is missing, may be empty
 	Retry     time.Duration // when it makes sense to try again, 0 when nobody knows
 	Err       error
 }

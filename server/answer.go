@@ -201,6 +201,9 @@ func (g *Gateway) fail(r *Request, e *Event, err error) *Reply {
 	if own.Code == catalog.Internal {
 		g.log.Error("internal error", "method", e.Method, "ref", e.Ref.String(), "error", fmt.Sprint(own.Err))
 	}
+	if reply := g.sendToLogin(r, e, own); reply != nil {
+		return reply
+	}
 	if e.Method == "tools/call" && tellModel(own.Code) && e.Ref != (catalog.Ref{}) {
 		return g.toolError(r, own)
 	}
@@ -231,7 +234,10 @@ func text(e *catalog.Error) string {
 	if e.Code == catalog.Unavailable || e.Code == catalog.Timeout {
 		s += " (" + e.Execution.String() + ")"
 	}
-	if e.Hint != "" {
+	switch {
+	case e.URL != "":
+		s += "\n" + e.URL
+	case e.Hint != "":
 		s += "\n" + e.Hint
 	}
 	return s

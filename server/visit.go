@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/rand"
 	"strconv"
 
 	"weir/catalog"
@@ -36,6 +37,22 @@ func (g *Gateway) sendToURLs(r *Request, e *Event, a *catalog.Answer) *Reply {
 	}
 	e.Outcome = "input_required"
 	return g.inputRequired(r, append(append([]byte(`{"resultType":"input_required","inputRequests":`), requests...), '}'))
+}
+
+// sendToLogin asks the user of a client that can show URLs to sign in to an upstream: a legacy client by -32042, a modern one by input_required, whose
+// retry is a call like the first. Nil for other errors and clients.
+func (g *Gateway) sendToLogin(r *Request, e *Event, err *catalog.Error) *Reply {
+	if err.Code != catalog.NeedsLogin || err.URL == "" || lacks(r.Client.Capabilities, catalog.Request{Method: "elicitation/create", Params: []byte(`{"mode":"url"}`)}) != nil {
+		return nil
+	}
+	b := rawjson.AppendString([]byte(`{"elicitations":[{"mode":"url","elicitationId":`), rand.Text())
+	b = rawjson.AppendString(append(b, `,"url":`...), err.URL)
+	b = append(rawjson.AppendString(append(b, `,"message":`...), err.Msg), `}]}`...)
+	if r.Client.Era == catalog.Legacy {
+		return ErrorReply(statusOK, r.Message.ID.Of(r.Message.Data), CodeURLElicitation, err.Msg, b)
+	}
+	e.Outcome = "input_required"
+	return g.inputRequired(r, append(append([]byte(`{"resultType":"input_required","inputRequests":`), visits(b)...), '}'))
 }
 
 // visits makes the inputRequests of the elicitations in an error's data; nil when there are none.

@@ -76,7 +76,7 @@ func (c *cli) root() *cobra.Command {
 	flags.StringVar(&c.color, "color", "auto", "use colour `WHEN`: auto, always or never")
 	flags.BoolVar(&c.JSON, "json", false, "print JSON where there is something to print; an error is one line of JSON")
 	must(cmd.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp)))
-	cmd.AddCommand(c.serve(), c.stdio(), c.check(), c.ls(), c.tools(), c.call(), c.policy(), c.add(), c.remove(), c.mock(), c.log(), c.audit(), c.version())
+	cmd.AddCommand(c.serve(), c.stdio(), c.check(), c.ls(), c.tools(), c.call(), c.policy(), c.add(), c.remove(), c.mock(), c.log(), c.audit(), c.login(), c.version())
 	cmd.SetHelpCommand(c.help(cmd))
 	return cmd
 }

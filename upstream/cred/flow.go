@@ -121,6 +121,7 @@ func (s *SignIn) Finish(ctx context.Context, answer url.Values, browser string) 
 		Endpoint: oauth2.Endpoint{TokenURL: f.server.TokenEndpoint, AuthStyle: f.client.style()},
 	}
 	had := time.Now()
+	defer f.tokens.client.CloseIdleConnections() // they are this flow's own
 	token, err := usable(c.Exchange(context.WithValue(ctx, oauth2.HTTPClient, f.tokens.client), code,
 		oauth2.VerifierOption(f.verifier), oauth2.SetAuthURLParam("resource", f.resource)))
 	if err != nil {

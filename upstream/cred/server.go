@@ -91,6 +91,9 @@ func (s *Server) Authorize(r *http.Request) error {
 		e.Code = catalog.Canceled
 	case errors.Is(err, errSignIn):
 		e.Code, e.Msg, e.Hint = catalog.NeedsLogin, s.name+": "+err.Error(), "weir login "+s.name
+		if c, ok := callerOf(ctx); ok && s.tokens.signIn != nil && s.tokens.signIn.Link != nil {
+			e.URL = s.tokens.signIn.Link(s.name, c)
+		}
 	}
 	return e
 }

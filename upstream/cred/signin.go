@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
+
+	"weir/catalog"
 )
 
 // errSignIn says that a user has to sign in first.
@@ -24,6 +26,9 @@ const (
 type SignIn struct {
 	store *Store
 	self  string // the owner whose tokens the gateway uses for itself
+
+	// Link returns where a user can begin to sign in to an upstream, "" where no browser can come; nil is that for everybody.
+	Link func(upstream string, c catalog.Caller) string
 
 	mu    sync.Mutex
 	flows map[string]*Flow // by state

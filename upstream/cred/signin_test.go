@@ -1,7 +1,6 @@
 package cred
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -113,10 +112,7 @@ func (a *authority) signs(t *testing.T, f *Flow, user string) url.Values {
 
 func newStore(t testing.TB, dir string) *Store {
 	t.Helper()
-	store, err := OpenStore(context.Background(), dir, "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := NewStore(dir, "")
 	t.Cleanup(func() { _ = store.Close() })
 	return store
 }
@@ -340,18 +336,12 @@ func TestT27_SignedInUsersInterleaved(t *testing.T) {
 // TestStoreKey: a store is of no use with another key, and a key that others can read is not used.
 func TestStoreKey(t *testing.T) {
 	dir := t.TempDir()
-	store, err := OpenStore(t.Context(), dir, "one")
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := NewStore(dir, "one")
 	if err := store.putClient(t.Context(), "i", "r", client{ID: "c"}); err != nil {
 		t.Fatal(err)
 	}
 	_ = store.Close()
-	other, err := OpenStore(t.Context(), dir, "two")
-	if err != nil {
-		t.Fatal(err)
-	}
+	other := NewStore(dir, "two")
 	defer func() { _ = other.Close() }()
 	if c, err := other.getClient(t.Context(), "i", "r"); err == nil {
 		t.Errorf("got %v", c)
@@ -362,8 +352,9 @@ func TestStoreKey(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, keyName), 0o644); err != nil { //nolint:gosec // that is what is refused
 		t.Fatal(err)
 	}
-	if s, err := OpenStore(t.Context(), dir, ""); err == nil {
-		_ = s.Close()
+	third := NewStore(dir, "")
+	defer func() { _ = third.Close() }()
+	if err := third.putClient(t.Context(), "i", "r", client{}); err == nil {
 		t.Error("a key that others can read was used")
 	}
 }

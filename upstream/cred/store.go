@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	_ "modernc.org/sqlite" // registers sqlite
@@ -34,7 +35,11 @@ CREATE TABLE IF NOT EXISTS clients (
 // Store keeps the tokens of users, and the clients that were registered for weir, encrypted in a file. Safe for concurrent use, also by several
 // processes.
 type Store struct {
-	db   *sql.DB
+	dir string
+	key Secret
+
+	mu   sync.Mutex // held while it is opened
+	db   *sql.DB    // nil until then
 	seal cipher.AEAD
 	mac  []byte
 }
@@ -59,43 +64,52 @@ type client struct {
 // errNone says that nothing is kept.
 var errNone = errors.New("nothing is kept")
 
-// OpenStore opens the store in a folder, and makes it and its key (both readable by the owner alone) when there is none. key is the base of the
-// encryption when the operator has one; else a random one lies beside the store.
-func OpenStore(ctx context.Context, dir string, key Secret) (*Store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("token store: %w", err)
+// NewStore returns the store in a folder. It is opened when it is needed first, and made, with its key, when there is none; both are readable by the
+// owner alone. key is the base of the encryption when the operator has one; else a random one lies beside the store.
+func NewStore(dir string, key Secret) *Store { return &Store{dir: dir, key: key} }
+
+// open makes the store ready.
+func (s *Store) open(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db != nil {
+		return nil
 	}
-	secret := []byte(key)
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return fmt.Errorf("token store: %w", err)
+	}
+	secret := []byte(s.key)
 	if len(secret) == 0 {
 		var err error
-		if secret, err = readKey(filepath.Join(dir, keyName)); err != nil {
-			return nil, fmt.Errorf("token store: %w", err)
+		if secret, err = readKey(filepath.Join(s.dir, keyName)); err != nil {
+			return fmt.Errorf("token store: %w", err)
 		}
 	}
-	path := filepath.Join(dir, storeName)
+	block, err := aes.NewCipher(derive(secret, "weir token store: encryption"))
+	if err != nil {
+		return err
+	}
+	if s.seal, err = cipher.NewGCM(block); err != nil {
+		return err
+	}
+	s.mac = derive(secret, "weir token store: names")
+	path := filepath.Join(s.dir, storeName)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) // SQLite would make it readable for everybody
 	if err != nil {
-		return nil, fmt.Errorf("token store: %w", err)
+		return fmt.Errorf("token store: %w", err)
 	}
 	_ = f.Close()
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate")
 	if err != nil {
-		return nil, fmt.Errorf("token store: %w", err)
+		return fmt.Errorf("token store: %w", err)
 	}
 	db.SetMaxOpenConns(1)
 	if _, err := db.ExecContext(ctx, schema); err != nil {
 		_ = db.Close()
-		return nil, fmt.Errorf("token store: %w", err)
+		return fmt.Errorf("token store: %w", err)
 	}
-	block, err := aes.NewCipher(derive(secret, "weir token store: encryption"))
-	if err != nil {
-		return nil, err
-	}
-	seal, err := cipher.NewGCM(block)
-	if err != nil {
-		return nil, err
-	}
-	return &Store{db: db, seal: seal, mac: derive(secret, "weir token store: names")}, nil
+	s.db = db
+	return nil
 }
 
 // readKey reads the key file, which nobody else may be able to read, or makes one.
@@ -131,8 +145,15 @@ func derive(secret []byte, purpose string) []byte {
 	return m.Sum(nil)
 }
 
-// Close closes the file.
-func (s *Store) Close() error { return s.db.Close() }
+// Close closes the file. The store must not be used after it.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return nil
+	}
+	return s.db.Close()
+}
 
 // name is what a text is called in the file.
 func (s *Store) name(text string) []byte { return derive(s.mac, text) }
@@ -167,6 +188,9 @@ func tokenPlace(owner, resource, issuer string) string {
 
 // put keeps the tokens of a user for a resource.
 func (s *Store) put(ctx context.Context, owner, resource string, g *grantedTokens) error {
+	if err := s.open(ctx); err != nil {
+		return err
+	}
 	data, err := s.sealed(g, tokenPlace(owner, resource, g.Issuer))
 	if err != nil {
 		return err
@@ -179,6 +203,9 @@ func (s *Store) put(ctx context.Context, owner, resource string, g *grantedToken
 
 // get returns the latest tokens of a user for a resource; of one issuer unless that is "". errNone says that there are none.
 func (s *Store) get(ctx context.Context, owner, resource, issuer string) (*grantedTokens, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
 	var data []byte
 	var from string
 	err := s.db.QueryRowContext(ctx, `SELECT issuer, sealed FROM tokens WHERE owner = ? AND resource = ? AND (issuer = ? OR ? = '') ORDER BY at DESC LIMIT 1`,
@@ -198,6 +225,9 @@ func (s *Store) get(ctx context.Context, owner, resource, issuer string) (*grant
 
 // remove forgets the tokens of a user, when they are still those that had names.
 func (s *Store) remove(ctx context.Context, owner, resource string, g *grantedTokens) error {
+	if err := s.open(ctx); err != nil {
+		return err
+	}
 	_, err := s.db.ExecContext(ctx, `DELETE FROM tokens WHERE owner = ? AND resource = ? AND issuer = ? AND at = ?`,
 		s.name(owner), s.name(resource), g.Issuer, g.Had.UnixNano())
 	return err
@@ -205,6 +235,9 @@ func (s *Store) remove(ctx context.Context, owner, resource string, g *grantedTo
 
 // putClient and getClient keep what weir was registered as.
 func (s *Store) putClient(ctx context.Context, issuer, redirect string, c client) error {
+	if err := s.open(ctx); err != nil {
+		return err
+	}
 	data, err := s.sealed(c, fmt.Sprintf("client %q %q", issuer, redirect))
 	if err != nil {
 		return err
@@ -215,6 +248,9 @@ func (s *Store) putClient(ctx context.Context, issuer, redirect string, c client
 }
 
 func (s *Store) getClient(ctx context.Context, issuer, redirect string) (c client, err error) {
+	if err := s.open(ctx); err != nil {
+		return c, err
+	}
 	var data []byte
 	err = s.db.QueryRowContext(ctx, `SELECT sealed FROM clients WHERE issuer = ? AND redirect = ?`, issuer, redirect).Scan(&data)
 	if errors.Is(err, sql.ErrNoRows) {

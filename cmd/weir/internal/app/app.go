@@ -47,6 +47,7 @@ type App struct {
 	virtuals virtuals
 	router   atomic.Pointer[router] // nil unless serving HTTP
 
+	logins      *logins
 	observation *observation
 	own         *admin.Tools
 
@@ -79,11 +80,16 @@ func New(file *config.File, env Env) (*App, error) {
 	if a.own, err = a.newOwn(); err != nil {
 		return nil, errors.Join(err, a.observation.close())
 	}
+	if a.logins, err = newLogins(file, env.Config, env.Log); err != nil {
+		return nil, errors.Join(err, a.observation.close())
+	}
 	a.set = upstream.New(upstream.Options{
+		SignIn:    a.logins.in,
 		Namespace: a.spaceOf(file), Catalog: a.catalog, Log: env.Log, Version: env.Version, Cache: newCache(env.Config, env.Version),
 		Expand:  func(s string) (string, error) { return a.expander.Load().Expand(s) },
 		Updated: func(upstream string, topic catalog.Topic, params []byte) { a.gateway.Updated(upstream, topic, params) },
 	})
+	a.logins.set = a.set
 	a.gateway = a.newGateway(a.observation.recorder)
 	if err := a.setVirtuals(file); err != nil {
 		return nil, errors.Join(err, a.Close())
@@ -146,6 +152,7 @@ func (a *App) Reload(file *config.File) error {
 	if err := a.setVirtuals(file); err != nil {
 		a.log.Error("virtual servers not reloaded; the last good ones stay", "error", err)
 	}
+	a.logins.offered.Store(file.SignsIn())
 	if router != nil {
 		router.update()
 	}
@@ -210,7 +217,7 @@ func (a *App) Close() error {
 	a.sayTally()
 	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
 	defer cancel()
-	err := a.set.Close(ctx)
+	err := errors.Join(a.set.Close(ctx), a.logins.store.Close())
 	if a.observation != nil {
 		err = errors.Join(err, a.observation.close())
 	}

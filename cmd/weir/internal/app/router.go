@@ -38,6 +38,7 @@ type access string
 const (
 	everybody access = "everybody" // nothing there is worth protecting, and nothing leads to an upstream
 	callers   access = "callers"   // who they are is verified with every request
+	holders   access = "holders"   // of a ticket that was made for one caller, and of the cookie that it was taken up with
 )
 
 func (a *App) newRouter(spec server.Spec, in *signIn) *router {
@@ -62,6 +63,10 @@ func (r *router) update() {
 	paths, metadata := r.signIn.metadata()
 	for _, path := range paths {
 		next[path] = route{Handler: metadata, access: everybody}
+	}
+	if r.app.logins.offered.Load() {
+		next[loginPath] = route{Handler: http.HandlerFunc(r.app.logins.begin), access: holders}
+		next[callbackPath] = route{Handler: http.HandlerFunc(r.app.logins.callback), access: holders}
 	}
 	for _, v := range r.app.virtualServers() {
 		if was := old[v.path]; was.virtual == v {

@@ -67,12 +67,16 @@ func (s *signIn) apply(file *config.File) error {
 		return err
 	}
 	if !spec.Asked() {
+		s.app.logins.serveAt(s.origin)
 		s.close()
 		return nil
 	}
 	resources, err := s.resources(file, spec)
 	if err != nil {
 		return err
+	}
+	if u, err := url.Parse(resources[0].URL); err == nil {
+		s.app.logins.serveAt((&url.URL{Scheme: u.Scheme, Host: u.Host}).String())
 	}
 	o := authn.Options{Spec: spec, Resources: resources, Transport: &s.out, Log: s.app.log}
 	if s.tls != nil {

@@ -146,6 +146,9 @@ func (r *reader) checkCredentials(n *node, all map[string]cred.Spec, path string
 		if err := c.Check(); err != nil && m.value.kind == object {
 			r.problem(m.key.at, "%s.credentials.%s: %v", path, m.key.text, err)
 		}
+		if !server && c.SignIn() {
+			r.problem(m.key.at, "%s.credentials.%s: users sign in to MCP servers only", path, m.key.text)
+		}
 		if n := m.value; n.kind == object && !server {
 			r.misplaced(n, path+".credentials."+m.key.text, "an API, whose description says where the value goes", "header", "query")
 		}

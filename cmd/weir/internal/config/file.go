@@ -47,6 +47,8 @@ type File struct {
 	Audit record.Audit `yaml:"audit"`
 	// RequestLog is where people look requests up.
 	RequestLog requestlog.Spec `yaml:"requestLog"`
+	// Tokens is where the tokens of users who signed in to upstreams are kept.
+	Tokens Tokens `yaml:"tokens"`
 	// OwnTools lists the gateway's own tools, weir__*: what there is, who may use it and what was called. The policy decides about them as about
 	// any others, by the upstream's name weir.
 	OwnTools bool `yaml:"ownTools"`
@@ -69,12 +71,28 @@ type File struct {
 	Section *Section `yaml:"-"`
 }
 
+// Tokens is where the tokens of users are kept, encrypted.
+type Tokens struct {
+	// Dir is the folder; weir below $XDG_STATE_HOME or ~/.local/state when empty.
+	Dir string `yaml:"dir"`
+	// Key encrypts them; a random one in a file in Dir when empty.
+	Key cred.Secret `yaml:"key"`
+}
+
 // Log is what the gateway says about itself.
 type Log struct {
 	// Level is the least important level that is written.
 	Level string `yaml:"level"`
 	// Format is auto (coloured text on a terminal, text elsewhere), text or json.
 	Format string `yaml:"format"`
+}
+
+// SignsIn reports whether users sign in to an upstream of the file.
+func (f *File) SignsIn() bool {
+	return slices.ContainsFunc(f.MCPServers, func(u Upstream) bool {
+		c := u.Spec.Credentials[cred.ForServer]
+		return c.SignIn()
+	})
 }
 
 // Upstreams keeps mcpServers in the order of the file.
