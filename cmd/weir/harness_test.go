@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"slices"
@@ -19,13 +20,16 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/tidwall/gjson"
+
+	"weir/translate/graphql/graphqltest"
+	"weir/translate/grpc/grpctest"
 )
 
 // within bounds every wait of a script.
 const within = 20 * time.Second
 
-// commands are what scripts have besides testscript's own.
-func commands() map[string]func(*testscript.TestScript, bool, []string) {
+// commands are what scripts have besides testscript's own. Servers that they start end with t.
+func commands(t testing.TB) map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		// freeport VAR: sets VAR to an address of this machine that nobody listened on a moment ago.
 		"freeport": func(ts *testscript.TestScript, _ bool, args []string) {
@@ -60,6 +64,19 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 			p, err := os.FindProcess(pid)
 			ts.Check(err)
 			ts.Check(p.Signal(map[string]os.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}[args[0]]))
+		},
+		// apiserver KIND VAR: starts an API, grpc or graphql, and sets VAR to its address.
+		"apiserver": func(ts *testscript.TestScript, _ bool, args []string) {
+			switch args[0] {
+			case "grpc":
+				ts.Setenv(args[1], grpctest.Serve(t, grpctest.Setup{Reflect: "v1"}).Address)
+			case "graphql":
+				s := httptest.NewServer(graphqltest.New())
+				t.Cleanup(s.Close)
+				ts.Setenv(args[1], s.URL)
+			default:
+				ts.Fatalf("apiserver: no kind %q", args[0])
+			}
 		},
 		// mode MODE FILE: changes a file's mode.
 		"mode": func(ts *testscript.TestScript, _ bool, args []string) {

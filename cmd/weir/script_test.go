@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 	for _, dir := range dirs {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			testscript.Run(t, testscript.Params{
-				Dir: dir, UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true, Setup: setup, Cmds: commands(),
+				Dir: dir, UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true, Setup: setup, Cmds: commands(t),
 			})
 		})
 	}
@@ -63,7 +63,7 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Files: scripts, UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true, Cmds: commands(),
+		Files: scripts, UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true, Cmds: commands(t),
 		Condition: func(name string) (bool, error) { // peers: the programs of .ci/install are there, as they must be in CI
 			_, err := os.Stat(filepath.Join(root, ".ci", "node", "node_modules", "oidc-provider"))
 			return name == "peers" && (err == nil || os.Getenv("CI") == "true"), nil
