@@ -50,8 +50,8 @@ func (m *member) probe(ctx context.Context, l *live, seen *uint64) error {
 			return nil
 		}
 	}
-	if l.busy() || ctx.Err() != nil || l.backend.Err() != nil { // somebody else looks after it
-		return nil
+	if l.busy() || ctx.Err() != nil || l.backend.Err() != nil {
+		return nil //nolint:nilerr // somebody else looks after it
 	}
 	return silent
 }

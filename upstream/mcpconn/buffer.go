@@ -56,7 +56,7 @@ func (b *buffer) fill(r io.Reader, size, limit int64) (tooLarge bool, err error)
 	}
 	for {
 		if len(b.b) == cap(b.b) {
-			b.b = append(b.b, 0)[:len(b.b)]
+			b.b = grown(b.b, limit)
 		}
 		n, err := r.Read(b.b[len(b.b):cap(b.b)])
 		b.b = b.b[:len(b.b)+n]
@@ -70,4 +70,14 @@ func (b *buffer) fill(r io.Reader, size, limit int64) (tooLarge bool, err error)
 			return false, err
 		}
 	}
+}
+
+// grown returns b with more room: twice as much, or all that limit allows when that is no more than twice as far. append takes smaller steps, and leaves
+// five times a large message behind for the collector.
+func grown(b []byte, limit int64) []byte {
+	size := 2 * int64(cap(b))
+	if size > limit/2 {
+		size = max(limit+1, int64(cap(b))+smallBuffer)
+	}
+	return append(make([]byte, 0, size), b...)
 }

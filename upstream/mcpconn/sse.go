@@ -204,7 +204,7 @@ func (es *events) more() error {
 			es.start, es.end, es.line = 0, n, n
 			b = b[:n+m]
 		} else {
-			b = append(b, 0)[:len(b)]
+			b = grown(b, int64(es.limit)+ioBuffer) // an event and what was read behind it
 		}
 		es.buf.b = b
 	}
