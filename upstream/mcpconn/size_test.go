@@ -46,9 +46,9 @@ func TestR5_HugeAnswers(t *testing.T) {
 				ended <- err
 			}()
 			var most uint64
-			for err := error(nil); ; {
+			for {
 				select {
-				case err = <-ended:
+				case err := <-ended:
 					wantError(t, err, catalog.TooLarge, catalog.Executed, "up: ")
 					if rise := int64(most) - int64(before.HeapAlloc); rise > 3*limit {
 						t.Errorf("the heap rose by %d MiB, the limit is %d MiB", rise>>20, limit>>20)

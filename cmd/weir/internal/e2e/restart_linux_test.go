@@ -78,6 +78,7 @@ func running(t *testing.T, argument string) []int {
 type outcome struct {
 	canary    string
 	execution string // "" when it succeeded, else what weir says of it
+	took      time.Duration
 }
 
 // lanes are the callers of one client for one upstream.
@@ -107,7 +108,7 @@ func (l *lanes) run(t *testing.T, lane int, stop <-chan struct{}) {
 			return
 		}
 		l.mu.Lock()
-		l.outcomes = append(l.outcomes, outcome{canary, execution})
+		l.outcomes = append(l.outcomes, outcome{canary, execution, time.Since(began)})
 		if execution == "" && began.After(l.well) {
 			l.well = began
 		}
@@ -156,7 +157,8 @@ func (l *lanes) recovered(since time.Time) time.Duration {
 }
 
 // Upstreams are ended and started again at random while clients of both eras call them. No client has to connect again, calls succeed again
-// within [recovery], none is executed twice, and each that fails says whether it may have been executed.
+// within [recovery], none is executed twice, and each that fails says whether it may have been executed. Of an upstream beside them, and beside one that
+// never answers, no call fails.
 func TestRestartsUnderLoad(t *testing.T) {
 	var all []struck
 	servers := object{}
@@ -167,6 +169,10 @@ func TestRestartsUnderLoad(t *testing.T) {
 		servers[string(e)+"http"] = object{"url": web.URL, "required": true}
 		servers[string(e)+"stdio"] = object{"command": pipe.Command, "args": pipe.Args, "required": true}
 	}
+	steady := struck{"steady", upstreamtest.New(t, upstreamtest.Config{})}
+	hanging := struck{"hanging", upstreamtest.New(t, upstreamtest.Config{Script: []upstreamtest.Act{{On: "echo", Fault: upstreamtest.Hang}}})}
+	servers["steady"] = object{"url": steady.URL, "required": true}
+	servers["hanging"] = object{"url": hanging.URL, "required": true, "timeout": "200ms"}
 	config := object{"mcpServers": servers}
 	g := serve(t, config)
 	peers := map[string]peer{
@@ -176,7 +182,7 @@ func TestRestartsUnderLoad(t *testing.T) {
 	var callers, strikers sync.WaitGroup
 	stop := make(chan struct{})
 	for name, p := range peers {
-		for _, s := range all {
+		for _, s := range append([]struck{steady, hanging}, all...) {
 			l := &lanes{client: name, peer: p, of: s}
 			clients = append(clients, l)
 			for lane := range restartLanes {
@@ -214,6 +220,29 @@ func TestRestartsUnderLoad(t *testing.T) {
 	for _, s := range all {
 		s.judge(t, clients, times[s.name])
 	}
+	steady.unharmed(t, clients)
+}
+
+// unharmed wants that no call of an upstream failed.
+func (s struck) unharmed(t *testing.T, clients []*lanes) {
+	t.Helper()
+	calls, took := 0, []time.Duration(nil)
+	for _, l := range clients {
+		if l.of != s {
+			continue
+		}
+		for _, o := range l.outcomes {
+			if calls++; o.execution != "" {
+				t.Errorf("%s: call %s failed: %s", s.name, o.canary, o.execution)
+			}
+			took = append(took, o.took)
+		}
+	}
+	if n := s.Ledger().Count("tools/call"); n != calls || n == 0 {
+		t.Fatalf("%s: %d requests for %d calls", s.name, n, calls)
+	}
+	slices.Sort(took)
+	t.Logf("%s: %d calls, none failed, median %s, 99th percentile %s", s.name, calls, took[calls/2].Round(time.Microsecond), took[calls*99/100].Round(time.Microsecond))
 }
 
 // judge compares what clients were told with what the upstream executed.
