@@ -25,6 +25,22 @@ type Backend interface {
 	Close(ctx context.Context) error
 }
 
+// Prober is a Backend that can ask its server whether it is well.
+type Prober interface {
+	Probe(ctx context.Context) error
+}
+
+// Trace tells set the trace of a call as the headers that hand it on (W3C Trace Context); a call without one has none.
+func Trace(c *catalog.Call, set func(name, value string)) {
+	if c.Traceparent == "" {
+		return
+	}
+	set("traceparent", c.Traceparent)
+	if c.Tracestate != "" {
+		set("tracestate", c.Tracestate)
+	}
+}
+
 // Warning is something in a description that could not be used as it is written.
 type Warning struct {
 	// Pointer is the RFC 6901 pointer into the description, behind the name of the file where it is not the main one: "/paths/~1pets/get".

@@ -35,6 +35,14 @@ func (a *api) Close(ctx context.Context) error {
 	return err
 }
 
+// Probe implements prober. An API whose kind knows no way to ask is taken for well.
+func (a *api) Probe(ctx context.Context) error {
+	if p, ok := a.Backend.(translate.Prober); ok {
+		return p.Probe(ctx)
+	}
+	return nil
+}
+
 // dialAPI makes an API of a resolved spec an upstream. Everything it sends, for descriptions, tokens and calls, goes through one guarded transport,
 // which knows the addresses that the spec names.
 func (s *Set) dialAPI(ctx context.Context, name string, spec *Spec, changed func()) (backend, error) {

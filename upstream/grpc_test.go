@@ -4,6 +4,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	described "weir/translate/grpc"
+	"weir/translate/grpc/grpctest"
 )
 
 // TestGRPC: a gRPC server by reflection is an upstream, through the guarded way out.
@@ -43,5 +45,28 @@ func TestGRPC(t *testing.T) {
 	defer a.Release()
 	if text := string(a.Message.Result.Of(a.Message.Data)); !strings.Contains(text, "UNIMPLEMENTED") || !strings.Contains(text, `"isError":true`) {
 		t.Errorf("got %s", text)
+	}
+}
+
+// TestGRPCHealth: a gRPC server that says it does not serve is down, whatever else it answers.
+func TestGRPCHealth(t *testing.T) {
+	for status, down := range map[grpc_health_v1.HealthCheckResponse_ServingStatus]bool{
+		grpc_health_v1.HealthCheckResponse_SERVING: false, grpc_health_v1.HealthCheckResponse_NOT_SERVING: true, grpc_health_v1.HealthCheckResponse_UNKNOWN: false,
+	} {
+		s := grpctest.Serve(t, grpctest.Setup{Reflect: "v1", Health: status})
+		set := run(t, Options{Namespace: space(map[string]Spec{"test": {GRPC: described.Spec{GRPC: "http://" + s.Address}, Probe: 5 * time.Millisecond}})})
+		settle(t, set)
+		until := time.Now().Add(200 * time.Millisecond)
+		if down {
+			until = time.Now().Add(10 * time.Second)
+		}
+		said := false
+		for !said && time.Now().Before(until) {
+			said = strings.Contains(statusOf(set, "test").Reason, "NOT_SERVING")
+			time.Sleep(time.Millisecond)
+		}
+		if said != down {
+			t.Errorf("%s: %+v", status, statusOf(set, "test"))
+		}
 	}
 }

@@ -119,8 +119,9 @@ func (x *exchange) send(ctx context.Context, out *outgoing) (*http.Response, *tr
 	return response, nil
 }
 
-// authorize puts the credential on a request, when one is configured.
+// authorize puts the trace of the call on a request, and the credential when one is configured.
 func (x *exchange) authorize(ctx context.Context, r *http.Request) *translate.Result {
+	translate.Trace(x.call, r.Header.Set)
 	if !x.api.configured() {
 		return nil
 	}

@@ -35,7 +35,10 @@ type API struct {
 	stale   chan struct{} // is told when the server lacks a method that it described
 }
 
-var _ translate.Backend = (*API)(nil)
+var (
+	_ translate.Backend = (*API)(nil)
+	_ translate.Prober  = (*API)(nil)
+)
 
 // New reads the description and starts watching it. The error says why nothing can be offered at all.
 func New(ctx context.Context, spec Spec, o translate.Options) (*API, error) {
@@ -64,9 +67,9 @@ func (a *API) Close(ctx context.Context) error {
 	return err
 }
 
-// Probe asks the server's health service whether it serves. A server without one is well when it answers.
+// Probe implements [translate.Prober]: it asks the server's health service whether it serves. A server without one is well when it answers.
 func (a *API) Probe(ctx context.Context) error {
-	out, _, err := a.outgoing(ctx, healthPath, nil, "")
+	out, _, err := a.outgoing(ctx, healthPath, nil, &catalog.Call{})
 	if err != nil {
 		return err
 	}
@@ -109,7 +112,7 @@ func (a *API) load(ctx context.Context) (loaded, error) {
 		in.set, in.services, in.warnings, err = s.compile(ctx)
 		return in, err
 	}
-	out, _, err := a.outgoing(ctx, reflectV1, nil, "")
+	out, _, err := a.outgoing(ctx, reflectV1, nil, &catalog.Call{})
 	if err != nil {
 		return in, err
 	}

@@ -48,11 +48,36 @@ type builder struct {
 	spec          *Spec
 	upstream      string
 	input, output *converter
+	nested        map[protoreflect.FullName]int // see nesting
+}
+
+// deepMessage is from how many messages inside each other on a request is looked at closely: wire formats end at a hundred.
+const deepMessage = 100
+
+// nesting is how many messages stand inside each other in m; one that holds itself is counted once.
+func (b *builder) nesting(m protoreflect.MessageDescriptor) int {
+	if n, known := b.nested[m.FullName()]; known {
+		return n
+	}
+	b.nested[m.FullName()] = 0
+	deepest := 0
+	for i := range m.Fields().Len() {
+		f := m.Fields().Get(i)
+		if f.IsMap() {
+			f = f.MapValue()
+		}
+		if f.Message() != nil {
+			deepest = max(deepest, b.nesting(f.Message()))
+		}
+	}
+	b.nested[m.FullName()] = deepest + 1
+	return deepest + 1
 }
 
 // build makes all tools that configuration keeps.
 func (b *builder) build() []*method {
 	b.input, b.output = newConverter(request), newConverter(reply)
+	b.nested = make(map[protoreflect.FullName]int)
 	var all []protoreflect.MethodDescriptor
 	for _, s := range b.services {
 		for i := range s.Methods().Len() {
@@ -178,6 +203,12 @@ func (b *builder) method(k chosen) (m *method) {
 		m.Timeout = b.spec.Timeout
 	}
 	b.arguments(m, k.change.Args)
+	if b.nesting(d.Input()) > deepMessage {
+		if _, err := m.Input.Check(); err != nil {
+			b.warn(at, key(d), true, "the method is left out: messages are nested too deep in its request to check arguments (%v)", err)
+			return nil
+		}
+	}
 	m.Annotations = annotations(d).With(k.change.Hints)
 	m.Output = &translate.Output{Shape: k.change.Result, MaxText: b.spec.MaxText}
 	b.reply(m)

@@ -45,8 +45,8 @@ func scheme() translate.SecurityScheme {
 	return translate.SecurityScheme{Name: credential, Type: "http", HTTP: "bearer"}
 }
 
-// outgoing adds configured headers, the credential and what the caller gave to the metadata of a call.
-func (a *API) outgoing(ctx context.Context, path string, given *schema.Value, owner string) (context.Context, []string, error) {
+// outgoing adds configured headers, the credential, what the caller gave and the trace to the metadata of a call.
+func (a *API) outgoing(ctx context.Context, path string, given *schema.Value, c *catalog.Call) (context.Context, []string, error) {
 	md := metadata.MD{}
 	var secrets []string
 	for name, values := range a.options.Headers {
@@ -59,7 +59,7 @@ func (a *API) outgoing(ctx context.Context, path string, given *schema.Value, ow
 		}
 	}
 	if a.options.Credentials != nil && a.options.Credentials.Has(credential) {
-		header, err := a.authorize(ctx, path, owner)
+		header, err := a.authorize(ctx, path, c.Owner)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -71,6 +71,7 @@ func (a *API) outgoing(ctx context.Context, path string, given *schema.Value, ow
 			}
 		}
 	}
+	translate.Trace(c, func(name, value string) { md.Set(name, value) })
 	if len(md) == 0 {
 		return ctx, nil, nil
 	}
@@ -133,7 +134,7 @@ func (x *exchange) send(ctx context.Context) (*translate.Result, error) {
 	if x.method.metadata != "" {
 		given = x.args.Get(x.method.metadata)
 	}
-	out, secrets, err := x.api.outgoing(ctx, x.method.path, given, x.call.Owner)
+	out, secrets, err := x.api.outgoing(ctx, x.method.path, given, x.call)
 	if err != nil {
 		return nil, &unsentError{err}
 	}

@@ -101,6 +101,7 @@ func (x *exchange) send(ctx context.Context, out *outgoing, schemes alternative)
 		return nil, translate.Failure("The call was not sent: a credential changed where it goes.")
 	}
 	x.remember(out, r)
+	translate.Trace(x.call, r.Header.Set)
 	response, err := x.api.options.Transport.RoundTrip(r)
 	if err != nil {
 		return nil, x.unreached(ctx, err)

@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -282,4 +285,28 @@ func TestReloadOfEveryKindUnderLoad(t *testing.T) {
 	}
 	close(stop)
 	callers.Wait()
+}
+
+// TestTraceOfEveryKind: the trace of a call goes on to the server, each call with a span of its own; without telemetry nothing goes.
+func TestTraceOfEveryKind(t *testing.T) {
+	t.Parallel()
+	collector := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer collector.Close()
+	for _, config := range []object{nil, {"telemetry": object{"traces": object{"otlp": collector.URL, "sample": 1}}}} {
+		all := kinds(t, "", "getThing")
+		_, a := startKinds(t, all, config, func(k *kind) object { return object{"mode": "tools", "tools": k.tools("getThing")} })
+		seen := map[string]bool{"": true}
+		for _, k := range all {
+			calls(t, a, k.name+"__getThing", `{"size":7}`)
+			got := k.traces()
+			if len(got) != 1 || (got[0] != "") != (config != nil) {
+				t.Errorf("%s: the traces are %q with %v", k.name, got, config)
+				continue
+			}
+			if config != nil && (!regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-01$`).MatchString(got[0]) || seen[got[0]]) {
+				t.Errorf("%s: the trace is %q", k.name, got[0])
+			}
+			seen[got[0]] = true
+		}
+	}
 }

@@ -27,19 +27,23 @@ type kind struct {
 	write func(operations []string)     // makes the description one of these operations
 	// reached are the operations that the server was asked for, with their size: "getThing 7".
 	reached func() []string
-	scheme  string // under which a credential is configured
+	// traces are the traceparents that came with them, "" for none.
+	traces func() []string
+	scheme string // under which a credential is configured
 }
 
 // ledger is what reached a server. A server with a complaint refuses every call with it, and with all that the call had for authorization.
 type ledger struct {
 	mu        sync.Mutex
 	calls     []string
+	parents   []string
 	complaint string
 }
 
-func (l *ledger) add(operation, size string) {
+func (l *ledger) add(operation, size string, header http.Header) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.parents = append(l.parents, header.Get("Traceparent"))
 	l.calls = append(l.calls, strings.TrimSpace(operation+" "+size))
 }
 
@@ -47,6 +51,12 @@ func (l *ledger) reached() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return append([]string(nil), l.calls...)
+}
+
+func (l *ledger) traces() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]string(nil), l.parents...)
 }
 
 // kinds returns one API of each kind, with these operations. With a complaint, the servers refuse everything with it.
@@ -78,7 +88,7 @@ func described(t *testing.T, name, before, after string, each func(operation str
 func restKind(t *testing.T, complaint string) *kind {
 	l := &ledger{complaint: complaint}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		l.add(strings.TrimPrefix(r.URL.Path, "/"), r.URL.Query().Get("size"))
+		l.add(strings.TrimPrefix(r.URL.Path, "/"), r.URL.Query().Get("size"), r.Header)
 		if l.complaint != "" {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusBadRequest)
@@ -88,7 +98,7 @@ func restKind(t *testing.T, complaint string) *kind {
 		w.WriteHeader(http.StatusNoContent)
 	}))
 	t.Cleanup(s.Close)
-	k := &kind{name: "rest", reached: l.reached, scheme: "token", key: func(o string) string { return o }}
+	k := &kind{name: "rest", reached: l.reached, traces: l.traces, scheme: "token", key: func(o string) string { return o }}
 	var path string
 	path, k.write = described(t, "api.json", `{"openapi":"3.1.0","info":{"title":"t","version":"1"},"security":[{"token":[]}],"components":{"securitySchemes":{"token":{"type":"http","scheme":"bearer"}}},"paths":{`, `}}`,
 		func(o string) string {
@@ -113,6 +123,12 @@ func grpcKind(t *testing.T, complaint string) *kind {
 		}
 		return all
 	}
+	k.traces = func() (all []string) {
+		for _, md := range s.Metadata() {
+			all = append(all, strings.Join(md.Get("traceparent"), ","))
+		}
+		return all
+	}
 	var path string
 	path, k.write = described(t, "api.proto", "syntax = \"proto3\";\npackage weir.test;\nmessage Thing { int32 size = 1; }\nservice Things {\n", "}\n",
 		func(o string) string { return "rpc " + o + "(Thing) returns (Thing);\n" })
@@ -133,7 +149,7 @@ func graphqlKind(t *testing.T, complaint string) *kind {
 			return
 		}
 		field := root.FindStringSubmatch(q.Query)[1]
-		l.add(field, q.Variables.Size.String())
+		l.add(field, q.Variables.Size.String(), r.Header)
 		w.Header().Set("Content-Type", "application/graphql-response+json")
 		if l.complaint != "" {
 			_ = json.NewEncoder(w).Encode(object{"data": nil, "errors": []object{{"message": l.complaint + r.Header.Get("Authorization")}}})
@@ -142,7 +158,7 @@ func graphqlKind(t *testing.T, complaint string) *kind {
 		_ = json.NewEncoder(w).Encode(object{"data": object{field: 1}})
 	}))
 	t.Cleanup(s.Close)
-	k := &kind{name: "graphql", reached: l.reached, scheme: "graphql", key: func(o string) string { return "Query." + o }}
+	k := &kind{name: "graphql", reached: l.reached, traces: l.traces, scheme: "graphql", key: func(o string) string { return "Query." + o }}
 	var path string
 	path, k.write = described(t, "api.graphql", "type Query {\n", "}\n", func(o string) string { return o + "(size: Int): Int\n" })
 	k.entry = object{"graphql": s.URL, "schema": path}
