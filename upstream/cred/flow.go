@@ -47,15 +47,9 @@ func (s *Server) Begin(ctx context.Context, owner, redirect, browser string) (*F
 	if owner == "" {
 		owner = in.self
 	}
-	issuer, scopes := s.spec.Issuer, s.spec.Scopes
-	if issuer == "" {
-		found, err := t.protected(ctx, s.address)
-		if err != nil {
-			return nil, err
-		}
-		if issuer = found.Servers[0]; len(scopes) == 0 {
-			scopes = found.Scopes
-		}
+	issuer, scopes, err := s.asked(ctx)
+	if err != nil {
+		return nil, err
 	}
 	m, err := t.metadata(ctx, issuer)
 	switch {
@@ -92,6 +86,28 @@ func (s *Server) Begin(ctx context.Context, owner, redirect, browser string) (*F
 	f.URL = u.String()
 	in.begun(f)
 	return f, nil
+}
+
+// asked is who gives tokens for the server, and with which scopes: what the configuration says, else what the server says.
+func (s *Server) asked(ctx context.Context) (issuer string, scopes []string, err error) {
+	issuer, scopes = s.spec.Issuer, s.spec.Scopes
+	if issuer != "" && len(scopes) > 0 {
+		return issuer, scopes, nil
+	}
+	found, err := s.tokens.protected(ctx, s.address)
+	switch {
+	case err != nil && issuer == "":
+		return "", nil, err
+	case err != nil: // then there are no scopes to ask for
+		return issuer, nil, nil
+	}
+	if issuer == "" {
+		issuer = found.Servers[0]
+	}
+	if len(scopes) == 0 {
+		scopes = found.Scopes
+	}
+	return issuer, scopes, nil
 }
 
 // Finish takes what the authorization server sent the user back with, and keeps the tokens for the owner who began. browser is what the user's

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"weir/upstream/egress"
 )
 
 // metadata is what an authorization server says about itself (RFC 8414, 2; OpenID Connect Discovery 1.0, 3).
@@ -69,6 +71,9 @@ func (t *tokens) read(ctx context.Context, address string, found any) (int, erro
 		return 0, errors.New("the issuer is no URL")
 	}
 	response, err := t.client.Do(r)
+	if errors.Is(err, egress.ErrRefused) {
+		return 0, errors.New("the issuer is not at a public address; set credentials.mcp.issuer to it, if it is to be trusted")
+	}
 	if err != nil {
 		return 0, errors.New("the issuer could not be asked")
 	}
