@@ -141,6 +141,10 @@ func (in *Input) example(s *schema.Value) string {
 		}
 		return "[]"
 	case "object":
+		sample := schema.Sampler{Defs: in.Full.Defs}
+		if text := sample.Value(s).JSON(); len(text) <= 120 {
+			return text
+		}
 		return "{}"
 	default:
 		return `"text"`

@@ -70,18 +70,27 @@ func (c canned) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(c.body))}, nil
 }
 
+// callOf is a call of getThing, ready to be made, whose answer has the given body.
+func callOf(t testing.TB, body string) (*API, *catalog.Call) {
+	a := newAPI(t, small, Spec{Server: "https://h.test"}, translate.Options{Transport: canned{body}})
+	m := new(rawjson.Message)
+	if err := rawjson.Scan(m, []byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"getThing","arguments":{"id":7,"page":2}}}`)); err != nil {
+		t.Fatal(err)
+	}
+	return a, &catalog.Call{Method: "tools/call", Target: "getThing", Message: m, Client: &catalog.Client{}}
+}
+
+// largeAnswer has 50 kB.
+func largeAnswer() string {
+	const record = `{"id":12345678,"name":"a name of common length","url":"https://api.example.com/v1/things/12345678/parts","state":"open","created_at":"2026-01-02T03:04:05Z","score":1.5,"owner":{"login":"somebody","id":42}},`
+	return `{"id":1,"items":[` + strings.Repeat(record, 250) + `{}]}`
+}
+
 // BenchmarkCall is one call without the network: check, build, shape.
 func BenchmarkCall(b *testing.B) {
-	record := `{"id":12345678,"name":"a name of common length","url":"https://api.example.com/v1/things/12345678/parts","state":"open","created_at":"2026-01-02T03:04:05Z","score":1.5,"owner":{"login":"somebody","id":42}},`
-	large := `{"id":1,"items":[` + strings.Repeat(record, 250) + `{}]}`
-	for name, body := range map[string]string{"small": `{"id":1,"name":"n","tags":["a","b"]}`, "50kB": large} {
+	for name, body := range map[string]string{"small": `{"id":1,"name":"n","tags":["a","b"]}`, "50kB": largeAnswer()} {
 		b.Run(name, func(b *testing.B) {
-			a := newAPI(b, small, Spec{Server: "https://h.test"}, translate.Options{Transport: canned{body}})
-			m := new(rawjson.Message)
-			if err := rawjson.Scan(m, []byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"getThing","arguments":{"id":7,"page":2}}}`)); err != nil {
-				b.Fatal(err)
-			}
-			c := &catalog.Call{Method: "tools/call", Target: "getThing", Message: m, Client: &catalog.Client{}}
+			a, c := callOf(b, body)
 			b.ReportAllocs()
 			start := cpu(b)
 			defer func() { b.ReportMetric(float64((cpu(b)-start).Microseconds())/float64(b.N), "cpu-µs/op") }()

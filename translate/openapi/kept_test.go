@@ -238,6 +238,13 @@ func TestRepair(t *testing.T) {
 		`{"owner":"a","repo":"b","title":"t","milestone":[]}`, `{"owner":{},"repo":"b","title":"t"}`, `{"owner":"a","repo":[],"title":"t"}`, `{"owner":"a","repo":"b","title":null}`,
 		`{"owner":null,"repo":"b","title":"t"}`, `{"owner":"a","repo":"b","title":{"x":1}}`, `{"owner":"a","repo":"b","title":"t","state":["open","x"]}`,
 		`{"owner":"a","repo":"b","title":"t","statee":"open"}`, `{"owner":"a","repo":"b","title":"t","archive":true}`, `{"owner":"a","repo":"b","title":"t","milestones":{"number":1}}`,
+		`{"owner":"a","repo":"b","title":""}`, `{"owner":"a","repo":"b","title":[]}`, `{"owner":true,"repo":"b","title":"t","state":"all "}`,
+		`{"owner":"a","repo":"b","title":"t","state":"clsoed"}`, `{"owner":"a","repo":"b","title":"t","state":7}`, `{"owner":"a","repo":"b","title":"t","state":{}}`,
+		`{"owner":"a","repo":"b","title":"t","per_page":1.5}`, `{"owner":"a","repo":"b","title":"t","per_page":-1}`, `{"owner":"a","repo":"b","title":"t","per_page":{}}`,
+		`{"owner":"a","repo":"b","title":"t","archived":2}`, `{"owner":"a","repo":"b","title":"t","archived":{}}`, `{"owner":"a","repo":"b","title":"t","labels":[{"name":"x"}]}`,
+		`{"owner":"a","repo":"b","title":"t","milestone":{"numbr":1}}`, `{"owner":"a","repo":"b","title":"t","milestone":{"number":1.5}}`,
+		`{"owner":"a","repo":"b","title":"t","milestone":{"number":1,"kind":"relese"}}`, `{"Owner":"a","Repo":"b","title":"t"}`,
+		`{"owner":"a","repo":"b","tilte":"t","per_page":1000}`, `{"owner":"a","repo":"b","title":"t","statte":"opened"}`,
 	}
 	repaired := 0
 	for _, arguments := range wrong {
@@ -264,6 +271,9 @@ func TestRepair(t *testing.T) {
 		} else {
 			t.Logf("%s became %s by: %s", arguments, next.JSON(), textOf(result))
 		}
+	}
+	if len(wrong) < 50 {
+		t.Errorf("%d calls are fewer than 50", len(wrong))
 	}
 	t.Logf("%d of %d calls are right on the second try", repaired, len(wrong))
 	if repaired*10 < len(wrong)*9 {
