@@ -104,7 +104,10 @@ func (c *cli) printAPIs(rows []apiRow) {
 
 // text is a warning on one line.
 func (w *warningRow) text(name string) string {
-	text := name + ": " + w.Pointer + ": "
+	text := name + ": "
+	if w.Pointer != "" { // "" is the whole description
+		text += w.Pointer + ": "
+	}
 	if w.Operation != "" && !strings.Contains(w.Message, w.Operation) {
 		text += w.Operation + ": "
 	}
