@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/attribute"
@@ -31,6 +32,8 @@ type stage struct {
 	dir     string
 	audit   *audit.Log
 	records []record.Record
+
+	queued, retry time.Duration // of each call
 }
 
 func newStage(t *testing.T, answer string) *stage {
@@ -62,8 +65,9 @@ func newStage(t *testing.T, answer string) *stage {
 	}}, catalog.Options{}))
 	up := upstreamFunc(func(_ context.Context, call *catalog.Call) (*catalog.Answer, error) {
 		s.calls = append(s.calls, *call)
+		call.Queued = s.queued
 		if answer == "" {
-			return nil, &catalog.Error{Code: catalog.Unavailable, Msg: "bank: is down", Execution: catalog.NotExecuted}
+			return nil, &catalog.Error{Code: catalog.Unavailable, Msg: "bank: is down", Execution: catalog.NotExecuted, Retry: s.retry}
 		}
 		return catalog.NewAnswer(scan(t, answer), catalog.Modern, nil), nil
 	})
