@@ -144,8 +144,8 @@ func (a *App) Reload(file *config.File) error {
 	if a.file.Log != file.Log {
 		a.log.Warn("log changes with a restart only")
 	}
-	if a.file.Telemetry != file.Telemetry || a.file.Audit != file.Audit || a.file.RequestLog != file.RequestLog {
-		a.log.Warn("telemetry, audit and requestLog change with a restart only")
+	if a.file.Telemetry != file.Telemetry || a.file.Audit != file.Audit || a.file.RequestLog != file.RequestLog || !reflect.DeepEqual(a.file.Export, file.Export) {
+		a.log.Warn("telemetry, audit, requestLog and export change with a restart only")
 	}
 	a.enforce(rules) // before what it is about: a new upstream meets the new policy
 	a.expander.Store(file.Expander)

@@ -25,6 +25,7 @@ import (
 	"weir/server"
 	"weir/server/record"
 	"weir/server/record/audit"
+	"weir/server/record/export"
 	"weir/server/record/requestlog"
 )
 
@@ -33,6 +34,7 @@ type observation struct {
 	recorder   *record.Recorder
 	audit      *audit.Log
 	requests   *requestlog.Log
+	exports    []*export.Exporter
 	prometheus http.Handler // nil when nobody fetches metrics
 	ends       []func(context.Context) error
 }
@@ -48,9 +50,14 @@ func (a *App) observe(file *config.File) (*observation, error) {
 	}
 	if err == nil && file.RequestLog.Database != "" {
 		o.requests, err = OpenRequests(file, a.log)
+	}
+	if err == nil {
+		err = o.export(a, file)
+	}
+	if o.requests != nil || len(o.exports) > 0 {
 		options.Done = func(r *record.Record) {
 			a.record(r)
-			o.requests.Put(r.Row(file.RequestLog.Arguments))
+			o.put(r.Row(file.RequestLog.Arguments))
 		}
 	}
 	if err == nil {
@@ -194,6 +201,9 @@ func (o *observation) close() error {
 	}
 	if o.requests != nil {
 		errs = append(errs, o.requests.Close())
+	}
+	for _, e := range o.exports {
+		errs = append(errs, e.Close())
 	}
 	return errors.Join(errs...)
 }

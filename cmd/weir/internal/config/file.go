@@ -16,6 +16,7 @@ import (
 	"weir/server"
 	"weir/server/authn"
 	"weir/server/record"
+	"weir/server/record/export"
 	"weir/server/record/requestlog"
 	"weir/translate"
 	"weir/translate/graphql"
@@ -49,6 +50,8 @@ type File struct {
 	RequestLog requestlog.Spec `yaml:"requestLog"`
 	// Tokens is where the tokens of users who signed in to upstreams are kept.
 	Tokens Tokens `yaml:"tokens"`
+	// Export are other systems that are told of every request: syslog, HTTP endpoints, OTLP endpoints.
+	Export []export.Spec `yaml:"export"`
 	// OwnTools lists the gateway's own tools, weir__*: what there is, who may use it and what was called. The policy decides about them as about
 	// any others, by the upstream's name weir.
 	OwnTools bool `yaml:"ownTools"`
@@ -144,6 +147,10 @@ func enum(f field) []string {
 	case reflect.TypeFor[record.Audit]():
 		if f.key == "onFailure" {
 			return []string{"block", "degrade"}
+		}
+	case reflect.TypeFor[export.Spec]():
+		if f.key == "shape" {
+			return export.Shapes()
 		}
 	case reflect.TypeFor[Log]():
 		switch f.key {

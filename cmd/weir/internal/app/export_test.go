@@ -1,0 +1,51 @@
+package app_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"weir/cmd/weir/internal/app"
+	"weir/cmd/weir/internal/config"
+	"weir/upstream/upstreamtest"
+)
+
+// TestExport: each request is told to the systems of the file, with the id that the request log has, and without arguments.
+func TestExport(t *testing.T) {
+	got := make(chan string, 10)
+	web := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		got <- r.Header.Get("X-Key") + " " + string(b)
+	}))
+	defer web.Close()
+	up := upstreamtest.New(t, upstreamtest.Config{Tools: []upstreamtest.Raw{tool("echo")}})
+	p := newPlace(t, object{
+		"mcpServers": object{"notes": object{"url": up.URL}}, "requestLog": object{"database": "requests.db", "arguments": true},
+		"export": []object{{"http": web.URL, "headers": object{"X-Key": "${KEY:-k}"}, "shape": "ocsf", "spool": "spool"}},
+	})
+	file, err := config.Read(p.path, p.env.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.New(file, p.env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settled(t, a)
+	if _, err := a.Call(t.Context(), "notes__echo", []byte(`{"x":"CANARY"}`)); err != nil {
+		t.Error(err)
+	}
+	if err := a.Close(); err != nil { // sends what waits
+		t.Error(err)
+	}
+	close(got)
+	var all strings.Builder
+	for text := range got {
+		all.WriteString(text)
+	}
+	if text := all.String(); !strings.HasPrefix(text, "k {") || !strings.Contains(text, `"class_uid":6003`) || !strings.Contains(text, "notes/echo") || strings.Contains(text, "CANARY") {
+		t.Errorf("told: %s", text)
+	}
+}
