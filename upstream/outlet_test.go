@@ -288,7 +288,7 @@ func TestT12_ServersHaveGuardedWays(t *testing.T) {
 	if hit || statusOf(s, "moved").State == Ready || statusOf(s, "odd").State == Ready {
 		t.Error("a redirect was followed")
 	}
-	var cfg = (&outlet{})
+	var cfg outlet
 	if err := cfg.open("up", outletSpec{URL: other.URL}, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -95,19 +95,16 @@ func (s *Server) asked(ctx context.Context) (issuer string, scopes []string, err
 		return issuer, scopes, nil
 	}
 	found, err := s.tokens.protected(ctx, s.address)
-	switch {
-	case err != nil && issuer == "":
-		return "", nil, err
-	case err != nil: // then there are no scopes to ask for
-		return issuer, nil, nil
-	}
-	if issuer == "" {
-		issuer = found.Servers[0]
-	}
-	if len(scopes) == 0 {
+	if err == nil && len(scopes) == 0 {
 		scopes = found.Scopes
 	}
-	return issuer, scopes, nil
+	if issuer != "" { // then a server that tells nothing is asked without scopes
+		return issuer, scopes, nil
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	return found.Servers[0], scopes, nil
 }
 
 // Finish takes what the authorization server sent the user back with, and keeps the tokens for the owner who began. browser is what the user's

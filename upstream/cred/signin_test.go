@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -48,9 +49,7 @@ func newAuthority(t *testing.T) *authority {
 			"issuer": a.URL + "/as", "authorization_endpoint": a.URL + "/authorize", "token_endpoint": a.URL + "/token", "registration_endpoint": a.URL + "/register",
 			"code_challenge_methods_supported": []string{"S256"}, "authorization_response_iss_parameter_supported": true,
 		}
-		for k, v := range a.document {
-			m[k] = v
-		}
+		maps.Copy(m, a.document)
 		_ = json.NewEncoder(w).Encode(m)
 	})
 	mux.HandleFunc("/register", func(w http.ResponseWriter, r *http.Request) {
@@ -349,7 +348,7 @@ func TestStoreKey(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, keyName), make([]byte, keySize), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(filepath.Join(dir, keyName), 0o644); err != nil { //nolint:gosec // that is what is refused
+	if err := os.Chmod(filepath.Join(dir, keyName), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	third := NewStore(dir, "")

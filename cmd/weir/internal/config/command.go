@@ -79,7 +79,7 @@ func run(argv []string, dir string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
 	defer cancel()
 	out := &bounded{}
-	c := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // it is the operator's own
+	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	c.Dir, c.Stdout, c.WaitDelay = dir, out, commandGrace
 	err := c.Run()
 	var left *exec.ExitError
