@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,6 +110,108 @@ kubernetes-2|delete a persistent volume claim|deleteCoreV1NamespacedPersistentVo
 kubernetes-2|create a role binding|createRbacAuthorizationV1NamespacedRoleBinding
 kubernetes-2|read a stateful set|readAppsV1NamespacedStatefulSet
 kubernetes-2|list events in a namespace|listCoreV1NamespacedEvent
+github|remove a label from an issue|issues_remove-label
+github|list comments on an issue|issues_list-comments
+github|delete a comment of an issue|issues_delete-comment
+github|unlock an issue|issues_unlock
+github|list the labels of a repository|issues_list-labels-for-repo
+github|create a label|issues_create-label
+github|delete a milestone|issues_delete-milestone
+github|who can be assigned to issues|issues_list-assignees
+github|update a pull request|pulls_update
+github|list pull requests|pulls_list
+github|list reviews of a pull request|pulls_list-reviews
+github|submit a review for a pull request|pulls_submit-review
+github|update the branch of a pull request|pulls_update-branch
+github|has a pull request been merged|pulls_check-if-merged
+github|rename a branch|repos_rename-branch
+github|get a branch|repos_get-branch
+github|merge a branch|repos_merge
+github|get a commit|repos_get-commit
+github|delete a file|repos_delete-file
+github|delete a release|repos_delete-release
+github|list release assets|repos_list-release-assets
+github|generate release notes|repos_generate-release-notes
+github|list the tags of a repository|repos_list-tags
+github|list forks|repos_list-forks
+github|list deploy keys|repos_list-deploy-keys
+github|create a deployment|repos_create-deployment
+github|list the languages of a repository|repos_list-languages
+github|get the readme of a repository|repos_get-readme
+github|transfer a repository|repos_transfer
+github|replace all topics of a repository|repos_replace-all-topics
+github|ping a webhook of a repository|repos_ping-webhook
+github|search issues and pull requests|search_issues-and-pull-requests
+github|search commits|search_commits
+github|rerun a workflow|actions_re-run-workflow
+github|list jobs of a workflow run|actions_list-jobs-for-workflow-run
+github|delete an artifact|actions_delete-artifact
+github|list repository secrets|actions_list-repo-secrets
+github|delete a workflow run|actions_delete-workflow-run
+github|disable a workflow|actions_disable-workflow
+github|fork a gist|gists_fork
+github|delete a gist|gists_delete
+github|block a user|users_block
+github|list the emails of the authenticated user|users_list-emails-for-authenticated-user
+github|get the authenticated user|users_get-authenticated
+github|remove a member from an organization|orgs_remove-member
+github|list the members of a team|teams_list-members-in-org
+github|mark notifications as read|activity_mark-notifications-as-read
+github|list stargazers|activity_list-stargazers-for-repo
+github|get a tree|git_get-tree
+github|create a reference|git_create-ref
+github|list code scanning alerts for a repository|code-scanning_list-alerts-for-repo
+github|list secret scanning alerts for a repository|secret-scanning_list-alerts-for-repo
+stripe|update a customer|PostCustomersCustomer
+stripe|retrieve a customer|GetCustomersCustomer
+stripe|list customers|GetCustomers
+stripe|list charges|GetCharges
+stripe|capture a charge|PostChargesChargeCapture
+stripe|cancel a refund|PostRefundsRefundCancel
+stripe|retrieve a payment intent|GetPaymentIntentsIntent
+stripe|list invoices|GetInvoices
+stripe|preview an upcoming invoice|PostInvoicesCreatePreview
+stripe|create an invoice item|PostInvoiceitems
+stripe|mark an invoice as uncollectible|PostInvoicesInvoiceMarkUncollectible
+stripe|resume a subscription|PostSubscriptionsSubscriptionResume
+stripe|list subscriptions|GetSubscriptions
+stripe|update a product|PostProductsId
+stripe|list prices|GetPrices
+stripe|create a promotion code|PostPromotionCodes
+stripe|delete a coupon|DeleteCouponsCoupon
+stripe|close a dispute|PostDisputesDisputeClose
+stripe|expire a checkout session|PostCheckoutSessionsSessionExpire
+stripe|create a tax rate|PostTaxRates
+stripe|cancel a payout|PostPayoutsPayoutCancel
+stripe|create a transfer|PostTransfers
+stripe|delete a webhook endpoint|DeleteWebhookEndpointsWebhookEndpoint
+stripe|detach a payment method|PostPaymentMethodsPaymentMethodDetach
+stripe|create a quote|PostQuotes
+stripe|accept a quote|PostQuotesQuoteAccept
+stripe|create a billing portal session|PostBillingPortalSessions
+stripe|issue a credit note|PostCreditNotes
+kubernetes-2|list all pods in the cluster|listCoreV1PodForAllNamespaces
+kubernetes-2|read a pod|readCoreV1NamespacedPod
+kubernetes-2|read the status of a deployment|readAppsV1NamespacedDeploymentStatus
+kubernetes-2|list deployments in a namespace|listAppsV1NamespacedDeployment
+kubernetes-2|delete a deployment|deleteAppsV1NamespacedDeployment
+kubernetes-2|delete a namespace|deleteCoreV1Namespace
+kubernetes-2|read a node|readCoreV1Node
+kubernetes-2|patch a node|patchCoreV1Node
+kubernetes-2|create a secret|createCoreV1NamespacedSecret
+kubernetes-2|list secrets in a namespace|listCoreV1NamespacedSecret
+kubernetes-2|replace a config map|replaceCoreV1NamespacedConfigMap
+kubernetes-2|create a service|createCoreV1NamespacedService
+kubernetes-2|delete a service|deleteCoreV1NamespacedService
+kubernetes-2|create a cron job|createBatchV1NamespacedCronJob
+kubernetes-2|read the status of a job|readBatchV1NamespacedJobStatus
+kubernetes-2|create a service account|createCoreV1NamespacedServiceAccount
+kubernetes-2|request a token for a service account|createCoreV1NamespacedServiceAccountToken
+kubernetes-2|list persistent volumes|listCoreV1PersistentVolume
+kubernetes-2|create a network policy|createNetworkingV1NamespacedNetworkPolicy
+kubernetes-2|create a replica set|createAppsV1NamespacedReplicaSet
+kubernetes-2|list storage classes|listStorageV1StorageClass
+kubernetes-2|create a cluster role|createRbacAuthorizationV1ClusterRole
 `
 
 // TestRecall asks plain questions: how often the operation that answers one is first, and among the first five.
@@ -135,6 +238,9 @@ func TestRecall(t *testing.T) {
 			indexes[prefix] = translate.NewIndex(documents)
 		}
 		asked++
+		if !slices.Contains(names[prefix], want) {
+			t.Errorf("%s is no operation", want)
+		}
 		at := -1
 		var found []string
 		for i, hit := range indexes[prefix].Search(question, 5, func(int) bool { return true }) {
@@ -151,6 +257,9 @@ func TestRecall(t *testing.T) {
 		} else {
 			t.Logf("%s: %s is not in %v", question, want, found)
 		}
+	}
+	if asked < 200 {
+		t.Errorf("%d questions are fewer than 200", asked)
 	}
 	t.Logf("%d questions: first %d %%, in the first five %d %%", asked, 100*first/asked, 100*five/asked)
 	if 100*five < 92*asked {

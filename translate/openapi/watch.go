@@ -26,6 +26,6 @@ func (a *API) watch(ctx context.Context) {
 		folders = append(folders, filepath.Dir(overlay))
 	}
 	translate.WatchFolders(ctx, folders, func(problem string, err error) {
-		a.options.Log.Warn(problem, "upstream", a.options.Upstream, "error", err)
+		a.options.Log.Warn("watching the description failed", "upstream", a.options.Upstream, "problem", problem, "error", err)
 	}, reload)
 }
