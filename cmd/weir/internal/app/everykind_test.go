@@ -3,6 +3,7 @@ package app_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -28,9 +29,7 @@ func startKinds(t *testing.T, all []*kind, config object, more func(k *kind) obj
 		servers[k.name] = k.with(more(k))
 	}
 	content := object{"mcpServers": servers}
-	for key, v := range config {
-		content[key] = v
-	}
+	maps.Copy(content, config)
 	p := newPlace(t, content)
 	a := p.start(t)
 	settled(t, a)
@@ -40,7 +39,7 @@ func startKinds(t *testing.T, all []*kind, config object, more func(k *kind) obj
 // toolNames are the own names of the tools of each upstream.
 func toolNames(a *app.App) map[string][]string {
 	all := map[string][]string{}
-	for _, name := range strings.Fields(names(a)) {
+	for name := range strings.FieldsSeq(names(a)) {
 		up, own, _ := strings.Cut(name, "__")
 		all[up] = append(all[up], own)
 	}
@@ -132,7 +131,8 @@ func TestCurationOfEveryKind(t *testing.T) {
 	for _, e := range a.View().Snapshot().Entries() {
 		item := string(e.Raw(catalog.Modern))
 		input, _, _ := strings.Cut(item, `"outputSchema"`)
-		if strings.Contains(input, `"size"`) || strings.HasSuffix(e.Name, "__fetch") && !(strings.Contains(input, `"amount"`) && strings.Contains(input, "how much") && strings.Contains(input, "Fetches it.")) {
+		lacks := func(word string) bool { return !strings.Contains(input, word) }
+		if !lacks(`"size"`) || strings.HasSuffix(e.Name, "__fetch") && slices.ContainsFunc([]string{`"amount"`, "how much", "Fetches it."}, lacks) {
 			t.Errorf("%s is listed as %s", e.Name, item)
 		}
 	}

@@ -3,6 +3,7 @@ package app_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -167,12 +168,8 @@ func graphqlKind(t *testing.T, complaint string) *kind {
 
 // with is the configuration of the API with more keys.
 func (k *kind) with(more object) object {
-	entry := object{}
-	for _, from := range []object{k.entry, more} {
-		for key, v := range from {
-			entry[key] = v
-		}
-	}
+	entry := maps.Clone(k.entry)
+	maps.Copy(entry, more)
 	return entry
 }
 
