@@ -240,6 +240,9 @@ func Login(ctx context.Context, file *config.File, env Env, name string, open fu
 	l.set = upstream.New(upstream.Options{
 		Namespace: namespaceOf(file), Catalog: catalog.New(), Log: env.Log, Version: env.Version, SignIn: l.in, Expand: file.Expander.Expand,
 	})
+	if err := l.set.SignsIn(name); err != nil {
+		return err
+	}
 	over := make(chan error, 1)
 	l.alone, l.over = true, over
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
