@@ -454,7 +454,7 @@ func TestT21_HostileDescriptions(t *testing.T) {
 			t.Errorf("%s cannot be called", name)
 		}
 	}
-	if used := cpu(t) - before; used > 5*time.Second {
+	if used := cpu(t) - before; used > 5*time.Second && !testing.Short() { // short is how the race detector runs, which takes the time
 		t.Errorf("it took %s", used)
 	}
 }
