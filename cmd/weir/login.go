@@ -48,7 +48,7 @@ func browse(link string) {
 	case "windows":
 		program, args = "rundll32", []string{"url.dll,FileProtocolHandler", link}
 	}
-	if cmd := exec.Command(program, args...); cmd.Start() == nil { //nolint:gosec,noctx // the browser outlives the command
+	if cmd := exec.Command(program, args...); cmd.Start() == nil { //nolint:noctx // the browser outlives the command
 		go func() { _ = cmd.Wait() }()
 	}
 }

@@ -3,6 +3,7 @@ package export
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -140,7 +141,7 @@ func TestSyslogTCP(t *testing.T) {
 					p := octetcounting.NewParser(gosyslog.WithListener(func(r *gosyslog.Result) {
 						m, ok := r.Message.(*rfc5424.SyslogMessage)
 						if !ok || r.Error != nil || m.StructuredData == nil {
-							if r.Error != nil && r.Error != io.EOF && r.Message != nil {
+							if r.Error != nil && !errors.Is(r.Error, io.EOF) && r.Message != nil {
 								t.Errorf("not RFC 5424: %v", r.Error)
 							}
 							return
@@ -154,7 +155,12 @@ func TestSyslogTCP(t *testing.T) {
 		})
 		return ln.Addr().String(), func() {
 			_ = ln.Close()
-			open.Range(func(c, _ any) bool { _ = c.(net.Conn).Close(); return true })
+			open.Range(func(c, _ any) bool {
+				if conn, ok := c.(net.Conn); ok {
+					_ = conn.Close()
+				}
+				return true
+			})
 			conns.Wait()
 		}
 	}

@@ -33,8 +33,17 @@ func logRecord(r *requestlog.Row) *otlp.LogRecord {
 		name = "gen_ai.prompt.name"
 	}
 	for _, a := range [...]struct{ key, value string }{
-		{"log.record.uid", r.ID}, {"weir.principal", r.Who}, {"mcp.method.name", r.Method}, {"weir.upstream", r.Upstream}, {name, r.Name}, {"weir.era", r.Era},
-		{"weir.policy.rule", r.Rule}, {"weir.outcome", r.Outcome}, {"weir.execution", r.Execution}, {"weir.reason", r.Reason}, {"client.address", r.Address},
+		{"log.record.uid", r.ID},
+		{"weir.principal", r.Who},
+		{"mcp.method.name", r.Method},
+		{"weir.upstream", r.Upstream},
+		{name, r.Name},
+		{"weir.era", r.Era},
+		{"weir.policy.rule", r.Rule},
+		{"weir.outcome", r.Outcome},
+		{"weir.execution", r.Execution},
+		{"weir.reason", r.Reason},
+		{"client.address", r.Address},
 	} {
 		if a.value != "" {
 			l.Attributes = append(l.Attributes, text(a.key, a.value))

@@ -92,14 +92,15 @@ func ocsf(version string, r *requestlog.Row) object {
 		source = object{"ip": r.Address}
 	}
 	api := object{"operation": r.Method, "request": object{"uid": r.ID}}
+	metadata := object{"version": "1.3.0", "uid": r.ID, "product": object{"name": "weir", "vendor_name": "weir", "version": version}}
 	o := object{
 		"class_uid": 6003, "category_uid": 6, "activity_id": 99, "activity_name": r.Method, "type_uid": 600399, "severity_id": severity, "status_id": status,
 		"status_code": r.Outcome, "time": r.At.UnixMilli(), "duration": int64(r.Millis),
-		"metadata": object{"version": "1.3.0", "uid": r.ID, "product": object{"name": "weir", "vendor_name": "weir", "version": version}},
+		"metadata": metadata,
 		"actor":    object{"user": object{"name": r.Who}}, "api": api, "src_endpoint": source,
 	}
 	if r.Trace != "" {
-		o["metadata"].(object)["correlation_uid"] = r.Trace //nolint:forcetypeassert // made above
+		metadata["correlation_uid"] = r.Trace
 	}
 	if failed(r) {
 		api["response"] = object{"error": r.Outcome, "error_message": r.Reason}

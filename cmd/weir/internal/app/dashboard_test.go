@@ -20,7 +20,7 @@ func scrape(t *testing.T, address string) map[string]map[string]bool {
 	t.Helper()
 	var text string
 	for deadline := time.Now().Add(within); text == ""; {
-		if r, err := http.Get("http://" + address + "/metrics"); err == nil { //nolint:noctx // a test
+		if r, err := http.Get("http://" + address + "/metrics"); err == nil {
 			b, _ := io.ReadAll(r.Body)
 			_ = r.Body.Close()
 			text = string(b)
@@ -47,7 +47,7 @@ func scrape(t *testing.T, address string) map[string]map[string]bool {
 
 // TestR24_Dashboard: after real calls the real endpoint has every series and every label that the example's dashboard asks for.
 func TestR24_Dashboard(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestR24_Dashboard(t *testing.T) {
 		"telemetry": object{"metrics": object{"prometheus": address}},
 	}).start(t)
 	settled(t, a)
-	front, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
+	front, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

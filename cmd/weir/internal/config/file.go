@@ -18,9 +18,6 @@ import (
 	"weir/server/record"
 	"weir/server/record/export"
 	"weir/server/record/requestlog"
-	"weir/translate"
-	"weir/translate/graphql"
-	"weir/translate/openapi"
 	"weir/upstream"
 	"weir/upstream/cred"
 )
@@ -105,78 +102,6 @@ type Upstreams []Upstream
 type Upstream struct {
 	Name string
 	Spec upstream.Spec
-}
-
-// enum lists the values a text field may have; nil means any.
-func enum(f field) []string {
-	switch f.owner {
-	case reflect.TypeFor[upstream.Spec]():
-		switch f.key {
-		case "type":
-			return []string{"stdio", "http", "sse"}
-		case "balance":
-			return []string{"round-robin", "least", "principal"}
-		case "era":
-			return []string{"auto", "legacy", "modern"}
-		}
-	case reflect.TypeFor[translate.Spec]():
-		if f.key == "mode" {
-			return []string{"auto", "tools", "dynamic", "explicit"}
-		}
-	case reflect.TypeFor[cred.Spec]():
-		if f.key == "grant" {
-			return cred.Grants()
-		}
-	case reflect.TypeFor[openapi.Spec]():
-		if f.key == "arrays" {
-			return []string{"index", "brackets", "repeat"}
-		}
-	case reflect.TypeFor[graphql.Spec]():
-		switch f.key {
-		case "generate":
-			return []string{"auto", "always", "never"}
-		case "subscriptions":
-			return []string{"sse", "websocket"}
-		case "persisted":
-			return []string{"hash", "id", "documentId"}
-		}
-	case reflect.TypeFor[File](), reflect.TypeFor[server.Virtual]():
-		if f.key == "naming" {
-			return []string{string(catalog.Prefix), string(catalog.Conflict), string(catalog.Bare)}
-		}
-	case reflect.TypeFor[record.Audit]():
-		if f.key == "onFailure" {
-			return []string{"block", "degrade"}
-		}
-	case reflect.TypeFor[export.Spec]():
-		if f.key == "shape" {
-			return export.Shapes()
-		}
-	case reflect.TypeFor[Log]():
-		switch f.key {
-		case "level":
-			return []string{"debug", "info", "warn", "error"}
-		case "format":
-			return []string{"auto", "text", "json"}
-		}
-	case reflect.TypeFor[authn.Issuer]():
-		if f.key == "algorithms" {
-			return authn.Algorithms()
-		}
-	case reflect.TypeFor[authn.Certificates]():
-		if f.key == "name" {
-			return authn.CertificateNames()
-		}
-	case reflect.TypeFor[policy.Test]():
-		if f.key == "want" {
-			return []string{"allow", "deny"}
-		}
-	case reflect.TypeFor[policy.Deny]():
-		if f.key == "actions" {
-			return []string{"list", "call", "get", "read", "complete", "subscribe"}
-		}
-	}
-	return nil
 }
 
 // Read reads, checks and decodes the file at path. An error of type Problems says that the file is invalid.

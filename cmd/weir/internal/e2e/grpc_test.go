@@ -71,16 +71,20 @@ func grpcCalls(t *testing.T, s *grpctest.Server, p *httpPeer) {
 		want, sent []string
 	}{
 		{
-			"values", "api__Greeter_Hello", object{"firstName": "Ann", "number": "9007199254740993"},
+			"values", "api__Greeter_Hello",
+			object{"firstName": "Ann", "number": "9007199254740993"},
 			[]string{`"structuredContent":{"message":"Hello Ann","number":"9007199254740993"}`, "x-request-id: r-17"},
 			[]string{`/weir.test.Greeter/Hello {"firstName":"Ann","number":"9007199254740993"}`},
 		},
 		{
-			"a deadline", "api__Greeter_Hello", object{"firstName": "wait"},
-			[]string{`"isError":true`, "did not answer within 400ms. It only reads, so it may be tried again."}, []string{`/weir.test.Greeter/Hello {"firstName":"wait"}`},
+			"a deadline", "api__Greeter_Hello",
+			object{"firstName": "wait"},
+			[]string{`"isError":true`, "did not answer within 400ms. It only reads, so it may be tried again."},
+			[]string{`/weir.test.Greeter/Hello {"firstName":"wait"}`},
 		},
 		{
-			"status details", "api__Greeter_Fail", object{"code": 3, "message": "no good", "details": true},
+			"status details", "api__Greeter_Fail",
+			object{"code": 3, "message": "no good", "details": true},
 			[]string{
 				`"isError":true`, "The API answered INVALID_ARGUMENT: no good. Refused: `fail_after`: is too large; `code`: is odd.", "Reason TOO_ODD of weir.test, limit 7.",
 				"Quota: project:7: 10 a day.", "Try again in 5s.",
@@ -88,15 +92,20 @@ func grpcCalls(t *testing.T, s *grpctest.Server, p *httpPeer) {
 			[]string{`/weir.test.Greeter/Fail {"code":3,"message":"no good","details":true}`},
 		},
 		{
-			"a stream of requests", "api__Greeter_Sum", object{"messages": []object{{"n": 1}, {"n": "9007199254740992"}}},
-			[]string{`"structuredContent":{"n":"9007199254740993"}`}, []string{"/weir.test.Greeter/Sum"},
+			"a stream of requests", "api__Greeter_Sum",
+			object{"messages": []object{{"n": 1}, {"n": "9007199254740992"}}},
+			[]string{`"structuredContent":{"n":"9007199254740993"}`},
+			[]string{"/weir.test.Greeter/Sum"},
 		},
 		{
-			"streams both ways", "api__Greeter_Echo", object{"messages": []object{{"n": 1}, {"n": 2}}},
-			[]string{`{"messages":[{"n":"1"},{"n":"2"}],"complete":true}`}, []string{"/weir.test.Greeter/Echo"},
+			"streams both ways", "api__Greeter_Echo",
+			object{"messages": []object{{"n": 1}, {"n": 2}}},
+			[]string{`{"messages":[{"n":"1"},{"n":"2"}],"complete":true}`},
+			[]string{"/weir.test.Greeter/Echo"},
 		},
 		{
-			"an edition", "api__Editions_Mirror", object{"implicit": "i", "explicit": "", "required": "r", "closed": "TWO"},
+			"an edition", "api__Editions_Mirror",
+			object{"implicit": "i", "explicit": "", "required": "r", "closed": "TWO"},
 			[]string{`{"implicit":"i","explicit":"","required":"r","closed":"TWO"}`},
 			[]string{`/weir.edition.Editions/Mirror {"implicit":"i","explicit":"","required":"r","closed":"TWO"}`},
 		},
