@@ -54,7 +54,7 @@ func (a *adapter) say(at *trail, format string, args ...any) {
 // maxDepth bounds how deep arguments are looked into; the wire format has the same bound.
 const maxDepth = 100
 
-// object adapts the fields of a message. Names of the description that are not those of JSON are taken too.
+// object adapts the fields of a message. Who uses the description's own names is told those of JSON.
 func (a *adapter) object(v *schema.Value, m protoreflect.MessageDescriptor, at *trail, depth int) *schema.Value {
 	if !v.Is(schema.Object) || depth > maxDepth {
 		return v
@@ -90,8 +90,8 @@ func (w *fieldWalk) members(v *schema.Value, find func(key string) (protoreflect
 		n, keep := e, true
 		if f, name := find(e.Key); f != nil {
 			n, keep = w.member(e, f, name)
-			if name != e.Key && v.Get(name) != nil {
-				w.say(&trail{w.at, name}, " is given twice, as `%s` too", e.Key)
+			if name != e.Key { // one spelling alone: what rules of a policy look at must be what is sent
+				w.say(&trail{w.at, e.Key}, " is called `%s`", name)
 			}
 		}
 		if same && (!keep || n != e) {

@@ -21,7 +21,7 @@ func TestCall(t *testing.T) {
 			`{"message":"Hello Ann","number":"9007199254740993"}` + "\nx-request-id: r-17", `{"message":"Hello Ann","number":"9007199254740993"}`, false,
 		},
 		{
-			"numbers and names of the description", "Greeter_Hello", `{"first_name":"Ann","number":9007199254740993}`, `/weir.test.Greeter/Hello {"firstName":"Ann","number":"9007199254740993"}`,
+			"numbers", "Greeter_Hello", `{"firstName":"Ann","number":9007199254740993}`, `/weir.test.Greeter/Hello {"firstName":"Ann","number":"9007199254740993"}`,
 			`{"message":"Hello Ann","number":"9007199254740993"}` + "\nx-request-id: r-17", `{"message":"Hello Ann","number":"9007199254740993"}`, false,
 		},
 		{
@@ -35,6 +35,7 @@ func TestCall(t *testing.T) {
 		{"fields that exclude each other", "Greeter_Hello", `{"mail":"a","phone":"b"}`, "", "The call was not sent; its arguments do not fit Greeter_Hello.\n- `phone` and `mail` exclude each other: give one of them", "", true},
 		{"wrong type", "Greeter_Hello", `{"number":"x"}`, "", "- `number`: expected text that matches ^-?[0-9]+$, got text \"x\"", "", true},
 		{"too large", "Greeter_Count", `{"to":3000000000}`, "", "- `to`: 3000000000 is not between -2147483648 and 2147483647", "", true},
+		{"name of the description", "Greeter_Hello", `{"first_name":"Ann"}`, "", "- `first_name` is called `firstName`", "", true},
 		{"unknown argument", "Greeter_Hello", `{"firstNames":"x"}`, "", "did you mean `firstName`?", "", true},
 	}
 	for _, tt := range tests {

@@ -125,9 +125,9 @@ func TestMapping(t *testing.T) {
 		{`{"rMessage":[{},{"fBool":true}]}`, `{"rMessage":[{},{"fBool":true}]}`, ""},
 		{`{"rMessage":[null]}`, ``, ""},
 		// names
-		{`{"f_int32":1,"f_message":{"r_string":["a"]}}`, `{"fInt32":1,"fMessage":{"rString":["a"]}}`, ""},
+		{`{"f_int32":1,"f_message":{"r_string":["a"]}}`, ``, strict},
 		{`{"another-name":"x"}`, `{"another-name":"x"}`, ""},
-		{`{"renamed":"x"}`, `{"another-name":"x"}`, ""},
+		{`{"renamed":"x"}`, ``, strict},
 		{`{"fInt32":1,"f_int32":2}`, ``, ""},
 		{`{"FInt32":1}`, ``, ""},
 		// maps
