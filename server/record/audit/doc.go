@@ -21,6 +21,6 @@
 //   - A torn last line, left by a crash, is cut off when the log is opened, and the log says so itself in a recovered record, with the
 //     intents that have no outcome.
 //   - Rotators for application logs do not fsync, and databases are one more thing to run: files that can be read with any tool are neither.
-//   - The chain shows what was changed by somebody who cannot write all of it anew. Against somebody who can, heads must be kept
-//     elsewhere: exporters send them.
+//   - The chain shows what was changed by somebody who cannot write all of it anew. Against somebody who can, the head that weir audit verify
+//     prints must be kept elsewhere.
 package audit
