@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -99,7 +100,12 @@ func (s *Store) open(ctx context.Context) error {
 		return fmt.Errorf("token store: %w", err)
 	}
 	_ = f.Close()
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate")
+	full, err := filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("token store: %w", err)
+	}
+	uri := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(full), RawQuery: "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate"}
+	db, err := sql.Open("sqlite", uri.String()) // a URI, in which # and ? mean something
 	if err != nil {
 		return fmt.Errorf("token store: %w", err)
 	}

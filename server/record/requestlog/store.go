@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -132,7 +133,12 @@ func connect(database string) (*sql.DB, error) {
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("request log: %w", err)
 	}
-	db, err := sql.Open("sqlite", "file:"+database+"?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(5000)")
+	path, err := filepath.Abs(database)
+	if err != nil {
+		return nil, fmt.Errorf("request log: %w", err)
+	}
+	uri := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: "_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(5000)"}
+	db, err := sql.Open("sqlite", uri.String()) // a URI, in which # and ? mean something
 	if err != nil {
 		return nil, fmt.Errorf("request log: %w", err)
 	}

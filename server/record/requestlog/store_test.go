@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // databases are the ones that every test runs on.
 func databases(t *testing.T) map[string]string {
-	return map[string]string{"sqlite": filepath.Join(t.TempDir(), "log", "requests.db"), "postgres": postgres(t)}
+	return map[string]string{"sqlite": filepath.Join(t.TempDir(), "log #1? 100%20", "requests.db"), "postgres": postgres(t)}
 }
 
 // postgres starts a server of its own for the test.
