@@ -204,6 +204,12 @@ func MaybeGuard() {
 	syscall.Exit(0) // at once: hooks that run at a program's exit are weir's, not the guard's
 }
 
+// The guard looks again after there was nothing left.
+const (
+	finalLooks   = 3
+	betweenLooks = 20 * time.Millisecond
+)
+
 // stand reads what weir says until weir is gone, and then ends what is left of its children.
 func stand(r io.Reader, s survey, grace time.Duration) {
 	lines := bufio.NewScanner(r)
@@ -220,5 +226,9 @@ func stand(r io.Reader, s survey, grace time.Duration) {
 			delete(s.leaders, leader)
 		}
 	}
-	s.end(grace, nil)
+	// One look can miss a process that is just being made: between fork and exec it may be in no list and carry no mark.
+	for range finalLooks {
+		s.end(grace, nil)
+		time.Sleep(betweenLooks)
+	}
 }
