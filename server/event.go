@@ -48,12 +48,17 @@ type Observer interface {
 	End(context.Context, *Event)
 }
 
-// unobserved is the Observer of a gateway that has none.
-type unobserved struct{}
+// Unobserved is the Observer of a gateway that nobody follows.
+type Unobserved struct{}
 
-func (unobserved) Begin(ctx context.Context, _ *Event) context.Context { return ctx }
-func (unobserved) Intent(context.Context, *Event) error                { return nil }
-func (unobserved) End(context.Context, *Event)                         {}
+// Begin changes nothing.
+func (Unobserved) Begin(ctx context.Context, _ *Event) context.Context { return ctx }
+
+// Intent lets everything pass.
+func (Unobserved) Intent(context.Context, *Event) error { return nil }
+
+// End does nothing.
+func (Unobserved) End(context.Context, *Event) {}
 
 // Serve answers one request; the reply is never nil. Every request is observed.
 func (g *Gateway) Serve(ctx context.Context, r *Request) *Reply {

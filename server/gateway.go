@@ -64,7 +64,7 @@ func New(o Options) *Gateway {
 		catalog: o.Catalog, policy: o.Policy, upstream: o.Upstream, watching: o.Subscriber, rootsChanged: o.RootsChanged, log: o.Log, observer: o.Observer, own: o.Own,
 	}
 	if g.observer == nil {
-		g.observer = unobserved{}
+		g.observer = Unobserved{}
 	}
 	g.wire = newWire(o.Version, o.ListTTL)
 	g.parking = newParking()

@@ -10,6 +10,7 @@ import (
 
 	"weir/catalog"
 	"weir/server"
+	"weir/server/record/requestlog"
 )
 
 // seriesKept bounds the attribute sets of one instrument. What is used least is made again when it comes back; the values stay.
@@ -49,19 +50,23 @@ func (h *histograms) record(ctx context.Context, s series, d time.Duration) {
 	h.instrument.Record(ctx, d.Seconds(), o...)
 }
 
-// seriesOf are the labels of a request. A method that does not exist is one label, whatever it is called.
-func seriesOf(e *server.Event, outcome string) series {
-	s := series{method: known(e.Method), upstream: e.Ref.Upstream, outcome: outcome, era: e.Era().String()}
-	if e.Ref.Upstream == "" {
-		return s
-	}
-	switch e.Kind {
+// seriesOf are the labels of a request about an entry, whose Ref may be zero. A method that does not exist is one label, whatever it is called.
+func seriesOf(method string, kind catalog.Kind, ref catalog.Ref) series {
+	s := series{method: known(method), upstream: ref.Upstream}
+	switch kind {
 	case catalog.Tool:
-		s.tool = e.Ref.Name
+		s.tool = ref.Name
 	case catalog.Prompt:
-		s.prompt = e.Ref.Name
+		s.prompt = ref.Name
 	default:
 	}
+	return s
+}
+
+// seriesOfEvent are the labels of a request that is over.
+func seriesOfEvent(e *server.Event) series {
+	s := seriesOf(e.Method, e.Kind, e.Ref)
+	s.outcome, s.era = e.Outcome, e.Era().String()
 	return s
 }
 
@@ -87,11 +92,8 @@ func (s *series) attributes() []attribute.KeyValue {
 	if s.prompt != "" {
 		all = append(all, attribute.String("gen_ai.prompt.name", s.prompt))
 	}
-	if failed(s.outcome) {
+	if requestlog.Failed(s.outcome) {
 		all = append(all, attribute.String("error.type", s.outcome))
 	}
 	return all
 }
-
-// failed reports whether an outcome is an error.
-func failed(outcome string) bool { return outcome != "ok" && outcome != "input_required" }

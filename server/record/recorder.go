@@ -111,7 +111,7 @@ func (r *Recorder) End(ctx context.Context, e *server.Event) {
 	if s == nil {
 		return
 	}
-	r.server.record(ctx, seriesOf(e, e.Outcome), e.Duration)
+	r.server.record(ctx, seriesOfEvent(e), e.Duration)
 	r.end(s.span, e)
 	if r.o.Audit != nil {
 		r.o.Audit.Post(r.outcome(s, e))

@@ -11,6 +11,7 @@ import (
 	"weir/catalog"
 	"weir/catalog/rawjson"
 	"weir/server"
+	"weir/server/record/requestlog"
 )
 
 // begin starts the span of a client's request, under the caller's own when it names one.
@@ -37,7 +38,7 @@ func (r *Recorder) end(span trace.Span, e *server.Event) {
 		span.End()
 		return
 	}
-	s := seriesOf(e, e.Outcome)
+	s := seriesOfEvent(e)
 	span.SetName(spanName(s))
 	span.SetAttributes(s.attributes()...)
 	span.SetAttributes(
@@ -59,7 +60,7 @@ func (r *Recorder) end(span trace.Span, e *server.Event) {
 
 // finish sets the status of a span and ends it.
 func finish(span trace.Span, outcome, reason string) {
-	if failed(outcome) {
+	if requestlog.Failed(outcome) {
 		span.SetStatus(codes.Error, reason)
 	}
 	span.End()

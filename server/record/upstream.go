@@ -24,14 +24,7 @@ type observed struct {
 // Call implements server.Upstream.
 func (o observed) Call(ctx context.Context, c *catalog.Call) (*catalog.Answer, error) {
 	start := time.Now()
-	s := series{method: known(c.Method), upstream: c.Entry.Ref.Upstream}
-	switch c.Entry.Kind {
-	case catalog.Tool:
-		s.tool = c.Entry.Ref.Name
-	case catalog.Prompt:
-		s.prompt = c.Entry.Ref.Name
-	default:
-	}
+	s := seriesOf(c.Method, c.Entry.Kind, c.Entry.Ref)
 	var span trace.Span
 	if o.r.o.Tracer != nil {
 		ctx, span = o.r.o.Tracer.Start(ctx, spanName(s), trace.WithSpanKind(trace.SpanKindClient))

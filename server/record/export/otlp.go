@@ -19,7 +19,7 @@ func logRecord(r *requestlog.Row) *otlp.LogRecord {
 		TimeUnixNano: uint64(r.At.UnixNano()), SeverityNumber: otlp.SeverityNumber_SEVERITY_NUMBER_INFO, SeverityText: "INFO", EventName: "weir.request",
 		Body: text("", r.Method+" "+r.Outcome).GetValue(),
 	}
-	if failed(r) {
+	if requestlog.Failed(r.Outcome) {
 		l.SeverityNumber, l.SeverityText = otlp.SeverityNumber_SEVERITY_NUMBER_WARN, "WARN"
 	}
 	if id, err := hex.DecodeString(r.Trace); err == nil && len(id) == 16 {
@@ -49,7 +49,7 @@ func logRecord(r *requestlog.Row) *otlp.LogRecord {
 			l.Attributes = append(l.Attributes, text(a.key, a.value))
 		}
 	}
-	if failed(r) {
+	if requestlog.Failed(r.Outcome) {
 		l.Attributes = append(l.Attributes, text("error.type", r.Outcome))
 	}
 	l.Attributes = append(l.Attributes, &common.KeyValue{Key: "weir.duration_ms", Value: &common.AnyValue{Value: &common.AnyValue_DoubleValue{DoubleValue: r.Millis}}})

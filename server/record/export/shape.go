@@ -8,9 +8,6 @@ import (
 	"weir/server/record/requestlog"
 )
 
-// failed reports whether a request failed.
-func failed(r *requestlog.Row) bool { return r.Outcome != "ok" && r.Outcome != "input_required" }
-
 // refused reports whether it was refused.
 func refused(r *requestlog.Row) bool {
 	return r.Outcome == "denied" || r.Outcome == "not_found" || r.Outcome == "unauthenticated"
@@ -36,7 +33,7 @@ func cef(version string, r *requestlog.Row) []byte {
 	switch {
 	case refused(r):
 		severity = "6"
-	case failed(r):
+	case requestlog.Failed(r.Outcome):
 		severity = "5"
 	}
 	name := r.Method
@@ -84,7 +81,7 @@ func ocsf(version string, r *requestlog.Row) object {
 	switch {
 	case refused(r):
 		status, severity = 2, 3
-	case failed(r):
+	case requestlog.Failed(r.Outcome):
 		status, severity = 2, 2
 	}
 	source := object{"name": "local"}
@@ -102,7 +99,7 @@ func ocsf(version string, r *requestlog.Row) object {
 	if r.Trace != "" {
 		metadata["correlation_uid"] = r.Trace
 	}
-	if failed(r) {
+	if requestlog.Failed(r.Outcome) {
 		api["response"] = object{"error": r.Outcome, "error_message": r.Reason}
 		o["status_detail"] = r.Reason
 	}

@@ -64,7 +64,7 @@ func (s *syslog) message(r *requestlog.Row) ([]byte, error) {
 		return nil, err
 	}
 	severity := notice
-	if failed(r) {
+	if requestlog.Failed(r.Outcome) {
 		severity = warning
 	}
 	b := append(strconv.AppendInt([]byte{'<'}, int64(facility*8+severity), 10), ">1 "...)

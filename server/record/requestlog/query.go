@@ -21,6 +21,11 @@ type Filter struct {
 	Failed, Denied bool
 }
 
+// Failed reports whether an outcome is an error; failing says the same in SQL.
+func Failed(outcome string) bool { return outcome != "ok" && outcome != "input_required" }
+
+const failing = "outcome NOT IN ('ok', 'input_required')"
+
 // MaxRows bounds one answer of List and Count.
 const MaxRows = 1000
 
@@ -84,7 +89,7 @@ func (f *Filter) where() (conditions []string, args []any) {
 		}
 	}
 	if f.Failed {
-		conditions = append(conditions, "outcome NOT IN ('ok', 'input_required')")
+		conditions = append(conditions, failing)
 	}
 	if f.Denied {
 		conditions = append(conditions, "outcome IN ('denied', 'not_found', 'unauthenticated')")
@@ -142,7 +147,7 @@ func Measures() []Measure {
 func (m Measure) expression() string {
 	switch m {
 	case "failed":
-		return "COALESCE(SUM(CASE WHEN outcome IN ('ok', 'input_required') THEN 0 ELSE 1 END), 0)"
+		return "COALESCE(SUM(CASE WHEN " + failing + " THEN 1 ELSE 0 END), 0)"
 	case "mean_ms":
 		return "COALESCE(AVG(ms), 0)"
 	case "max_ms":
