@@ -1,12 +1,12 @@
 package main
 
 import (
-	"path/filepath"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"weir/catalog"
+	"weir/cmd/weir/internal/app"
 	"weir/cmd/weir/internal/term"
 	"weir/server/record/audit"
 )
@@ -90,9 +90,5 @@ func (c *cli) auditDir(args []string) (string, error) {
 	if file.Audit.Dir == "" {
 		return "", &term.UsageError{Msg: file.Name + ": says nothing of an audit log", Hint: "weir audit verify DIR"}
 	}
-	dir, err := file.Expander.Expand(file.Audit.Dir)
-	if err != nil || filepath.IsAbs(dir) {
-		return dir, err
-	}
-	return filepath.Join(filepath.Dir(file.Path), dir), nil
+	return app.AuditDir(file)
 }

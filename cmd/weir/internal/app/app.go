@@ -90,7 +90,7 @@ func New(file *config.File, env Env) (*App, error) {
 		Updated: func(upstream string, topic catalog.Topic, params []byte) { a.gateway.Updated(upstream, topic, params) },
 	})
 	a.logins.set = a.set
-	a.gateway = a.newGateway(a.observation.recorder)
+	a.gateway = a.newGateway(a.observation.observer())
 	if err := a.setVirtuals(file); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -101,7 +101,7 @@ func New(file *config.File, env Env) (*App, error) {
 
 func (a *App) newGateway(o server.Observer) *server.Gateway {
 	return server.New(server.Options{
-		Catalog: a.catalog, Policy: a.policy, Upstream: a.observation.recorder.Upstream(a.set), Subscriber: a.set, RootsChanged: a.set.RootsChanged, Log: a.log, Version: a.env.Version,
+		Catalog: a.catalog, Policy: a.policy, Upstream: a.observation.upstream(a.set), Subscriber: a.set, RootsChanged: a.set.RootsChanged, Log: a.log, Version: a.env.Version,
 		ListTTL: a.current().Server.ListTTL, Observer: o, Own: a.own,
 	})
 }

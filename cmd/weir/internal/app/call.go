@@ -30,7 +30,7 @@ func (a *App) Call(ctx context.Context, name string, arguments []byte) (Outcome,
 	}
 	// A gateway of its own over the same parts hears how this one request ended.
 	var event server.Event
-	g := a.newGateway(tap{a.observation.recorder, func(e *server.Event) { event = *e }})
+	g := a.newGateway(tap{a.observation.observer(), func(e *server.Event) { event = *e }})
 	defer g.Close()
 	client, refused := g.ModernClient(&m)
 	if refused != nil {

@@ -31,7 +31,7 @@ import (
 
 // observation is what is told of every request, and to whom.
 type observation struct {
-	recorder   *record.Recorder
+	recorder   *record.Recorder // nil when nobody is told anything: then requests pay for nothing
 	audit      *audit.Log
 	requests   *requestlog.Log
 	exports    []*export.Exporter
@@ -60,7 +60,8 @@ func (a *App) observe(file *config.File) (*observation, error) {
 			o.put(r.Row(file.RequestLog.Arguments))
 		}
 	}
-	if err == nil {
+	told := options.Tracer != nil || options.Meter != nil || o.audit != nil || o.requests != nil || len(o.exports) > 0
+	if err == nil && (told || a.log.Enabled(context.Background(), slog.LevelDebug)) {
 		o.recorder, err = record.New(options)
 	}
 	if err != nil {
@@ -69,14 +70,36 @@ func (a *App) observe(file *config.File) (*observation, error) {
 	return o, nil
 }
 
-// openAudit opens the audit log; its folder is relative to the configuration's.
-func (a *App) openAudit(file *config.File) (*audit.Log, error) {
+// observer follows the gateway's requests.
+func (o *observation) observer() server.Observer {
+	if o.recorder == nil {
+		return server.Unobserved{}
+	}
+	return o.recorder
+}
+
+// upstream is up, observed.
+func (o *observation) upstream(up server.Upstream) server.Upstream {
+	if o.recorder == nil {
+		return up
+	}
+	return o.recorder.Upstream(up)
+}
+
+// AuditDir is the folder of a file's audit log, which is relative to the configuration's.
+func AuditDir(file *config.File) (string, error) {
 	dir, err := file.Expander.Expand(file.Audit.Dir)
+	return beside(filepath.Dir(file.Path), dir), err
+}
+
+// openAudit opens the audit log.
+func (a *App) openAudit(file *config.File) (*audit.Log, error) {
+	dir, err := AuditDir(file)
 	if err != nil {
 		return nil, err
 	}
 	l, err := audit.Open(audit.Options{
-		Dir: beside(filepath.Dir(file.Path), dir), SegmentBytes: file.Audit.SegmentBytes, Keep: file.Audit.Keep, OnFailure: audit.OnFailure(file.Audit.OnFailure), Log: a.log,
+		Dir: dir, SegmentBytes: file.Audit.SegmentBytes, Keep: file.Audit.Keep, OnFailure: audit.OnFailure(file.Audit.OnFailure), Log: a.log,
 	})
 	if err != nil {
 		return nil, &catalog.Error{Code: catalog.Config, Msg: err.Error(), Hint: "change audit.dir to a folder that can be written", Err: err}
