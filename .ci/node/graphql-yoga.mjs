@@ -1,5 +1,6 @@
-// A library of books on graphql-yoga and graphql-ws, with the schema that is given as the only argument. It prints the port it listens on; GET
-// /ledger tells what reached it since the last time and what it gave up.
+// A library of books on graphql-yoga and graphql-ws, with the schema that is the first argument. The second, which may be left out, is what requests
+// must have in Authorization, and sessions of WebSockets in their first message. It prints the port it listens on; GET /ledger tells what reached it
+// since the last time and what it gave up.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { GraphQLError } from 'graphql';
@@ -22,7 +23,7 @@ const magazines = [{ id: 'm1', type: 'Magazine', title: 'The Reader', rating: 3 
 const fail = (text, code) => { throw new GraphQLError(text, { extensions: { code } }); };
 const author = (id) => ({ type: 'Author', ...(authors.find((a) => a.id === id) ?? fail('there is no such author', 'NO_AUTHOR')) });
 let ledger = [];
-let ended = 0; // subscriptions that the caller gave up
+let ended = 0; // slow calls and subscriptions that the caller gave up
 
 const holds = (c, b) =>
   (c.title == null || b.title.includes(c.title)) && (c.genre == null || b.genre === c.genre) && (c.minPages == null || (b.pages ?? 0) >= c.minPages) &&
@@ -48,7 +49,10 @@ const resolvers = {
     echo: (_, { text }) => text,
     number: (_, { value }) => value,
     broken: () => fail('it is broken', 'BROKEN'),
-    slow: (_, { milliseconds }) => new Promise((done) => { setTimeout(() => done('done'), milliseconds); }),
+    slow: (_, { milliseconds }, { request }) => new Promise((done) => {
+      const timer = setTimeout(() => done('done'), milliseconds);
+      request.signal.addEventListener('abort', () => { clearTimeout(timer); ended++; done('late'); });
+    }),
     long: (_, { letters }) => 'x'.repeat(letters),
   },
   Mutation: {
@@ -84,6 +88,7 @@ const resolvers = {
   Node: { __resolveType: (i) => i.type },
 };
 
+const key = process.argv[3];
 const schema = createSchema({ typeDefs: readFileSync(process.argv[2], 'utf8'), resolvers });
 const note = ({ query, operationName, variables, extensions }) => {
   if (query && !query.includes('__schema')) ledger.push({ query, operationName, variables: JSON.parse(JSON.stringify(variables ?? {})), extensions });
@@ -96,9 +101,14 @@ const server = createServer((request, response) => {
     ledger = [];
     return;
   }
+  if (key && request.headers.authorization !== key) {
+    response.writeHead(401).end('who are you?');
+    return;
+  }
   yoga(request, response);
 });
-useServer({ schema, onSubscribe: (_, __, payload) => { note(payload ?? {}); } }, new WebSocketServer({ server, path: '/graphql' }));
+const onConnect = ({ connectionParams }) => !key || connectionParams?.Authorization === key;
+useServer({ schema, onConnect, onSubscribe: (_, __, payload) => { note(payload ?? {}); } }, new WebSocketServer({ server, path: '/graphql' }));
 server.listen(0, '127.0.0.1', () => console.log(server.address().port));
 process.stdin.resume();
 process.stdin.on('end', () => process.exit(0)); // the one who started it is gone

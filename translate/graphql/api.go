@@ -58,7 +58,7 @@ func (a *API) run(ctx context.Context, t *tool, c *catalog.Call, args *schema.Va
 		p := t.payload(&a.spec, args)
 		return x.socket(ctx, &p)
 	}
-	out, err := a.outgoing(t, args)
+	out, err := a.outgoing(ctx, c.Reader, t, args)
 	if err != nil {
 		return translate.Failure("The call was not sent: " + err.Error() + ".")
 	}

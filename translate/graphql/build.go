@@ -1,7 +1,6 @@
 package graphql
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -17,7 +16,6 @@ type builder struct {
 	spec        *Spec
 	upstream    string
 	inputs      *inputs
-	overrides   map[*operation]translate.Tool
 }
 
 // tool is one operation as a tool.
@@ -47,21 +45,19 @@ func (b *builder) build(files []file) []*tool {
 			}
 		}
 	}
-	names := b.nameAll(all)
-	b.readOverrides(all, names)
-	kept := make([]*operation, 0, len(all))
+	candidates := make([]translate.Candidate, len(all))
 	for i, o := range all {
-		if b.keeps(o, names[i]) {
-			kept = append(kept, o)
-		}
+		candidates[i] = translate.Candidate{Wanted: translate.Wanted{Name: translate.PortableName(o.def.Name), Identity: o.identity}, Key: o.key, Match: o.matches}
 	}
-	names = b.nameAll(kept)
+	kept := b.spec.Choose(b.upstream, candidates, func(format string, args ...any) { b.description.warn("", format, args...) })
 	tools := make([]*tool, 0, len(kept))
-	for i, o := range kept {
+	for _, k := range kept {
+		o := all[k.Index]
+		o.change = k.Change
 		if o.field != nil {
 			b.generate(o)
 		}
-		tools = append(tools, b.tool(o, names[i]))
+		tools = append(tools, b.tool(o, k.Name))
 	}
 	for _, name := range b.inputs.defs.OpenCycles() {
 		b.description.warn("/types/"+name, "it refers to itself without a step in between; it takes any value there")
@@ -76,71 +72,15 @@ func (b *builder) build(files []file) []*tool {
 	return tools
 }
 
-// nameAll names the operations, by configuration where it says so.
-func (b *builder) nameAll(all []*operation) []string {
-	limit := translate.NameLimit(b.upstream)
-	wanted := make([]translate.Wanted, len(all))
-	for i, o := range all {
-		name := translate.PortableName(b.overrides[o].Name)
-		if name == "" {
-			name = translate.PortableName(o.def.Name)
-		}
-		wanted[i] = translate.Wanted{Name: translate.FitName(name, o.identity, limit), Identity: o.identity}
-	}
-	return translate.NameAll(wanted, limit)
-}
-
-// readOverrides finds what configuration changes about which operation.
-func (b *builder) readOverrides(all []*operation, names []string) {
-	b.overrides = make(map[*operation]translate.Tool, len(b.spec.Tools))
-	used := make(map[string]bool)
-	for i, o := range all {
-		for _, key := range [...]string{o.key, names[i]} {
-			if t, ok := b.spec.Tools[key]; ok {
-				b.overrides[o] = t
-				used[key] = true
-				break
-			}
-		}
-	}
-	for key := range b.spec.Tools {
-		if !used[key] {
-			b.description.warn("", "tools: %q names no operation", key)
-		}
-	}
-}
-
-// keeps applies include, exclude and explicit mode.
-func (b *builder) keeps(o *operation, name string) bool {
-	matches := func(pattern string) bool { return o.matches(pattern, name) }
-	if slices.ContainsFunc(b.spec.Exclude, matches) {
-		return false
-	}
-	if b.spec.Mode == translate.ModeExplicit {
-		_, named := b.overrides[o]
-		return named
-	}
-	return len(b.spec.Include) == 0 || slices.ContainsFunc(b.spec.Include, matches)
-}
-
-// matches reports whether all words of a pattern match: each is a glob for the key or the name of the tool, or for the kind behind "kind:".
-func (o *operation) matches(pattern, name string) bool {
-	words := strings.Fields(pattern)
-	for _, word := range words {
-		if kind, ok := strings.CutPrefix(word, "kind:"); ok {
-			if !catalog.Glob(kind).Match(string(o.def.Operation)) {
-				return false
-			}
-		} else if g := catalog.Glob(word); !g.Match(o.key) && !g.Match(name) {
-			return false
-		}
-	}
-	return len(words) > 0
+// matches compares a word of a pattern: behind kind: stands the kind of the operation.
+func (o *operation) matches(word string, _ bool) (matches, known bool) {
+	kind, known := strings.CutPrefix(word, "kind:")
+	return known && catalog.Glob(kind).Match(string(o.def.Operation)), known
 }
 
 // tool makes the tool of one operation.
 func (b *builder) tool(o *operation, name string) *tool {
-	override := b.overrides[o]
+	override := o.change
 	t := &tool{op: o, shape: override.Result, Entry: translate.Entry{Name: name, Key: o.key, Timeout: override.Timeout}}
 	if t.Timeout <= 0 {
 		t.Timeout = b.spec.Timeout
@@ -215,7 +155,7 @@ const maxWords = 900
 // text is the description of the tool: what the schema or its author says, and what a model cannot see in the input schema.
 func (b *builder) text(t *tool) string {
 	o := t.op
-	text := b.overrides[o].Description
+	text := o.change.Description
 	if text == "" {
 		text = o.words
 	}
@@ -259,7 +199,7 @@ func (b *builder) document(t *tool) translate.Document {
 	if o.field != nil {
 		d.Tags = append(d.Tags, o.field.Type.Name())
 	}
-	if words := b.overrides[o].Description; words != "" {
+	if words := o.change.Description; words != "" {
 		d.Summary = schema.Shorten(words, 160)
 	}
 	for _, a := range o.arguments {

@@ -130,18 +130,24 @@ type library struct {
 }
 
 // libraries are a server in Go and one on Node; the latter is left out where Node is not installed.
-func libraries(t *testing.T) []library {
+func libraries(t *testing.T) []library { t.Helper(); return lockedLibraries(t, "") }
+
+// lockedLibraries are the same servers for who has a key; it is what requests have in Authorization.
+func lockedLibraries(t *testing.T, key string) []library {
 	t.Helper()
-	all := []library{goLibrary(t)}
-	if l, ok := yogaLibrary(t); ok {
+	all := []library{lockedGoLibrary(t, key)}
+	if l, ok := yogaLibrary(t, key); ok {
 		all = append(all, l)
 	}
 	return all
 }
 
-func goLibrary(t testing.TB) library {
+func goLibrary(t testing.TB) library { t.Helper(); return lockedGoLibrary(t, "") }
+
+func lockedGoLibrary(t testing.TB, key string) library {
 	t.Helper()
 	s := graphqltest.New()
+	s.Key = key
 	h := httptest.NewServer(s)
 	t.Cleanup(func() {
 		h.CloseClientConnections()
@@ -169,13 +175,13 @@ func node(t testing.TB) (binary, dir string, ok bool) {
 	return binary, dir, true
 }
 
-func yogaLibrary(t testing.TB) (library, bool) {
+func yogaLibrary(t testing.TB, key string) (library, bool) {
 	t.Helper()
 	binary, dir, ok := node(t)
 	if !ok {
 		return library{}, false
 	}
-	cmd := exec.Command(binary, filepath.Join(dir, "graphql-yoga.mjs"), "graphqltest/library.graphql")
+	cmd := exec.Command(binary, filepath.Join(dir, "graphql-yoga.mjs"), "graphqltest/library.graphql", key)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -29,6 +29,7 @@ type operation struct {
 	fragments ast.FragmentDefinitionList
 	types     *ast.Schema
 	arguments []*argument
+	change    translate.Tool // what configuration says about it
 }
 
 // argument is one argument of a tool and its way into the variables.

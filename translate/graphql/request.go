@@ -14,6 +14,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"weir/catalog"
 	"weir/catalog/rawjson"
 	"weir/translate"
 	"weir/translate/schema"
@@ -141,12 +142,12 @@ func (o *outgoing) request(ctx context.Context) (*http.Request, error) {
 	return r, nil
 }
 
-// outgoing makes the request of a call.
-func (a *API) outgoing(t *tool, args *schema.Value) (*outgoing, error) {
+// outgoing makes the request of a call; from reads the resources that its arguments name.
+func (a *API) outgoing(ctx context.Context, from catalog.ResourceReader, t *tool, args *schema.Value) (*outgoing, error) {
 	out := &outgoing{method: http.MethodPost, url: a.spec.GraphQL, contentType: "application/json", accept: acceptJSON}
 	p := t.payload(&a.spec, args)
 	if t.uploads {
-		files, err := extract(t.op, p.variables)
+		files, err := extract(ctx, from, t.op, p.variables)
 		if err != nil {
 			return nil, err
 		}
@@ -217,7 +218,7 @@ func (d *description) holdFiles(scalars map[string]translate.Literal) {
 func isUpload(name string) bool { return name == "Upload" || name == "File" }
 
 // extract takes the files out of variables and leaves null in their places (GraphQL multipart request specification).
-func extract(o *operation, variables *schema.Value) ([]part, error) {
+func extract(ctx context.Context, from catalog.ResourceReader, o *operation, variables *schema.Value) ([]part, error) {
 	var files []part
 	var walk func(v *schema.Value, t *ast.Type, path string) (*schema.Value, error)
 	walk = func(v *schema.Value, t *ast.Type, path string) (*schema.Value, error) {
@@ -239,7 +240,7 @@ func extract(o *operation, variables *schema.Value) ([]part, error) {
 		switch {
 		case def == nil:
 		case isUpload(def.Name) && def.Kind == ast.Scalar:
-			f, err := translate.ReadFile(v)
+			f, err := translate.ReadFile(ctx, from, v)
 			if err != nil {
 				return nil, fmt.Errorf("`%s` %w", strings.TrimPrefix(path, "variables."), err)
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"weir/catalog/rawjson"
 	"weir/translate"
 	"weir/translate/schema"
 )
@@ -31,6 +32,24 @@ type wsMessage struct {
 
 // socket subscribes over a WebSocket in the protocol graphql-transport-ws: one connection, one operation.
 func (x *exchange) socket(ctx context.Context, p *payload) *translate.Result {
+	conn, refused, failure := x.connect(ctx)
+	if refused && x.api.configured() && x.api.options.Credentials.Renew(ctx, scheme(), x.call.Owner) {
+		conn, _, failure = x.connect(ctx) // nothing was subscribed to yet
+	}
+	if failure != nil {
+		return failure
+	}
+	defer func() { _ = conn.CloseNow() }()
+	if err := say(ctx, conn, wsMessage{ID: wsOperation, Type: "subscribe", Payload: p.json()}); err != nil {
+		return x.unreached(ctx, err)
+	}
+	c := x.newCollector()
+	x.follow(ctx, conn, c)
+	return c.ended(x)
+}
+
+// connect opens a session. refused says that the server did not take the credential.
+func (x *exchange) connect(ctx context.Context) (conn *websocket.Conn, refused bool, failure *translate.Result) {
 	address := x.api.spec.SubscriptionURL
 	if address == "" {
 		address = x.api.spec.GraphQL
@@ -40,10 +59,10 @@ func (x *exchange) socket(ctx context.Context, p *payload) *translate.Result {
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return translate.Failure("The call was not sent: " + err.Error() + ".")
+		return nil, false, translate.Failure("The call was not sent: " + err.Error() + ".")
 	}
 	if failure := x.authorize(ctx, r); failure != nil {
-		return failure
+		return nil, false, failure
 	}
 	conn, response, err := websocket.Dial(ctx, r.URL.String(), &websocket.DialOptions{ //nolint:bodyclose // the library closes it
 		HTTPClient: &http.Client{Transport: x.api.options.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
@@ -51,24 +70,21 @@ func (x *exchange) socket(ctx context.Context, p *payload) *translate.Result {
 	})
 	if err != nil {
 		if response != nil && response.StatusCode != http.StatusSwitchingProtocols {
-			return x.stranger(response, nil, nil)
+			return nil, response.StatusCode == http.StatusUnauthorized, x.stranger(response, nil, nil)
 		}
-		return x.unreached(ctx, err)
-	}
-	defer func() { _ = conn.CloseNow() }()
-	if conn.Subprotocol() != wsProtocol {
-		return translate.Failure("The API does not speak " + wsProtocol + ". Subscriptions may have to be configured as sse.")
+		return nil, false, x.unreached(ctx, err)
 	}
 	conn.SetReadLimit(maxEvent)
-	if failure := x.greet(ctx, conn); failure != nil {
-		return failure
+	if conn.Subprotocol() != wsProtocol {
+		failure = translate.Failure("The API does not speak " + wsProtocol + ". Subscriptions may have to be configured as sse.")
+	} else {
+		refused, failure = x.greet(ctx, conn, r.Header.Get("Authorization"))
 	}
-	if err := say(ctx, conn, wsMessage{ID: wsOperation, Type: "subscribe", Payload: p.json()}); err != nil {
-		return x.unreached(ctx, err)
+	if failure != nil {
+		_ = conn.CloseNow()
+		return nil, refused, failure
 	}
-	c := x.newCollector()
-	x.follow(ctx, conn, c)
-	return c.ended(x)
+	return conn, false, nil
 }
 
 func say(ctx context.Context, conn *websocket.Conn, m wsMessage) error {
@@ -99,22 +115,34 @@ func hear(ctx context.Context, conn *websocket.Conn) (wsMessage, error) {
 	}
 }
 
-// greet opens the session.
-func (x *exchange) greet(ctx context.Context, conn *websocket.Conn) *translate.Result {
+// The codes with which a server closes a connection whose credential it does not take.
+const (
+	closeUnauthorized = 4401
+	closeForbidden    = 4403
+)
+
+// greet opens the session. The credential stands in its first message too: that is where servers look for it, since programs in browsers cannot
+// set headers of a WebSocket.
+func (x *exchange) greet(ctx context.Context, conn *websocket.Conn, authorization string) (refused bool, failure *translate.Result) {
 	soon, cancel := context.WithTimeout(ctx, ackTimeout)
 	defer cancel()
-	if err := say(soon, conn, wsMessage{Type: "connection_init"}); err != nil {
-		return x.unreached(soon, err)
+	hello := wsMessage{Type: "connection_init"}
+	if authorization != "" {
+		hello.Payload = append(rawjson.AppendString([]byte(`{"Authorization":`), authorization), '}')
+	}
+	if err := say(soon, conn, hello); err != nil {
+		return false, x.unreached(soon, err)
 	}
 	switch m, err := hear(soon, conn); {
 	case err != nil && websocket.CloseStatus(err) >= 4000:
-		return translate.Failure("The API refused the connection: " + x.scrub(closeReason(err)))
+		code := websocket.CloseStatus(err)
+		return code == closeUnauthorized || code == closeForbidden, translate.Failure("The API refused the connection: " + x.scrub(closeReason(err)))
 	case err != nil:
-		return x.unreached(soon, err)
+		return false, x.unreached(soon, err)
 	case m.Type != "connection_ack":
-		return translate.Failure("The API answered " + wsProtocol + " in a way that is none.")
+		return false, translate.Failure("The API answered " + wsProtocol + " in a way that is none.")
 	}
-	return nil
+	return false, nil
 }
 
 // follow collects events until the server, a limit or the time ends them.

@@ -36,6 +36,9 @@ type Server struct {
 	shelf  *shelf
 	// Persisted are the texts of persisted operations by their identifiers; nil takes texts only.
 	Persisted map[string]string
+	// Key is what requests must have in Authorization, and sessions of WebSockets in their first message, the header alone is not enough; empty for
+	// nothing.
+	Key string
 
 	mu      sync.Mutex
 	ledger  []Request
@@ -98,6 +101,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.Running.Done()
 	if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		s.socket(w, r)
+		return
+	}
+	if s.Key != "" && r.Header.Get("Authorization") != s.Key {
+		http.Error(w, "who are you?", http.StatusUnauthorized)
 		return
 	}
 	q, variables, err := read(r)
@@ -301,8 +308,14 @@ func (s *Server) socket(w http.ResponseWriter, r *http.Request) {
 		}
 		return conn.Write(ctx, websocket.MessageText, data)
 	}
-	if m, err := hear(); err != nil || m.Type != "connection_init" {
+	first, err := hear()
+	if err != nil || first.Type != "connection_init" {
 		_ = conn.Close(4401, "Unauthorized")
+		return
+	}
+	var given struct{ Authorization string }
+	if s.Key != "" && (json.Unmarshal(first.Payload, &given) != nil || given.Authorization != s.Key) {
+		_ = conn.Close(4403, "Forbidden")
 		return
 	}
 	if say(message{Type: "connection_ack"}) != nil || say(message{Type: "ping"}) != nil {
