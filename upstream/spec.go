@@ -70,7 +70,7 @@ type Spec struct {
 	IdleTimeout time.Duration `yaml:"idleTimeout"`
 	// StartTimeout bounds starting and the first listing; 0 means one minute.
 	StartTimeout time.Duration `yaml:"startTimeout"`
-	// MaxMessage bounds one message from the server, in bytes; 0 means 64 MiB.
+	// MaxMessage bounds one message from the server, in bytes; 0 means 16 MiB.
 	MaxMessage int64 `yaml:"maxMessage"`
 	// Concurrency bounds the calls that the upstream has at a time; 0 bounds nothing.
 	Concurrency int `yaml:"concurrency"`

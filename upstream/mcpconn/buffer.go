@@ -72,12 +72,15 @@ func (b *buffer) fill(r io.Reader, size, limit int64) (tooLarge bool, err error)
 	}
 }
 
-// grown returns b with more room: twice as much, or all that limit allows when that is no more than twice as far. append takes smaller steps, and leaves
-// five times a large message behind for the collector.
+// grown returns b with more room. append takes smaller steps, and leaves five times a large message behind for the collector.
 func grown(b []byte, limit int64) []byte {
-	size := 2 * int64(cap(b))
-	if size > limit/2 {
-		size = max(limit+1, int64(cap(b))+smallBuffer)
+	return append(make([]byte, 0, max(room(int64(cap(b)), limit), int64(cap(b))+smallBuffer)), b...)
+}
+
+// room is the next size of a buffer: twice as much, or all that limit allows and the byte that is too much, when that is no more than twice as far.
+func room(size, limit int64) int64 {
+	if size = 2 * size; size > limit/2 {
+		return limit + 1
 	}
-	return append(make([]byte, 0, size), b...)
+	return size
 }

@@ -19,7 +19,7 @@ import (
 
 // Defaults of Config.
 const (
-	DefaultMaxMessage = 64 << 20
+	DefaultMaxMessage = 16 << 20
 	DefaultProbe      = 5 * time.Second
 )
 

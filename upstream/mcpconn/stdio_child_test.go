@@ -178,6 +178,15 @@ func (c *rawChild) misbehave(id, method string, p map[string]any) bool {
 		default:
 			answer(`{"text":"` + text + `"}`)
 		}
+	case "endless": // an answer of n bytes, which is never in memory as a whole
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"text":"`, id)
+		piece := bytes.Repeat([]byte("x"), 64<<10)
+		for left := int(n); left > 0; left -= len(piece) {
+			_, _ = os.Stdout.Write(piece)
+		}
+		fmt.Println(`"}}`)
 	case "unknown ids":
 		c.say(`{"jsonrpc":"2.0","id":"%s","result":{}}`, id)
 		c.say(`{"jsonrpc":"2.0","id":999999,"result":{}}`)
