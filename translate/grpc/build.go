@@ -2,12 +2,10 @@ package grpc
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"weir/catalog"
 	"weir/catalog/rawjson"
 	"weir/translate"
 	"weir/translate/schema"
@@ -84,10 +82,10 @@ func (b *builder) build() []*method {
 			all = append(all, s.Methods().Get(i))
 		}
 	}
-	kept := b.choose(all)
+	kept := b.spec.Choose(b.upstream, candidates(all), func(format string, args ...any) { b.warn("", "", false, format, args...) })
 	methods := make([]*method, 0, len(kept))
 	for _, k := range kept {
-		if m := b.method(k); m != nil {
+		if m := b.method(all[k.Index], k); m != nil {
 			methods = append(methods, m)
 		}
 	}
@@ -104,84 +102,27 @@ func key(m protoreflect.MethodDescriptor) string {
 	return string(m.Parent().FullName()) + "/" + string(m.Name())
 }
 
-// chosen is a method that configuration keeps.
-type chosen struct {
-	descriptor protoreflect.MethodDescriptor
-	name       string
-	change     translate.Tool
-}
-
-// choose names the methods and applies include, exclude, explicit mode and what configuration says about single ones.
-func (b *builder) choose(all []protoreflect.MethodDescriptor) []chosen {
-	wanted := wantedNames(all, translate.NameLimit(b.upstream))
-	names := translate.NameAll(wanted, translate.NameLimit(b.upstream))
-	used := make(map[string]bool)
-	var kept []chosen
-	var again []translate.Wanted
-	for i, m := range all {
-		change, named := b.spec.Tools[key(m)]
-		if named {
-			used[key(m)] = true
-		} else if change, named = b.spec.Tools[names[i]]; named {
-			used[names[i]] = true
-		}
-		if !b.keeps(m, names[i], named) {
-			continue
-		}
-		kept = append(kept, chosen{m, names[i], change})
-		w := wanted[i]
-		if change.Name != "" {
-			w.Name = translate.FitName(translate.PortableName(change.Name), w.Identity, translate.NameLimit(b.upstream))
-		}
-		again = append(again, w)
-	}
-	for _, name := range slices.Sorted(maps.Keys(b.spec.Tools)) {
-		if !used[name] {
-			b.warn("", "", false, "tools: %q names no method of the description", name)
-		}
-	}
-	for i, name := range translate.NameAll(again, translate.NameLimit(b.upstream)) {
-		kept[i].name = name
-	}
-	return kept
-}
-
-// wantedNames are Service_Method, with the package before it where two services would want one name.
-func wantedNames(all []protoreflect.MethodDescriptor, limit int) []translate.Wanted {
+// candidates want the name Service_Method, with the package before it where two services would want one name.
+func candidates(all []protoreflect.MethodDescriptor) []translate.Candidate {
 	short := make([]string, len(all))
 	count := make(map[string]int, len(all))
 	for i, m := range all {
 		short[i] = translate.PortableName(string(m.Parent().Name()) + "_" + string(m.Name()))
 		count[short[i]]++
 	}
-	wanted := make([]translate.Wanted, len(all))
+	candidates := make([]translate.Candidate, len(all))
 	for i, m := range all {
 		name := short[i]
 		if count[name] > 1 {
 			name = translate.PortableName(string(m.FullName()))
 		}
-		wanted[i] = translate.Wanted{Name: translate.FitName(name, key(m), limit), Identity: key(m)}
+		candidates[i] = translate.Candidate{Wanted: translate.Wanted{Name: name, Identity: key(m)}, Key: key(m)}
 	}
-	return wanted
-}
-
-// keeps applies include, exclude and explicit mode.
-func (b *builder) keeps(m protoreflect.MethodDescriptor, name string, named bool) bool {
-	matches := func(pattern string) bool {
-		return catalog.Glob(pattern).Match(key(m)) || catalog.Glob(pattern).Match(name)
-	}
-	switch {
-	case slices.ContainsFunc(b.spec.Exclude, matches):
-		return false
-	case b.spec.Mode == translate.ModeExplicit:
-		return named
-	}
-	return len(b.spec.Include) == 0 || slices.ContainsFunc(b.spec.Include, matches)
+	return candidates
 }
 
 // method makes the tool of one method, nil when it cannot be one.
-func (b *builder) method(k chosen) (m *method) {
-	d := k.descriptor
+func (b *builder) method(d protoreflect.MethodDescriptor, k translate.Chosen) (m *method) {
 	at := string(d.FullName())
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -198,24 +139,24 @@ func (b *builder) method(k chosen) (m *method) {
 		return nil
 	}
 	m = &method{descriptor: d, path: "/" + key(d)}
-	m.Entry = translate.Entry{Name: k.name, Key: key(d), Timeout: k.change.Timeout}
+	m.Entry = translate.Entry{Name: k.Name, Key: key(d), Timeout: k.Change.Timeout}
 	if m.Timeout <= 0 {
 		m.Timeout = b.spec.Timeout
 	}
-	b.arguments(m, k.change.Args)
+	b.arguments(m, k.Change.Args)
 	if b.nesting(d.Input()) > deepMessage {
 		if _, err := m.Input.Check(); err != nil {
 			b.warn(at, key(d), true, "the method is left out: messages are nested too deep in its request to check arguments (%v)", err)
 			return nil
 		}
 	}
-	m.Annotations = annotations(d).With(k.change.Hints)
-	m.Output = &translate.Output{Shape: k.change.Result, MaxText: b.spec.MaxText}
+	m.Annotations = annotations(d).With(k.Change.Hints)
+	m.Output = &translate.Output{Shape: k.Change.Result, MaxText: b.spec.MaxText}
 	b.reply(m)
 	if m.Annotations.ReadOnly {
 		m.Output.Select(m.Input.Full)
 	}
-	b.words(m, k.change.Description)
+	b.words(m, k.Change.Description)
 	return m
 }
 

@@ -481,7 +481,7 @@ func TestCuration(t *testing.T) {
 	}
 	warned := false
 	for _, w := range a.Report().Warnings {
-		warned = warned || strings.Contains(w.Message, `"weir.test.Greeter/Nope" names no method`)
+		warned = warned || strings.Contains(w.Message, `"weir.test.Greeter/Nope" names no operation`)
 	}
 	if !warned {
 		t.Errorf("warnings %v", a.Report().Warnings)

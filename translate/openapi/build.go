@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"weir/catalog"
 	"weir/translate"
 	"weir/translate/schema"
 )
@@ -19,9 +20,6 @@ type builder struct {
 	base        *url.URL // where the description was read, nil for a file
 	upstream    string
 	configured  func(scheme string) bool // whether a credential is
-	include     []filter
-	exclude     []filter
-	overrides   map[*operation]translate.Tool
 }
 
 // tool is one operation as a tool.
@@ -36,27 +34,14 @@ type tool struct {
 // build makes all tools that configuration keeps.
 func (b *builder) build() []*tool {
 	all := b.description.operations()
-	b.include, b.exclude = parseFilters(b.spec.Include), parseFilters(b.spec.Exclude)
-	names := nameAll(all, translate.NameLimit(b.upstream), func(*operation) string { return "" })
-	b.readOverrides(all, names)
-	kept := make([]*operation, 0, len(all))
-	named := make(map[*operation]string, len(all))
-	for i, o := range all {
-		if b.keeps(o, names[i]) {
-			kept = append(kept, o)
-			named[o] = names[i]
-		}
-	}
-	for i, f := range b.include {
-		if !slices.ContainsFunc(kept, func(o *operation) bool { return f.matches(o, named[o]) }) {
-			b.description.warn(site{doc: b.description.main}, "include: %q matches no operation that is kept", b.spec.Include[i])
-		}
-	}
-	names = nameAll(kept, translate.NameLimit(b.upstream), func(o *operation) string { return b.overrides[o].Name })
 	b.reportRepeated(all)
+	kept := b.spec.Choose(b.upstream, candidates(all), func(format string, args ...any) {
+		b.description.warn(site{doc: b.description.main}, format, args...)
+	})
 	tools := make([]*tool, 0, len(kept))
-	for i, o := range kept {
-		if t := b.tool(o, names[i]); t != nil {
+	for i, k := range kept {
+		all[k.Index].change = k.Change
+		if t := b.tool(all[k.Index], k.Name); t != nil {
 			tools = append(tools, t)
 		}
 		collect(i)
@@ -87,39 +72,27 @@ func collect(i int) {
 	}
 }
 
-// readOverrides finds what configuration changes about which operation.
-func (b *builder) readOverrides(all []*operation, names []string) {
-	b.overrides = make(map[*operation]translate.Tool, len(b.spec.Tools))
-	used := make(map[string]bool)
+func candidates(all []*operation) []translate.Candidate {
+	out := make([]translate.Candidate, len(all))
 	for i, o := range all {
-		for _, key := range [...]string{o.id, o.identity, names[i]} {
-			if t, ok := b.spec.Tools[key]; ok && key != "" {
-				b.overrides[o] = t
-				used[key] = true
-				break
-			}
-		}
+		out[i] = translate.Candidate{Wanted: translate.Wanted{Name: o.toolName(), Identity: o.identity}, Key: o.id, Match: o.matches}
 	}
-	for key := range b.spec.Tools {
-		if !used[key] {
-			b.description.warn(site{doc: b.description.main}, "tools: %q names no operation of the description", key)
-		}
-	}
+	return out
 }
 
-func (b *builder) override(o *operation) translate.Tool { return b.overrides[o] }
-
-// keeps applies include, exclude and explicit mode.
-func (b *builder) keeps(o *operation, name string) bool {
-	matches := func(f filter) bool { return f.matches(o, name) }
-	if slices.ContainsFunc(b.exclude, matches) {
-		return false
+// matches compares a word of a pattern: behind tag: stands a tag, one that starts with / is a path, and the name of a method is one, in capitals
+// where it stands alone. A tag with spaces is written with ? for them.
+func (o *operation) matches(word string, alone bool) (matches, known bool) {
+	tag, isTag := strings.CutPrefix(word, "tag:")
+	switch {
+	case isTag:
+		return slices.ContainsFunc(o.tags, catalog.Glob(tag).Match), true
+	case strings.HasPrefix(word, "/"):
+		return catalog.Glob(word).Match(strings.TrimPrefix(o.identity, o.method+" ")), true
+	case slices.Contains(methods(), strings.ToLower(word)) && (!alone || word == strings.ToUpper(word)):
+		return strings.EqualFold(word, o.method), true
 	}
-	if b.spec.Mode == translate.ModeExplicit {
-		_, named := b.overrides[o]
-		return named
-	}
-	return len(b.include) == 0 || slices.ContainsFunc(b.include, matches)
+	return false, false
 }
 
 // reportRepeated warns about operationIds that stand there twice.
@@ -157,7 +130,7 @@ func (b *builder) tool(o *operation, name string) (t *tool) {
 		b.description.warn(o.at, "calls will fail: %v", err)
 	}
 	p.server = s
-	override := b.override(o)
+	override := o.change
 	t = &tool{identity: o.identity, plan: p, Entry: translate.Entry{Name: name, Key: o.id, Timeout: override.Timeout}}
 	if t.Key == "" {
 		t.Key = o.identity
@@ -219,7 +192,7 @@ func reservedHeader(name string) bool {
 
 // curate applies what configuration says about arguments.
 func (b *builder) curate(o *operation, all []argument) {
-	changes := b.override(o).Args
+	changes := o.change.Args
 	for name, change := range changes {
 		i := slices.IndexFunc(all, func(a argument) bool { return a.name == name })
 		if i < 0 {

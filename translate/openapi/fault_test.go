@@ -100,9 +100,9 @@ func TestNamesDoNotDependOnOthers(t *testing.T) {
 		}
 		paths.Members = paths.Members[:len(paths.Members)*2/3]
 		all := tr.builder.description.operations()
-		for i, name := range nameAll(all, translate.NameLimit("api"), func(*operation) string { return "" }) {
-			if names[all[i].identity] != name {
-				t.Errorf("%s: %s was %s and is %s", f.name, all[i].identity, names[all[i].identity], name)
+		for _, k := range (&translate.Spec{}).Choose("api", candidates(all), t.Errorf) {
+			if o := all[k.Index]; names[o.identity] != k.Name {
+				t.Errorf("%s: %s was %s and is %s", f.name, o.identity, names[o.identity], k.Name)
 			}
 		}
 	}

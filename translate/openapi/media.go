@@ -84,7 +84,7 @@ func (b *builder) body(o *operation, p *plan) []argument {
 	if o.body == nil || len(o.body.media) == 0 {
 		return nil
 	}
-	m := choose(o.body.media, b.override(o).Media)
+	m := choose(o.body.media, o.change.Media)
 	p.media = m.name
 	if strings.Contains(p.media, "*") {
 		p.media = "application/json"

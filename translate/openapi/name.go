@@ -6,16 +6,14 @@ import (
 	"weir/translate"
 )
 
-// toolName is the name of an operation on its own: a pure function of the operation and the limit.
-func toolName(o *operation, limit int) string {
-	name := translate.PortableName(o.name)
-	if name == "" {
-		name = translate.PortableName(o.id)
+// toolName is the name of an operation on its own: a pure function of the operation.
+func (o *operation) toolName() string {
+	for _, name := range [...]string{o.name, o.id} {
+		if name = translate.PortableName(name); name != "" {
+			return name
+		}
 	}
-	if name == "" {
-		name = pathName(o)
-	}
-	return translate.FitName(name, o.identity, limit)
+	return pathName(o)
 }
 
 // pathName makes a name of method and path: get_users_by_id.
@@ -32,16 +30,4 @@ func pathName(o *operation) string {
 		}
 	}
 	return strings.Join(words, "_")
-}
-
-// nameAll names the operations; chosen is what configuration calls one, "" for nothing.
-func nameAll(all []*operation, limit int, chosen func(*operation) string) []string {
-	wanted := make([]translate.Wanted, len(all))
-	for i, o := range all {
-		wanted[i] = translate.Wanted{Name: toolName(o, limit), Identity: o.identity}
-		if c := translate.PortableName(chosen(o)); c != "" {
-			wanted[i].Name = translate.FitName(c, o.identity, limit)
-		}
-	}
-	return translate.NameAll(wanted, limit)
 }

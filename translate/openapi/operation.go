@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"weir/translate"
 	"weir/translate/schema"
 )
 
@@ -25,6 +26,8 @@ type operation struct {
 	responses  []response
 	servers    site // the list that holds for this operation
 	security   site // the alternatives that hold for this operation
+
+	change translate.Tool // what configuration says about it
 }
 
 // parameter is one parameter of the path, query, header or cookies.

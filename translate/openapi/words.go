@@ -13,7 +13,7 @@ const maxWords = 900
 
 // text is the description of the tool: what the API says, and what a model cannot see in the schema.
 func (b *builder) text(o *operation, p *plan) string {
-	text := b.override(o).Description
+	text := o.change.Description
 	if text == "" {
 		text = joinWords(o.summary, o.text)
 		if text == "" {
@@ -59,7 +59,7 @@ func (b *builder) document(o *operation, t *tool) translate.Document {
 	if d.Summary == "" {
 		d.Summary = schema.Shorten(o.text, 160)
 	}
-	if words := b.override(o).Description; words != "" {
+	if words := o.change.Description; words != "" {
 		d.Summary = schema.Shorten(words, 160)
 	}
 	for _, a := range t.plan.arguments {
