@@ -80,6 +80,20 @@ type Call struct {
 	InputRequired bool
 	// Queued is how long the call waited for its turn at the upstream: whoever makes it wait adds to it.
 	Queued time.Duration
+	// Reader reads the resources that the arguments name, nil where nothing can be read.
+	Reader ResourceReader
+}
+
+// ResourceReader reads resources of the gateway in the name of a caller, with that caller's rights. It is used by one goroutine at a time.
+type ResourceReader interface {
+	// ReadResource reads what has a public URI. The error is safe to show to the caller.
+	ReadResource(ctx context.Context, uri string) (Content, error)
+}
+
+// Content is what a resource holds.
+type Content struct {
+	MimeType string // "" when the upstream does not tell
+	Data     []byte
 }
 
 // Caller is whom the call is made for.

@@ -120,6 +120,8 @@ type Request struct {
 	// Notify and Ask are as in catalog.Call. They write to the stream that will carry the reply.
 	Notify func(catalog.Notification)
 	Ask    func(context.Context, catalog.Request) ([]byte, error)
+
+	reading // for the call that the request makes
 }
 
 // dispatch routes by method. Methods of the other era do not exist.
@@ -207,7 +209,7 @@ func (g *Gateway) use(ctx context.Context, r *Request, e *Event, a policy.Action
 
 // useCrossing is the last step of use for a call from a modern client to a legacy upstream: it can be parked, if the client can be asked at all.
 func (g *Gateway) useCrossing(ctx context.Context, r *Request, e *Event, entry *catalog.Entry, target string) (*Reply, error) {
-	if interactive(r.Client) {
+	if interactive(r.Client) && !r.inside {
 		return g.usePark(ctx, r, e, entry, target)
 	}
 	var w wanting
@@ -225,9 +227,10 @@ func (g *Gateway) useCrossing(ctx context.Context, r *Request, e *Event, entry *
 
 // call puts a request into the form that upstreams take.
 func (g *Gateway) call(r *Request, e *Event, entry *catalog.Entry, target string) *catalog.Call {
+	r.gateway = g
 	c := &catalog.Call{
 		Method: e.Method, Entry: entry, Target: target, Message: r.Message, Client: r.Client, Owner: r.Principal.Owner(), Who: r.Principal, Token: r.Token,
-		Notify: r.Notify, InputRequired: r.Client.Era == catalog.Modern,
+		Notify: r.Notify, InputRequired: r.Client.Era == catalog.Modern, Reader: r,
 	}
 	if r.Client.Era == catalog.Legacy && interactive(r.Client) {
 		c.Ask = r.Ask

@@ -60,7 +60,7 @@ func (s *Spec) check() error {
 
 // run calls one operation with arguments that were checked.
 func (a *API) run(ctx context.Context, t *tool, c *catalog.Call, args *schema.Value, timeout time.Duration) *translate.Result {
-	out, err := t.plan.outgoing(args, a.spec.Arrays)
+	out, err := t.plan.outgoing(ctx, c.Reader, args, a.spec.Arrays)
 	if err != nil {
 		return translate.Failure("The call was not sent: " + err.Error() + ".")
 	}

@@ -119,7 +119,7 @@ func BenchmarkRequest(b *testing.B) {
 		if refused != nil {
 			b.Fatal("refused")
 		}
-		if _, err := x.plan.outgoing(args, ""); err != nil {
+		if _, err := x.plan.outgoing(b.Context(), nil, args, ""); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -51,7 +51,7 @@ func FuzzArguments(f *testing.F) {
 		if refused != nil {
 			return
 		}
-		out, err := x.plan.outgoing(args, "")
+		out, err := x.plan.outgoing(t.Context(), nil, args, "")
 		if err != nil {
 			return
 		}
@@ -113,7 +113,7 @@ func FuzzDescription(f *testing.F) {
 			}
 			s := schema.Sampler{Defs: x.Input.Full.Defs, Optional: true}
 			if args, refused := x.Input.Accept([]byte(s.Value(x.Input.Full.Root).JSON())); refused == nil {
-				_, _ = x.plan.outgoing(args, "") // an error is an answer; a panic is not
+				_, _ = x.plan.outgoing(t.Context(), nil, args, "") // an error is an answer; a panic is not
 			}
 		}
 	})

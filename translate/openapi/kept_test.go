@@ -206,7 +206,7 @@ func TestHostileDescriptions(t *testing.T) {
 					}
 					args, refused := x.Input.Accept([]byte(`{"a":"v1","id":"1"}`))
 					if refused == nil {
-						_, _ = x.plan.outgoing(args, "") // an error is an answer; a panic is not
+						_, _ = x.plan.outgoing(t.Context(), nil, args, "") // an error is an answer; a panic is not
 					}
 				}
 			}

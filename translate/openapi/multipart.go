@@ -2,17 +2,19 @@ package openapi
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"mime/multipart"
 	"net/textproto"
 	"strings"
 
+	"weir/catalog"
 	"weir/translate"
 	"weir/translate/schema"
 )
 
 // multipart writes a multipart body: one part per member, several for lists.
-func (p *plan) multipart(object *schema.Value) (body []byte, contentType string, err error) {
+func (p *plan) multipart(ctx context.Context, from catalog.ResourceReader, object *schema.Value) (body []byte, contentType string, err error) {
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
 	for _, m := range object.Members {
@@ -23,7 +25,7 @@ func (p *plan) multipart(object *schema.Value) (body []byte, contentType string,
 			values = elements(m.Value)
 		}
 		for _, v := range values {
-			if err := part(w, m.Key, s, v); err != nil {
+			if err := part(ctx, from, w, m.Key, s, v); err != nil {
 				return nil, "", fmt.Errorf("`%s` %w", m.Key, err)
 			}
 		}
@@ -44,13 +46,13 @@ func (p *plan) isFile(wire string) bool {
 }
 
 // part writes one part.
-func part(w *multipart.Writer, name string, s style, v *schema.Value) error {
+func part(ctx context.Context, from catalog.ResourceReader, w *multipart.Writer, name string, s style, v *schema.Value) error {
 	header := textproto.MIMEHeader{}
 	disposition := `form-data; name="` + translate.QuoteHeader(name) + `"`
 	var content []byte
 	switch {
 	case s.file:
-		f, err := translate.ReadFile(v)
+		f, err := translate.ReadFile(ctx, from, v)
 		if err != nil {
 			return err
 		}

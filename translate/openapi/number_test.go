@@ -30,7 +30,7 @@ func TestNumbersSurvive(t *testing.T) {
 		if refused != nil {
 			t.Fatalf("%d is refused", n)
 		}
-		out, err := get.plan.outgoing(args, "")
+		out, err := get.plan.outgoing(t.Context(), nil, args, "")
 		if want := fmt.Sprintf("/things/%d?page=%d", n, n); err != nil || out.url.RequestURI() != want {
 			t.Fatalf("%v, %v, want %s", out, err, want)
 		}
@@ -38,7 +38,7 @@ func TestNumbersSurvive(t *testing.T) {
 		if refused != nil {
 			t.Fatalf("%d is refused", n)
 		}
-		out, err = put.plan.outgoing(args, "")
+		out, err = put.plan.outgoing(t.Context(), nil, args, "")
 		if want := fmt.Sprintf(`{"name":"b","size":%d}`, n); err != nil || string(out.body) != want {
 			t.Fatalf("%s, %v, want %s", out.body, err, want)
 		}

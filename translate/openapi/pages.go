@@ -84,7 +84,7 @@ func (x *exchange) follow(ctx context.Context, first *schema.Value, size int, on
 
 // turn reads the next page. It returns why that was not done, "" when it was.
 func (x *exchange) turn(ctx context.Context, p *pages) string {
-	out, args, err := x.onto(p.on, p.given)
+	out, args, err := x.onto(ctx, p.on, p.given)
 	if err != nil {
 		return err.Error()
 	}
@@ -122,7 +122,7 @@ func (x *exchange) turn(ctx context.Context, p *pages) string {
 }
 
 // onto is the request for the next page, and its arguments. What the caller gave stays, but for what says which page.
-func (x *exchange) onto(on onward, given *schema.Value) (*outgoing, *schema.Value, error) {
+func (x *exchange) onto(ctx context.Context, on onward, given *schema.Value) (*outgoing, *schema.Value, error) {
 	if len(on.args) == 0 {
 		if !x.beside(on.link) {
 			return nil, nil, errors.New("no argument of the tool leads to the next one")
@@ -136,7 +136,7 @@ func (x *exchange) onto(on onward, given *schema.Value) (*outgoing, *schema.Valu
 		}
 		args.Put(m.Key, m.Value)
 	}
-	out, err := x.tool.plan.outgoing(args, x.api.spec.Arrays)
+	out, err := x.tool.plan.outgoing(ctx, x.call.Reader, args, x.api.spec.Arrays)
 	return out, args, err
 }
 

@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 
+	"weir/catalog"
 	"weir/translate"
 	"weir/translate/schema"
 )
@@ -24,8 +26,8 @@ type outgoing struct {
 // key is equal for requests that ask for the same.
 func (o *outgoing) key() string { return o.url.String() + "\n" + string(o.body) }
 
-// outgoing builds the request of checked arguments. The error says which argument cannot be sent; nothing was sent then.
-func (p *plan) outgoing(args *schema.Value, arrays string) (*outgoing, error) {
+// outgoing builds the request of checked arguments; from reads the resources that they name. The error says which argument cannot be sent; nothing was sent then.
+func (p *plan) outgoing(ctx context.Context, from catalog.ResourceReader, args *schema.Value, arrays string) (*outgoing, error) {
 	if p.server == nil {
 		return nil, errors.New("it is not known where the API is; configure server")
 	}
@@ -68,7 +70,7 @@ func (p *plan) outgoing(args *schema.Value, arrays string) (*outgoing, error) {
 		return nil, err
 	}
 	out := &outgoing{method: p.method, url: u, header: header}
-	return out, p.putBody(out, args, arrays)
+	return out, p.putBody(ctx, from, out, args, arrays)
 }
 
 func joinQuery(parts ...string) string {
@@ -156,7 +158,7 @@ func (p *plan) url(values map[string]string, rawQuery string) (*url.URL, error) 
 }
 
 // putBody writes the body.
-func (p *plan) putBody(out *outgoing, args *schema.Value, arrays string) error {
+func (p *plan) putBody(ctx context.Context, from catalog.ResourceReader, out *outgoing, args *schema.Value, arrays string) error {
 	if p.media == "" {
 		return nil
 	}
@@ -174,9 +176,9 @@ func (p *plan) putBody(out *outgoing, args *schema.Value, arrays string) error {
 		}
 		out.body = q.out
 	case mediaMultipart:
-		out.body, contentType, err = p.multipart(given)
+		out.body, contentType, err = p.multipart(ctx, from, given)
 	case mediaText, mediaXML, mediaBinary, mediaStream:
-		out.body, contentType, err = p.opaque(given)
+		out.body, contentType, err = p.opaque(ctx, from, given)
 	case mediaLines:
 		out.body = lines(given)
 	default:
@@ -224,7 +226,7 @@ func lines(v *schema.Value) []byte {
 }
 
 // opaque writes a body that is not made of members.
-func (p *plan) opaque(v *schema.Value) (body []byte, contentType string, err error) {
+func (p *plan) opaque(ctx context.Context, from catalog.ResourceReader, v *schema.Value) (body []byte, contentType string, err error) {
 	switch {
 	case kindOf(p.media) == mediaXML && v.Kind == schema.String:
 		return []byte(v.Text), p.media, nil
@@ -233,7 +235,7 @@ func (p *plan) opaque(v *schema.Value) (body []byte, contentType string, err err
 	case kindOf(p.media) == mediaText:
 		return []byte(scalarText(v)), p.media, nil
 	}
-	f, err := translate.ReadFile(v)
+	f, err := translate.ReadFile(ctx, from, v)
 	if err != nil {
 		return nil, "", fmt.Errorf("`body` %w", err)
 	}

@@ -210,7 +210,7 @@ func roundTrip(t *testing.T, f corpusFile, doc *openapi3.T, tr translation, all 
 		if refused != nil {
 			continue // the sample is not valid; TestCorpus counts those
 		}
-		out, err := x.plan.outgoing(args, "")
+		out, err := x.plan.outgoing(t.Context(), nil, args, "")
 		if err != nil {
 			t.Errorf("%s: %s: %v", f.name, x.Name, err)
 			continue

@@ -43,7 +43,7 @@ func sent(t testing.TB, text, arguments string, spec Spec) (*http.Request, error
 		}
 		return nil, fmt.Errorf("refused: %s", a.Message.Data)
 	}
-	out, err := x.plan.outgoing(args, spec.Arrays)
+	out, err := x.plan.outgoing(t.Context(), nil, args, spec.Arrays)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func bodyOf(t *testing.T, media, content, arguments string) (body, contentType s
 		a, err := refused.Answer()
 		t.Fatalf("%s: %v", a.Message.Data, err)
 	}
-	out, err := tr.tools[0].plan.outgoing(args, "")
+	out, err := tr.tools[0].plan.outgoing(t.Context(), nil, args, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +250,7 @@ func TestR18_WhereRequestsGo(t *testing.T) {
 				t.Fatalf("%d tools, %v", len(tools), d.warnings)
 			}
 			got := ""
-			if out, err := tools[0].plan.outgoing(schema.Map(), ""); err == nil {
+			if out, err := tools[0].plan.outgoing(t.Context(), nil, schema.Map(), ""); err == nil {
 				got = out.url.String()
 			}
 			if got != tt.want {
