@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	"weir/catalog/rawjson"
 )
@@ -121,8 +119,7 @@ func (b *build) readAll(o *origin) {
 
 // readKind reads one list of o. It returns what may become entries and the names of everything that has one.
 func (b *build) readKind(o *origin, kind Kind, raws [][]byte) (items []*item, names []string) {
-	positions := make(map[string][]int, len(raws))
-	repeated := false
+	first := make(map[string]int, len(raws)) // positions
 	items = make([]*item, 0, len(raws))
 	names = make([]string, 0, len(raws))
 	for i, raw := range raws {
@@ -137,18 +134,12 @@ func (b *build) readKind(o *origin, kind Kind, raws [][]byte) (items []*item, na
 			b.problem(withheld(o, kind, i+1, name, fault))
 			continue
 		}
-		positions[name] = append(positions[name], i+1)
-		repeated = repeated || len(positions[name]) > 1
+		if at := first[name]; at > 0 {
+			b.problem(withheld(o, kind, i+1, name, fmt.Sprintf("position %d lists again what position %d does, which counts", i+1, at)))
+			continue
+		}
+		first[name] = i + 1
 		items = append(items, it)
-	}
-	if repeated {
-		items = slices.DeleteFunc(items, func(it *item) bool {
-			at := positions[it.entry.Ref.Name]
-			if len(at) > 1 && at[0] == it.position {
-				b.problem(withheld(o, kind, it.position, it.entry.Ref.Name, "listed more than once, at positions "+enumerate(at)))
-			}
-			return len(at) > 1
-		})
 	}
 	for _, it := range items {
 		if e := it.entry; e.HeadersFault != "" {
@@ -159,16 +150,6 @@ func (b *build) readKind(o *origin, kind Kind, raws [][]byte) (items []*item, na
 		}
 	}
 	return items, names
-}
-
-// enumerate returns "3 and 7", "1, 2 and 5".
-func enumerate(positions []int) string {
-	words := make([]string, len(positions))
-	for i, p := range positions {
-		words[i] = strconv.Itoa(p)
-	}
-	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
 // render writes the items as lists show them.

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -122,24 +123,70 @@ func TestBuild(t *testing.T) {
 	}
 }
 
-func TestR19_DuplicatesAreWithheldAndNameBothPlaces(t *testing.T) {
-	s := Build([]*Source{{
-		Upstream:  "github",
-		Tools:     tools("search", "x", "list", "x", "get", "x"),
-		Prompts:   prompts("x", "ask", "ask"),
-		Resources: resources("file:///a", "file:///b", "file:///a"),
-	}}, Options{Naming: Bare})
-	check(t, dump(s), `
-		tool get = github/get
-		tool list = github/list
-		tool search = github/search
-		prompt x = github/x
-		resource file:///b = github/file:///b
-		withheld github: tool "x" withheld: listed more than once, at positions 2, 4 and 6
-		withheld github: prompt "ask" withheld: listed more than once, at positions 2 and 3
-		withheld github: resource "file:///a" withheld: listed more than once, at positions 1 and 3`)
-	if _, err := s.Resolve(Tool, "x", nil); err == nil {
-		t.Error("a tool that is listed three times can be called")
+// Of what one upstream lists twice the first counts. Of two upstreams that want one name neither gets it, or each has its own, by the naming. None of it
+// depends on who was there first.
+func TestR7_DuplicateNames(t *testing.T) {
+	sources := []*Source{
+		{
+			Upstream:  "github",
+			Tools:     tools("search", "x", "list", "x", "get", "x"),
+			Prompts:   prompts("x", "ask", "ask"),
+			Resources: resources("file:///a", "file:///b", "file:///a"),
+		},
+		{Upstream: "gitlab", Tools: append(tools("get"), []byte(`{"name":"twice"}`), tools("twice")[0], []byte(`{"name":"twice","inputSchema":{"type":"object"},"title":"second"}`))},
+		{Upstream: "zoo", Tools: tools("list", "feed")},
+	}
+	const again = `
+		withheld github: tool "x" withheld: position 4 lists again what position 2 does, which counts
+		withheld github: tool "x" withheld: position 6 lists again what position 2 does, which counts
+		withheld github: prompt "ask" withheld: position 3 lists again what position 2 does, which counts
+		withheld github: resource "file:///a" withheld: position 3 lists again what position 1 does, which counts
+		withheld gitlab: tool "twice" withheld: inputSchema is missing
+		withheld gitlab: tool "twice" withheld: position 4 lists again what position 3 does, which counts`
+	for naming, want := range map[Naming]string{
+		Prefix: `
+			tool github__get = github/get
+			tool github__list = github/list
+			tool github__search = github/search
+			tool github__x = github/x
+			tool gitlab__get = gitlab/get
+			tool gitlab__twice = gitlab/twice
+			tool zoo__feed = zoo/feed
+			tool zoo__list = zoo/list
+			prompt github__ask = github/ask
+			prompt github__x = github/x
+			resource file:///a = github/file:///a
+			resource file:///b = github/file:///b` + again,
+		Bare: `
+			tool feed = zoo/feed
+			tool search = github/search
+			tool twice = gitlab/twice
+			tool x = github/x
+			prompt ask = github/ask
+			prompt x = github/x
+			resource file:///a = github/file:///a
+			resource file:///b = github/file:///b` + again + `
+			withheld catalog: two tools want the name "get": github/get and gitlab/get
+			fix add   alias: { get: github_get }   under mcpServers.github
+			withheld catalog: two tools want the name "get": github/get and gitlab/get
+			fix add   alias: { get: gitlab_get }   under mcpServers.gitlab
+			withheld catalog: two tools want the name "list": github/list and zoo/list
+			fix add   alias: { list: github_list }   under mcpServers.github
+			withheld catalog: two tools want the name "list": github/list and zoo/list
+			fix add   alias: { list: zoo_list }   under mcpServers.zoo`,
+	} {
+		t.Run(string(naming), func(t *testing.T) {
+			for range 100 {
+				rand.Shuffle(len(sources), func(i, j int) { sources[i], sources[j] = sources[j], sources[i] })
+				if check(t, dump(Build(sources, Options{Naming: naming})), want); t.Failed() {
+					break
+				}
+			}
+		})
+	}
+	e, err := Build(sources, Options{}).Resolve(Tool, "gitlab__twice", nil)
+	if err != nil || strings.Contains(string(e.Raw(Modern)), "second") {
+		t.Errorf("%v, %s", err, e.Raw(Modern))
 	}
 }
 

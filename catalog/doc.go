@@ -9,10 +9,11 @@
 //   - Entries are the raw spans that upstreams listed, with the name or URI spliced where it changed. Typed structs drop keywords, unknown
 //     fields and big integers, and fail a whole list for one odd schema. Legacy lists drop an outputSchema without "type":"object", because
 //     clients of those revisions refuse the whole list over one.
-//   - A malformed item is withheld by itself, with its reason, and never takes its list with it. What an upstream lists twice is withheld
-//     too, even when both are equal: which one it runs is not known.
+//   - A malformed item is withheld by itself, with its reason, and never takes its list with it. Of what one upstream lists twice the first counts and
+//     the others are withheld: both have the same [Ref], so the same permissions, and a call of either reaches the same place; a server whose pages overlap
+//     must not lose its tools for it.
 //   - Names are a pure function of configuration and [Ref] (with naming "conflict", also of who else has the name); a table maps them back,
-//     never string splitting. Two entries that want one name are both withheld: a first-one-wins rule would let an upstream take
+//     never string splitting. Two Refs that want one name are both withheld: a first-one-wins rule would let an upstream take
 //     over another's name, and the permissions with it.
 //   - The own URI is the public URI. Those that several upstreams have, templates with equal shape included, move, all of them: ui://host/x
 //     becomes ui://UPSTREAM/host/x, since clients know user interfaces by the scheme; any other becomes weir://UPSTREAM/ and the own URI

@@ -35,6 +35,8 @@ func (s *Set) publish() {
 		options catalog.Options
 		first   = true
 		pace    = rate.NewLimiter(rate.Every(publishEvery), publishBurst)
+		// withheld is what the last snapshot left out
+		withheld map[catalog.Problem]bool
 	)
 	for {
 		select {
@@ -58,7 +60,9 @@ func (s *Set) publish() {
 				give(s.dirty)
 				continue
 			}
-			s.o.Catalog.Publish(catalog.Build(sources, now))
+			next := catalog.Build(sources, now)
+			withheld = s.quarantined(withheld, next)
+			s.o.Catalog.Publish(next)
 			last, options, first = sources, now, false
 		}
 		s.mu.Lock()
@@ -67,6 +71,31 @@ func (s *Set) publish() {
 		s.turned = make(chan struct{})
 		s.mu.Unlock()
 	}
+}
+
+// mostSaid bounds the log lines about one snapshot: lists may hold a hundred thousand broken things.
+const mostSaid = 50
+
+// quarantined logs what a snapshot withholds that the one before did not, known, and returns all that it withholds.
+func (s *Set) quarantined(known map[catalog.Problem]bool, next *catalog.Snapshot) map[catalog.Problem]bool {
+	all := map[catalog.Problem]bool{}
+	fresh := 0
+	for _, p := range next.Problems() {
+		if !p.Withheld || all[p] {
+			continue
+		}
+		all[p] = true
+		if known[p] {
+			continue
+		}
+		if fresh++; fresh <= mostSaid {
+			s.o.Log.Warn("an entry is withheld", "upstream", p.Upstream, "kind", p.Kind.String(), "name", p.Name, "reason", p.Reason)
+		}
+	}
+	if fresh > mostSaid {
+		s.o.Log.Warn("more entries are withheld", "entries", fresh-mostSaid)
+	}
+	return all
 }
 
 // sources are what all upstreams offer now, in the order of the configuration. s.mu is held.
