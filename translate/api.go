@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,37 +11,27 @@ import (
 	"weir/catalog"
 )
 
-// Description is where the readings of an [API] come from.
-type Description struct {
-	// Read reads it. old is nil at first; returning it says that nothing changed. It is never called concurrently.
-	Read func(ctx context.Context, old *Reading) (*Reading, error)
-	// Watch calls Reload when the description may have changed, until ctx is done.
-	Watch func(ctx context.Context)
-}
-
 // API is the part of a backend that is the same for every kind of API: readings of a description, one after the other, and calls on the one
 // in force.
 type API struct {
-	upstream    string
 	description Description
-	changed     func()
-	log         *slog.Logger
+	spec        *Spec
+	options     Options
 	current     atomic.Pointer[Reading]
+	failed      atomic.Pointer[string] // why the last Reload left the old reading in place, nil when it did not
 	calls       sync.WaitGroup
-	reading     sync.Mutex // one Reload at a time
-	stop        context.CancelFunc
-	ended       chan struct{} // closed when watching has ended
+	reading     sync.Mutex         // one Reload at a time
+	last, etag  string             // version and ETag of the current reading; reading holds the lock
+	stop        context.CancelFunc // ends watching
+	ended       chan struct{}      // closed when watching has ended
 }
 
 var _ Backend = (*API)(nil)
 
 // Start reads the description and starts watching it. The error says why nothing can be offered at all.
-func (a *API) Start(ctx context.Context, d Description, o Options) error {
-	a.upstream, a.description, a.changed, a.log, a.ended = o.Upstream, d, o.Changed, o.Log, make(chan struct{})
-	if a.log == nil {
-		a.log = slog.New(slog.DiscardHandler)
-	}
-	s, err := d.Read(ctx, nil)
+func (a *API) Start(ctx context.Context, d Description, spec *Spec, o Options) error {
+	a.description, a.spec, a.options, a.ended = d, spec, o, make(chan struct{})
+	s, err := a.read(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.Upstream, err)
 	}
@@ -51,7 +40,7 @@ func (a *API) Start(ctx context.Context, d Description, o Options) error {
 	a.stop = stop
 	go func() {
 		defer close(a.ended)
-		d.Watch(watching)
+		a.watch(watching)
 		<-watching.Done()
 	}()
 	return nil
@@ -82,7 +71,13 @@ func (a *API) Err() error {
 }
 
 // Report implements [Backend].
-func (a *API) Report() Report { return a.current.Load().Report }
+func (a *API) Report() Report {
+	r := a.current.Load().Report
+	if why := a.failed.Load(); why != nil {
+		r.Outdated = *why
+	}
+	return r
+}
 
 // Close implements [Backend].
 func (a *API) Close(ctx context.Context) error {
@@ -97,7 +92,7 @@ func (a *API) Close(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("%s: calls are still under way: %w", a.upstream, ctx.Err())
+		return fmt.Errorf("%s: calls are still under way: %w", a.options.Upstream, ctx.Err())
 	}
 }
 
@@ -106,7 +101,7 @@ func (a *API) Call(ctx context.Context, c *catalog.Call) (*catalog.Answer, error
 	a.calls.Add(1)
 	defer a.calls.Done()
 	if c.Method != "tools/call" {
-		return nil, catalog.Errorf(catalog.NotFound, "%s: has tools only", a.upstream)
+		return nil, catalog.Errorf(catalog.NotFound, "%s: has tools only", a.options.Upstream)
 	}
 	r, err := a.current.Load().Call(ctx, c)
 	if err != nil {
@@ -116,23 +111,26 @@ func (a *API) Call(ctx context.Context, c *catalog.Call) (*catalog.Answer, error
 }
 
 // Reload reads the description now and reports whether the source became another one. A description that cannot be read, or that has lost more
-// than half of its tools, leaves the old one in place. Calls that are under way finish on what they began with.
+// than half of its tools, leaves the old one in place, and the report says so. Calls that are under way finish on what they began with.
 func (a *API) Reload(ctx context.Context) bool {
 	a.reading.Lock()
 	defer a.reading.Unlock()
 	old := a.current.Load()
-	next, err := a.description.Read(ctx, old)
-	switch {
-	case err != nil:
+	next, err := a.read(ctx, old)
+	if err == nil && len(next.tools)*2 < len(old.tools) {
+		err = fmt.Errorf("it has lost more than half of its tools: there were %d, now there are %d", len(old.tools), len(next.tools))
+		a.last, a.etag = "", "" // of what is not in force
+	}
+	if err != nil {
 		if ctx.Err() == nil {
-			a.log.Warn("the description cannot be read; the last one stays", "upstream", a.upstream, "error", err)
+			why := err.Error()
+			a.failed.Store(&why)
+			a.options.Log.Warn("the new description is not used; the last one stays", "upstream", a.options.Upstream, "error", err)
 		}
 		return false
-	case next == old:
-		return false
-	case len(next.tools)*2 < len(old.tools):
-		a.log.Warn("the description lost more than half of its tools; the last one stays",
-			"upstream", a.upstream, "before", len(old.tools), "now", len(next.tools))
+	}
+	a.failed.Store(nil)
+	if next == old {
 		return false
 	}
 	same := slices.EqualFunc(old.Source.Tools, next.Source.Tools, slices.Equal[[]byte]) &&
@@ -141,8 +139,28 @@ func (a *API) Reload(ctx context.Context) bool {
 	if same {
 		return false
 	}
-	if a.changed != nil {
-		a.changed()
+	if a.options.Changed != nil {
+		a.options.Changed()
 	}
 	return true
+}
+
+// watch calls Reload when the description may have changed, until ctx is done.
+func (a *API) watch(ctx context.Context) {
+	reload := func() { a.Reload(ctx) }
+	var all sync.WaitGroup
+	if len(a.description.Folders) > 0 {
+		all.Go(func() {
+			watchFolders(ctx, a.description.Folders, func(problem string, err error) {
+				a.options.Log.Warn("watching the description failed", "upstream", a.options.Upstream, "problem", problem, "error", err)
+			}, reload)
+		})
+	}
+	if a.description.Every > 0 {
+		all.Go(func() { poll(ctx, a.description.Every, reload) })
+	}
+	if a.description.Watch != nil {
+		all.Go(func() { a.description.Watch(ctx) })
+	}
+	all.Wait()
 }

@@ -90,9 +90,10 @@ type Reading struct {
 	dynamic *Dynamic // nil when the tools are listed
 }
 
-// NewReading decides how tools, published and in order, are offered; instructions are said about the API as a whole.
-func NewReading(upstream string, spec *Spec, tools []*Entry, warnings []Warning, instructions string) *Reading {
-	s := &Reading{tools: make(map[string]*Entry, len(tools)), Report: report(tools, warnings)}
+// NewReading decides how the tools of a translation are offered.
+func NewReading(upstream string, spec *Spec, t *Translation) *Reading {
+	tools := t.Tools
+	s := &Reading{tools: make(map[string]*Entry, len(tools)), Report: report(tools, t.Warnings)}
 	for _, t := range tools {
 		s.tools[t.Name] = t
 	}
@@ -101,7 +102,7 @@ func NewReading(upstream string, spec *Spec, tools []*Entry, warnings []Warning,
 		budget = defaultBudget
 	}
 	s.Report.Dynamic = spec.Mode == ModeDynamic || (spec.Mode == "" || spec.Mode == ModeAuto) && s.Report.Tokens > budget
-	s.Source = &catalog.Source{Upstream: upstream, Capabilities: []byte(`{"tools":{"listChanged":true}}`), Instructions: instructions}
+	s.Source = &catalog.Source{Upstream: upstream, Capabilities: []byte(`{"tools":{"listChanged":true}}`), Instructions: t.Instructions}
 	if s.Report.Dynamic {
 		s.dynamic = s.threeTools(upstream, spec.Pinned, tools)
 		s.Source.Tools, s.Source.Doors = s.dynamic.Items(), s.dynamic.Doors()

@@ -104,6 +104,7 @@ type Report struct {
 	Median     int // bytes of the median tool
 	Costs      []Cost
 	Warnings   []Warning
+	Outdated   string // why a newer description is not in force, "" when this is the newest
 }
 
 // Cost is what one operation costs when it is listed as a tool.

@@ -12,8 +12,8 @@ import (
 // settle is how long files must be left alone before they are read.
 const settle = 500 * time.Millisecond
 
-// WatchFolders calls reload after something in the folders changed and was left alone, until ctx is done. failed is told what cannot be watched.
-func WatchFolders(ctx context.Context, folders []string, failed func(problem string, err error), reload func()) {
+// watchFolders calls reload after something in the folders changed and was left alone, until ctx is done. failed is told what cannot be watched.
+func watchFolders(ctx context.Context, folders []string, failed func(problem string, err error), reload func()) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		failed("the description is not watched", err)
@@ -47,14 +47,8 @@ func WatchFolders(ctx context.Context, folders []string, failed func(problem str
 	}
 }
 
-// Poll calls reload every so often, spread a little, until ctx is done. An interval of 0 means usual; a negative one never.
-func Poll(ctx context.Context, every, usual time.Duration, reload func()) {
-	if every < 0 {
-		return
-	}
-	if every == 0 {
-		every = usual
-	}
+// poll calls reload every so often, spread a little so that many gateways do not ask at once, until ctx is done.
+func poll(ctx context.Context, every time.Duration, reload func()) {
 	for {
 		jitter := time.Duration(rand.Int64N(int64(every)/5 + 1)) //nolint:gosec // no secret depends on it
 		select {
@@ -64,4 +58,12 @@ func Poll(ctx context.Context, every, usual time.Duration, reload func()) {
 			reload()
 		}
 	}
+}
+
+// Often is how often a description is asked for again: what configuration says, or what is usual for its kind.
+func (s *Spec) Often(usual time.Duration) time.Duration {
+	if s.Refresh == 0 {
+		return usual
+	}
+	return s.Refresh
 }

@@ -1,24 +1,19 @@
 package graphql
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"weir/catalog"
@@ -31,21 +26,37 @@ type API struct {
 	translate.API
 	spec    Spec
 	options translate.Options
-	last    string // hash of everything that was read last; reading alone uses it
 }
 
 var _ translate.Backend = (*API)(nil)
 
+// defaultRefresh is how often a schema behind a URL is asked for again.
+const defaultRefresh = 5 * time.Minute
+
 // New reads the schema and the operations and starts watching them. The error says why nothing can be offered at all.
 func New(ctx context.Context, spec Spec, o translate.Options) (*API, error) {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if err := spec.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Upstream, err)
 	}
+	settings, err := json.Marshal(spec)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.Upstream, err)
+	}
 	a := &API{spec: spec, options: o}
-	if err := a.Start(ctx, translate.Description{Read: a.read, Watch: a.watch}, o); err != nil {
+	d := translate.Description{Settings: settings, Fetch: a.read, Again: a.text}
+	if spec.Remote() {
+		d.Place, d.Every = cmp.Or(spec.Schema, spec.GraphQL), spec.Often(defaultRefresh)
+	} else {
+		d.Folders = append(d.Folders, filepath.Dir(spec.file()))
+	}
+	for _, name := range spec.Operations {
+		if st, err := os.Stat(name); err == nil && !st.IsDir() {
+			name = filepath.Dir(name)
+		}
+		d.Folders = append(d.Folders, name)
+	}
+	if err := a.Start(ctx, d, &a.spec.Spec, o); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -68,37 +79,54 @@ func (a *API) run(ctx context.Context, t *tool, c *catalog.Call, args *schema.Va
 	return x.run(ctx, out)
 }
 
-// read reads and translates everything. It returns the old reading itself when nothing changed.
-func (a *API) read(ctx context.Context, old *translate.Reading) (*translate.Reading, error) {
-	text, name, err := a.load(ctx, old == nil)
+// read reads the schema and the operations.
+func (a *API) read(ctx context.Context, _ string) (*translate.Text, error) {
+	text, err := a.load(ctx)
 	if err != nil {
 		return nil, err
 	}
+	return a.text(text)
+}
+
+// text adds the operations to a schema.
+func (a *API) text(sdl []byte) (*translate.Text, error) {
 	files, err := operationFiles(a.spec.Operations)
 	if err != nil {
 		return nil, err
 	}
-	version := a.version(text, files)
-	if old != nil && version == a.last {
-		return old, nil
+	t := &translate.Text{Parts: [][]byte{sdl}}
+	for _, f := range files {
+		t.Parts = append(t.Parts, []byte(f.name), f.text)
 	}
-	d, err := open(name, text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	if a.spec.Remote() {
+		t.Raw = sdl
 	}
-	b := &builder{description: d, spec: &a.spec, upstream: a.options.Upstream, inputs: newInputs(d, a.spec.Scalars)}
-	tools := b.build(files)
-	entries := make([]*translate.Entry, len(tools))
+	t.Translate = func() (*translate.Translation, error) {
+		name := a.spec.place()
+		d, err := open(name, sdl)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		b := &builder{description: d, spec: &a.spec, upstream: a.options.Upstream, inputs: newInputs(d, a.spec.Scalars)}
+		return b.translation(a, b.build(files)), nil
+	}
+	return t, nil
+}
+
+// translation is what the operations came to.
+func (b *builder) translation(a *API, tools []*tool) *translate.Translation {
+	d := b.description
+	all := &translate.Translation{Warnings: d.sorted(), Instructions: schema.Shorten(schema.Clean(d.schema.Description), maxInstructions)}
 	names := make([]string, len(tools))
 	for i, t := range tools {
-		entries[i], names[i] = &t.Entry, t.Name
+		names[i] = t.Name
 		t.Run = func(ctx context.Context, c *catalog.Call, args *schema.Value, timeout time.Duration) *translate.Result {
 			return b.call(ctx, a, t, c, args, timeout)
 		}
+		all.Tools = append(all.Tools, &t.Entry)
 	}
-	entries = append(entries, b.queryTools(a, names)...)
-	a.last = version
-	return translate.NewReading(a.options.Upstream, &a.spec.Spec, entries, d.sorted(), schema.Shorten(schema.Clean(d.schema.Description), maxInstructions)), nil
+	all.Tools = append(all.Tools, b.queryTools(a, names)...)
+	return all
 }
 
 // maxInstructions bounds what is passed on of what a schema says about itself.
@@ -141,100 +169,40 @@ func (b *builder) pick(t *tool, paths []string) (*tool, error) {
 	return &tool{op: &o, Entry: translate.Entry{Name: t.Name, Key: t.Key, Annotations: t.Annotations, Output: t.Output}, shape: t.shape, head: requestHead(&o), pages: pagesOf(&o), uploads: t.uploads, selects: true}, nil
 }
 
-// version is a hash of everything that a reading is made of.
-func (a *API) version(text []byte, files []file) string {
-	h := sha256.New()
-	put := func(part []byte) {
-		_, _ = fmt.Fprintf(h, "%d\n", len(part))
-		h.Write(part)
-	}
-	put(text)
-	for _, f := range files {
-		put([]byte(f.name))
-		put(f.text)
-	}
-	if spec, err := json.Marshal(a.spec); err == nil {
-		put(spec)
-	}
-	put([]byte(a.options.Upstream))
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-const (
-	// maxSchemaBytes bounds a schema; the largest public ones have 10 MB as introspection.
-	maxSchemaBytes = 64 << 20
-	fetchTimeout   = 30 * time.Second
-)
-
 func isURL(s string) bool { return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://") }
 
-// load reads the schema: a file, what a URL has, or what the endpoint says about itself. What it said last is kept, for a start at which it is
-// not there.
-func (a *API) load(ctx context.Context, starting bool) (text []byte, name string, err error) {
+// load reads the schema: a file, what a URL has, or what the endpoint says about itself.
+func (a *API) load(ctx context.Context) ([]byte, error) {
 	switch {
 	case a.spec.Schema == "":
-		key := "graphql " + a.options.Upstream + " " + a.spec.GraphQL
-		text, err = a.introspect(ctx)
-		if a.options.Cache == nil {
-			return text, a.spec.GraphQL, err
-		}
-		if err == nil {
-			a.options.Cache.Put(key, text)
-			return text, a.spec.GraphQL, nil
-		}
-		if kept, ok := a.options.Cache.Get(key); ok && starting && ctx.Err() == nil {
-			a.options.Log.Warn("the API does not tell its schema; the one of an earlier run is used", "upstream", a.options.Upstream, "error", err)
-			return kept, a.spec.GraphQL, nil
-		}
-		return nil, a.spec.GraphQL, err
-	case isURL(a.spec.Schema):
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, a.spec.Schema, nil)
-		if err != nil {
-			return nil, "", err
-		}
-		r.Header.Set("Accept", "text/plain, application/graphql, application/json, */*;q=0.5")
-		data, status, err := a.fetch(ctx, r)
-		if err == nil && status != http.StatusOK {
-			err = fmt.Errorf("the schema at %s cannot be fetched: status %d", r.URL.Redacted(), status)
-		}
-		return data, "schema", err
+		return a.introspect(ctx)
+	case !isURL(a.spec.Schema):
+		return translate.ReadDescription(a.spec.file())
 	}
-	f, err := os.Open(strings.TrimPrefix(a.spec.Schema, "file://"))
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, a.spec.Schema, nil)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	defer func() { _ = f.Close() }()
-	text, err = readLimited(f)
-	return text, filepath.Base(a.spec.Schema), err
-}
-
-func readLimited(r io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxSchemaBytes+1))
-	if err == nil && len(data) > maxSchemaBytes {
-		return nil, fmt.Errorf("the schema is larger than %d MiB", maxSchemaBytes>>20)
+	r.Header.Set("Accept", "text/plain, application/graphql, application/json, */*;q=0.5")
+	data, status, err := a.fetch(ctx, r)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("the schema at %s cannot be fetched: status %d", translate.Address(r.URL), status)
 	}
 	return data, err
 }
 
-// fetch sends a request for the schema.
+// fetch sends a request for the schema, with the credential where it goes to the API itself.
 func (a *API) fetch(ctx context.Context, r *http.Request) (data []byte, status int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	r = r.WithContext(ctx)
-	if a.configured() {
-		if u, err := url.Parse(a.spec.GraphQL); err == nil && u.Scheme == r.URL.Scheme && u.Host == r.URL.Host {
-			if err := a.options.Credentials.Authorize(ctx, r, scheme(), ""); err != nil {
-				return nil, 0, err
-			}
-		}
+	var s *translate.SecurityScheme
+	if u, err := url.Parse(a.spec.GraphQL); err == nil && a.configured() && u.Scheme == r.URL.Scheme && u.Host == r.URL.Host {
+		own := scheme()
+		s = &own
 	}
-	response, err := a.options.Transport.RoundTrip(r)
+	data, response, err := a.options.Fetch(ctx, r, s)
 	if err != nil {
-		return nil, 0, fmt.Errorf("the schema cannot be fetched: %w", err)
+		return nil, 0, err
 	}
-	defer func() { _ = response.Body.Close() }()
-	data, err = readLimited(response.Body)
-	return data, response.StatusCode, err
+	return data, response.StatusCode, nil
 }
 
 // introspect asks the endpoint for its schema: by POST, by GET where that is not allowed, and in the older form where the newer one is not known.
@@ -267,70 +235,4 @@ func (a *API) ask(ctx context.Context, out *outgoing) ([]byte, int, error) {
 		return nil, 0, err
 	}
 	return a.fetch(ctx, r)
-}
-
-const (
-	defaultRefresh = 5 * time.Minute
-	// settle is how long a file must be left alone before it is read.
-	settle = 500 * time.Millisecond
-)
-
-// watch reads everything again when it may have changed, until ctx is done.
-func (a *API) watch(ctx context.Context) {
-	var folders []string
-	if a.spec.Schema != "" && !isURL(a.spec.Schema) {
-		folders = append(folders, filepath.Dir(strings.TrimPrefix(a.spec.Schema, "file://")))
-	}
-	for _, name := range a.spec.Operations {
-		if st, err := os.Stat(name); err == nil && !st.IsDir() {
-			name = filepath.Dir(name)
-		}
-		folders = append(folders, name)
-	}
-	var events chan fsnotify.Event
-	if w, err := fsnotify.NewWatcher(); err != nil {
-		a.options.Log.Warn("the description is not watched", "upstream", a.options.Upstream, "error", err)
-	} else {
-		defer func() { _ = w.Close() }()
-		events = w.Events
-		slices.Sort(folders)
-		for _, folder := range slices.Compact(folders) {
-			if err := w.Add(folder); err != nil {
-				a.options.Log.Warn("a folder is not watched", "upstream", a.options.Upstream, "folder", folder, "error", err)
-			}
-		}
-	}
-	every := a.spec.Refresh
-	if every == 0 {
-		every = defaultRefresh
-	}
-	if every < 0 || a.spec.Schema != "" && !isURL(a.spec.Schema) {
-		every = 1 << 62
-	}
-	changed, again := time.NewTimer(time.Hour), time.NewTimer(jittered(every))
-	changed.Stop()
-	defer changed.Stop()
-	defer again.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case _, ok := <-events:
-			if !ok {
-				events = nil
-				continue
-			}
-			changed.Reset(settle)
-		case <-changed.C:
-			a.Reload(ctx)
-		case <-again.C:
-			a.Reload(ctx)
-			again.Reset(jittered(every))
-		}
-	}
-}
-
-// jittered spreads d, so that many gateways do not ask at once.
-func jittered(d time.Duration) time.Duration {
-	return d - d/10 + time.Duration(rand.Int64N(int64(d)/5+1)) //nolint:gosec // no secret depends on it
 }

@@ -1,9 +1,11 @@
 package graphql
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -101,6 +103,20 @@ func (s *Spec) events() int {
 
 // Remote reports whether the schema comes over the network.
 func (s *Spec) Remote() bool { return s.Schema == "" || isURL(s.Schema) }
+
+// file is the file with the schema.
+func (s *Spec) file() string { return strings.TrimPrefix(s.Schema, "file://") }
+
+// place is where the schema comes from, for people.
+func (s *Spec) place() string {
+	if !s.Remote() {
+		return filepath.Base(s.file())
+	}
+	if u, err := url.Parse(cmp.Or(s.Schema, s.GraphQL)); err == nil {
+		return translate.Address(u)
+	}
+	return "schema"
+}
 
 // Addresses are where requests go, that of the API first, as http and https URLs.
 func (s *Spec) Addresses() []string {

@@ -1,9 +1,9 @@
 package grpc
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,7 +31,6 @@ type API struct {
 	spec    Spec
 	options translate.Options
 	pool    *pool
-	last    string        // hash of the description that was read last; reading alone uses it
 	stale   chan struct{} // is told when the server lacks a method that it described
 }
 
@@ -40,12 +39,17 @@ var (
 	_ translate.Prober  = (*API)(nil)
 )
 
+// defaultRefresh is how often a server is asked for its description again.
+const defaultRefresh = 10 * time.Minute
+
 // New reads the description and starts watching it. The error says why nothing can be offered at all.
 func New(ctx context.Context, spec Spec, o translate.Options) (*API, error) {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if err := spec.Check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", o.Upstream, err)
+	}
+	settings, err := json.Marshal(spec)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Upstream, err)
 	}
 	p, err := open(&spec, &o)
@@ -53,7 +57,15 @@ func New(ctx context.Context, spec Spec, o translate.Options) (*API, error) {
 		return nil, fmt.Errorf("%s: %w", o.Upstream, err)
 	}
 	a := &API{spec: spec, options: o, pool: p, stale: make(chan struct{}, 1)}
-	if err := a.Start(ctx, translate.Description{Read: a.read, Watch: a.watch}, o); err != nil {
+	d := translate.Description{Settings: settings, Fetch: a.read, Again: a.reflected}
+	if spec.Reflected() {
+		d.Place, d.Every, d.Watch = spec.GRPC, spec.Often(defaultRefresh), a.watchServer
+	}
+	for _, name := range slices.Concat(spec.Descriptors, spec.Protos) {
+		d.Folders = append(d.Folders, filepath.Dir(name))
+	}
+	d.Folders = append(d.Folders, spec.ImportPaths...)
+	if err := a.Start(ctx, d, &a.spec.Spec, o); err != nil {
 		p.close()
 		return nil, err
 	}
@@ -95,81 +107,77 @@ type loaded struct {
 	warnings []translate.Warning
 }
 
-// load reads the description from where configuration says.
-func (a *API) load(ctx context.Context) (loaded, error) {
+// read reads the description from where configuration says.
+func (a *API) read(ctx context.Context, _ string) (*translate.Text, error) {
 	var in loaded
 	var err error
 	switch {
 	case len(a.spec.Descriptors) > 0:
-		in.set, err = readSets(a.spec.Descriptors)
-		return in, err
+		if in.set, err = readSets(a.spec.Descriptors); err != nil {
+			return nil, err
+		}
+		return a.text(in, false)
 	case len(a.spec.Protos) > 0:
 		s, err := openSources(a.spec.Protos, a.spec.ImportPaths)
 		if err != nil {
-			return in, err
+			return nil, err
 		}
 		defer s.close()
-		in.set, in.services, in.warnings, err = s.compile(ctx)
-		return in, err
+		if in.set, in.services, in.warnings, err = s.compile(ctx); err != nil {
+			return nil, err
+		}
+		return a.text(in, false)
 	}
 	out, _, err := a.outgoing(ctx, reflectV1, nil, &catalog.Call{})
 	if err != nil {
-		return in, err
+		return nil, err
 	}
-	in.set, in.services, err = reflect(out, a.pool.next())
-	if err != nil {
-		return a.recall(in, err)
+	if in.set, in.services, err = reflect(out, a.pool.next()); err != nil {
+		return nil, described(err)
 	}
-	a.remember(in)
-	return in, nil
+	return a.text(in, true)
 }
 
-// cacheKey is where the answers of a server's reflection are kept.
-func (a *API) cacheKey() string {
-	sum := sha256.Sum256([]byte("grpc reflection 1\n" + a.spec.GRPC))
-	return hex.EncodeToString(sum[:])
-}
-
-// remember keeps what the server described for a start without it. The services stand in a file of their own.
-func (a *API) remember(in loaded) {
-	if a.options.Cache == nil {
-		return
-	}
-	kept := &descriptorpb.FileDescriptorSet{File: append(slices.Clone(in.set.GetFile()), &descriptorpb.FileDescriptorProto{
-		Name: new(servicesFile), Dependency: in.services,
-	})}
-	if data, err := (proto.MarshalOptions{Deterministic: true}).Marshal(kept); err == nil {
-		a.options.Cache.Put(a.cacheKey(), data)
-	}
-}
-
+// servicesFile names the file that holds the names of the services that a server offers, as its imports, in the set that is kept.
 const servicesFile = "weir:services"
 
-// recall takes what was described before, when the server cannot be reached now.
-func (a *API) recall(in loaded, cause error) (loaded, error) {
-	cause = described(cause)
-	if a.options.Cache == nil || a.last != "" || !unreachable(cause) {
-		return in, cause
-	}
-	data, ok := a.options.Cache.Get(a.cacheKey())
+// reflected is the text of what a server described before.
+func (a *API) reflected(raw []byte) (*translate.Text, error) {
 	set := &descriptorpb.FileDescriptorSet{}
-	if !ok || proto.Unmarshal(data, set) != nil || len(set.GetFile()) == 0 {
-		return in, cause
+	if err := proto.Unmarshal(raw, set); err != nil {
+		return nil, err
 	}
 	files := set.GetFile()
-	names := files[len(files)-1]
-	if names.GetName() != servicesFile {
-		return in, cause
+	if len(files) == 0 || files[len(files)-1].GetName() != servicesFile {
+		return nil, errors.New("it is no description that was kept")
 	}
-	in.set, in.services = &descriptorpb.FileDescriptorSet{File: files[:len(files)-1]}, names.GetDependency()
-	in.warnings = []translate.Warning{{Message: "the server cannot be reached; this is what it described before"}}
-	a.options.Log.Warn("the server cannot be reached; its last description is used", "upstream", a.options.Upstream, "error", cause)
-	return in, nil
+	return a.text(loaded{
+		set: &descriptorpb.FileDescriptorSet{File: files[:len(files)-1]}, services: files[len(files)-1].GetDependency(),
+	}, true)
 }
 
-func unreachable(err error) bool {
-	code := status.Code(err)
-	return code == codes.Unavailable || code == codes.DeadlineExceeded || errors.Is(err, context.DeadlineExceeded)
+// text is that of files; remote says that the server told them.
+func (a *API) text(in loaded, remote bool) (*translate.Text, error) {
+	data, err := (proto.MarshalOptions{Deterministic: true, AllowPartial: true}).Marshal(&descriptorpb.FileDescriptorSet{
+		File: append(slices.Clone(in.set.GetFile()), &descriptorpb.FileDescriptorProto{Name: new(servicesFile), Dependency: in.services}),
+	})
+	if err != nil {
+		return nil, err
+	}
+	t := &translate.Text{Parts: [][]byte{data, fmt.Append(nil, in.warnings, in.services == nil)}}
+	if remote {
+		t.Raw = data
+	}
+	t.Translate = func() (*translate.Translation, error) {
+		d, err := link(in.set, in.services)
+		if err != nil {
+			return nil, err
+		}
+		d.warnings = append(in.warnings, d.warnings...)
+		b := &builder{description: d, spec: &a.spec, upstream: a.options.Upstream}
+		return a.translation(b.build(), d), nil
+	}
+	return t, nil
 }
 
 // described says what a server without reflection needs.
@@ -180,50 +188,18 @@ func described(err error) error {
 	return fmt.Errorf("the server cannot be asked for its description: %w", err)
 }
 
-// read reads and translates the description. It returns the old reading itself when nothing changed.
-func (a *API) read(ctx context.Context, old *translate.Reading) (*translate.Reading, error) {
-	in, err := a.load(ctx)
-	if err != nil {
-		return nil, err
-	}
-	version := hash(in)
-	if old != nil && version == a.last {
-		return old, nil
-	}
-	d, err := link(in.set, in.services)
-	if err != nil {
-		return nil, err
-	}
-	d.warnings = append(in.warnings, d.warnings...)
-	b := &builder{description: d, spec: &a.spec, upstream: a.options.Upstream}
-	reading := a.reading(b.build(), d)
-	a.last = version
-	return reading, nil
-}
-
-// hash is that of everything that a reading is made of besides configuration.
-func hash(in loaded) string {
-	h := sha256.New()
-	data, err := proto.MarshalOptions{Deterministic: true, AllowPartial: true}.Marshal(in.set)
-	if err == nil {
-		h.Write(data)
-	}
-	_, _ = fmt.Fprintf(h, "%q", in.services)
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-// reading makes a reading of the methods.
-func (a *API) reading(methods []*method, d *description) *translate.Reading {
+// translation is what the methods of a description came to.
+func (a *API) translation(methods []*method, d *description) *translate.Translation {
 	types := newTypes(d)
-	entries := make([]*translate.Entry, len(methods))
+	t := &translate.Translation{Tools: make([]*translate.Entry, len(methods)), Warnings: d.warnings, Instructions: instructions(d)}
 	for i, m := range methods {
-		entries[i] = &m.Entry
+		t.Tools[i] = &m.Entry
 		m.Run = func(ctx context.Context, c *catalog.Call, args *schema.Value, timeout time.Duration) *translate.Result {
 			x := exchange{api: a, method: m, types: types, call: c, args: args, timeout: timeout}
 			return x.run(ctx)
 		}
 	}
-	return translate.NewReading(a.options.Upstream, &a.spec.Spec, entries, d.warnings, instructions(d))
+	return t
 }
 
 // instructions name the services.
@@ -238,34 +214,11 @@ func instructions(d *description) string {
 	return schema.Shorten(strings.Join(parts, "; "), 400)
 }
 
-// watch reads the description again when it may have changed, until ctx is done.
-func (a *API) watch(ctx context.Context) {
-	if a.spec.Reflected() {
-		a.watchServer(ctx)
-		return
-	}
-	var folders []string
-	for _, name := range slices.Concat(a.spec.Descriptors, a.spec.Protos) {
-		folders = append(folders, filepath.Dir(name))
-	}
-	folders = append(folders, a.spec.ImportPaths...)
-	translate.WatchFolders(ctx, folders, func(problem string, err error) {
-		a.options.Log.Warn("watching the description failed", "upstream", a.options.Upstream, "problem", problem, "error", err)
-	}, func() { a.Reload(ctx) })
-}
+// calm is the least time between two questions that failing calls lead to.
+const calm = 5 * time.Second
 
-const (
-	defaultRefresh = 10 * time.Minute
-	// calm is the least time between two questions that failing calls lead to.
-	calm = 5 * time.Second
-)
-
-// watchServer asks the server again after it was connected to anew, when it lacked a method, and from time to time.
+// watchServer asks the server again after it was connected to anew, and when it lacked a method.
 func (a *API) watchServer(ctx context.Context) {
-	every := a.spec.Refresh
-	if every == 0 {
-		every = defaultRefresh
-	}
 	anew := make(chan struct{}, 1)
 	done := make(chan struct{})
 	go func() {
@@ -275,14 +228,9 @@ func (a *API) watchServer(ctx context.Context) {
 	defer func() { <-done }()
 	asked := time.Now()
 	for {
-		var timer <-chan time.Time
-		if every > 0 {
-			timer = time.After(every)
-		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-timer:
 		case <-anew:
 		case <-a.stale:
 			if time.Since(asked) < calm {

@@ -131,7 +131,7 @@ func (p part) tools(t testing.TB, spec Spec) ([]*method, *translate.Reading) {
 	b := &builder{description: d, spec: &spec, upstream: "api"}
 	a := &API{spec: spec, options: translate.Options{Upstream: "api"}}
 	methods := b.build()
-	return methods, a.reading(methods, d)
+	return methods, translate.NewReading("api", &spec.Spec, a.translation(methods, d))
 }
 
 // TestCorpus holds every description of the corpus: every service that compiles is there, every method of it is a tool, names are portable and

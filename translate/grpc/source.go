@@ -27,7 +27,7 @@ const maxDescriptionBytes = 64 << 20
 func readSets(names []string) (*descriptorpb.FileDescriptorSet, error) {
 	all := &descriptorpb.FileDescriptorSet{}
 	for _, name := range names {
-		data, err := readFile(name)
+		data, err := translate.ReadDescription(name)
 		if err != nil {
 			return nil, err
 		}
@@ -38,26 +38,6 @@ func readSets(names []string) (*descriptorpb.FileDescriptorSet, error) {
 		all.File = append(all.File, set.GetFile()...)
 	}
 	return all, nil
-}
-
-func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	return readLimited(name, f)
-}
-
-func readLimited(name string, r io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxDescriptionBytes+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxDescriptionBytes {
-		return nil, fmt.Errorf("%s: larger than %d MiB", name, maxDescriptionBytes>>20)
-	}
-	return data, nil
 }
 
 // sources are .proto files and where they and their imports lie.
@@ -114,10 +94,10 @@ func (s *sources) open(path string) (io.ReadCloser, error) {
 		if err != nil {
 			continue
 		}
-		data, err := readLimited(path, f)
+		data, err := translate.ReadLimited(f, -1)
 		_ = f.Close()
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		return io.NopCloser(strings.NewReader(string(data))), nil
 	}

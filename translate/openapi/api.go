@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,22 +22,35 @@ type API struct {
 	translate.API
 	spec    Spec
 	options translate.Options
-	// last is a hash of everything that was read last, etag that of the description behind a URL. Reading alone uses them.
-	last, etag string
 }
 
 var _ translate.Backend = (*API)(nil)
 
+// defaultRefresh is how often a description behind a URL is asked for again.
+const defaultRefresh = 5 * time.Minute
+
 // New reads the description and starts watching it. The error says why nothing can be offered at all.
 func New(ctx context.Context, spec Spec, o translate.Options) (*API, error) {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if err := spec.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Upstream, err)
 	}
 	a := &API{spec: spec, options: o}
-	if err := a.Start(ctx, translate.Description{Read: a.read, Watch: a.watch}, o); err != nil {
+	d := translate.Description{Fetch: a.read, Again: a.remote}
+	var err error
+	if d.Settings, err = a.settings(); err != nil {
+		return nil, fmt.Errorf("%s: %w", o.Upstream, err)
+	}
+	remote, name := spec.location()
+	if remote != nil {
+		d.Place, d.Every = spec.OpenAPI, spec.Often(defaultRefresh)
+	} else if file, err := inFolder(name); err == nil {
+		d.Folders = append(d.Folders, filepath.Dir(file))
+	}
+	for _, overlay := range spec.Overlays {
+		d.Folders = append(d.Folders, filepath.Dir(overlay))
+	}
+	if err := a.Start(ctx, d, &a.spec.Spec, o); err != nil {
 		return nil, err
 	}
 	return a, nil

@@ -113,12 +113,15 @@ func BenchmarkWarm(b *testing.B) {
 		b.Fatal(err)
 	}
 	c := &memory{}
-	a := newAPI(b, string(f.text), Spec{Server: "https://h.test"}, translate.Options{Cache: c})
+	newAPI(b, string(f.text), Spec{Server: "https://h.test"}, translate.Options{Cache: c})
 	b.ReportAllocs()
 	start := cpu(b)
 	for b.Loop() {
-		a.last = ""
-		if _, err := a.read(b.Context(), nil); err != nil {
+		a, err := New(b.Context(), Spec{OpenAPI: file, Server: "https://h.test"}, translate.Options{Upstream: "api", Cache: c})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := a.Close(b.Context()); err != nil {
 			b.Fatal(err)
 		}
 	}

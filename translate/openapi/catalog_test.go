@@ -24,7 +24,7 @@ func TestCatalogTakesEveryTool(t *testing.T) {
 		spec := Spec{Server: "https://h.test", Spec: translate.Spec{Mode: translate.ModeTools}}
 		b := &builder{spec: &spec, upstream: upstream, configured: func(string) bool { return false }, description: d, converter: newConverter(d)}
 		a := &API{spec: spec, options: translate.Options{Upstream: upstream}}
-		s := a.state(b.build(), d)
+		s := translate.NewReading(upstream, &spec.Spec, a.translation(b, b.build()))
 		tools += len(s.Source.Tools)
 		sources = append(sources, s.Source)
 	}

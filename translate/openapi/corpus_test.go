@@ -113,7 +113,7 @@ func translateText(t testing.TB, f corpusFile, spec Spec) translation {
 	b := &builder{spec: &spec, upstream: "api", configured: func(string) bool { return false }, description: d, converter: newConverter(d)}
 	a := &API{spec: spec, options: translate.Options{Upstream: "api"}}
 	tools := b.build()
-	return translation{b, tools, a.state(tools, d)}
+	return translation{b, tools, translate.NewReading("api", &spec.Spec, a.translation(b, tools))}
 }
 
 // summary is what the golden file of a description holds.

@@ -53,7 +53,7 @@ func (x *exchange) run(ctx context.Context, out *outgoing) *translate.Result {
 
 // fetch sends a request, with another credential where the first was refused, and follows where the API moved a read.
 func (x *exchange) fetch(ctx context.Context, out *outgoing) (*http.Response, *translate.Result) {
-	schemes := usableAlternative(x.tool.plan.security, x.api.configured)
+	schemes := usableAlternative(x.tool.plan.security, x.api.options.Configured)
 	response, failure := x.send(ctx, out, schemes)
 	if failure != nil {
 		return nil, failure

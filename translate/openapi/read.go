@@ -1,14 +1,9 @@
 package openapi
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -20,188 +15,136 @@ import (
 	"weir/translate/schema"
 )
 
-const (
-	// maxDescriptionBytes bounds a description; the largest public ones have 15 MB.
-	maxDescriptionBytes = 64 << 20
-	fetchTimeout        = 30 * time.Second
-)
-
-// inputs are the bytes that a state is made of.
+// inputs are what a translation is made of.
 type inputs struct {
 	text     []byte
-	etag     string
-	base     *url.URL
-	file     string // "" when it came from a URL
+	base     *url.URL // nil when it came from a file
+	file     string   // "" when it came from a URL
 	overlays [][]byte
 }
 
-// errUnchanged says that the server still has the description of the given ETag.
-var errUnchanged = errors.New("the description is unchanged")
-
-// read reads and translates the description. It returns the old reading itself when nothing changed.
-func (a *API) read(ctx context.Context, old *translate.Reading) (*translate.Reading, error) {
-	in, err := a.load(ctx)
-	if errors.Is(err, errUnchanged) {
-		return old, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var root *os.Root
-	name := filepath.Base(in.file)
-	if a.spec.References != "" && in.file != "" {
-		if root, err = os.OpenRoot(a.spec.References); err != nil {
-			return nil, fmt.Errorf("the folder of references cannot be opened: %w", err)
-		}
-		defer func() { _ = root.Close() }()
-		if name, err = filepath.Rel(a.spec.References, in.file); err != nil {
-			return nil, fmt.Errorf("the description does not lie in the folder of references: %w", err)
-		}
-	}
-	version := a.version(in)
-	if old != nil && root == nil && version == a.last {
-		return old, nil
-	}
-	var s *translate.Reading
-	if root == nil {
-		s = a.recall(version, in)
-	}
-	if s == nil {
-		b, err := a.translate(in, reader(root), filepath.ToSlash(name))
+// read reads the description.
+func (a *API) read(ctx context.Context, etag string) (*translate.Text, error) {
+	remote, name := a.spec.location()
+	if remote == nil {
+		name, err := inFolder(name)
 		if err != nil {
 			return nil, err
 		}
-		tools := b.build()
-		s = a.state(tools, b.description)
-		if root == nil {
-			a.keep(version, b, tools)
+		data, err := translate.ReadDescription(name)
+		if err != nil {
+			return nil, err
+		}
+		return a.text(inputs{text: data, file: name})
+	}
+	data, etag, err := a.fetch(ctx, remote, etag)
+	if err != nil {
+		return nil, err
+	}
+	t, err := a.remote(data)
+	if err == nil {
+		t.ETag = etag
+	}
+	return t, err
+}
+
+// remote is the text of a description behind a URL.
+func (a *API) remote(data []byte) (*translate.Text, error) {
+	base, _ := a.spec.location()
+	t, err := a.text(inputs{text: data, base: base})
+	if err == nil {
+		t.Raw = data
+	}
+	return t, err
+}
+
+// text adds the overlays.
+func (a *API) text(in inputs) (*translate.Text, error) {
+	parts := [][]byte{in.text, fmt.Append(nil, in.base)}
+	for _, name := range a.spec.Overlays {
+		overlay, err := translate.ReadDescription(name)
+		if err != nil {
+			return nil, err
+		}
+		in.overlays, parts = append(in.overlays, overlay), append(parts, overlay)
+	}
+	if a.spec.References != "" && in.file != "" {
+		parts = nil // nobody knows before which files it refers to
+	}
+	return &translate.Text{Parts: parts, Translate: func() (*translate.Translation, error) {
+		b := &builder{spec: &a.spec, base: in.base, upstream: a.options.Upstream, configured: a.options.Configured}
+		closing, err := b.open(in)
+		in = inputs{} // the text is large
+		if err != nil {
+			return nil, err
+		}
+		defer closing()
+		return a.translation(b, b.build()), nil
+	}}, nil
+}
+
+// open reads the description. It may read files that this one refers to until closing is called.
+func (b *builder) open(in inputs) (closing func(), err error) {
+	closing = func() {}
+	var read func(string) ([]byte, error)
+	name, place := filepath.Base(in.file), in.file
+	switch {
+	case in.base != nil:
+		place = translate.Address(in.base)
+	case b.spec.References != "":
+		root, err := os.OpenRoot(b.spec.References)
+		if err != nil {
+			return nil, fmt.Errorf("the folder of references cannot be opened: %w", err)
+		}
+		closing = func() { _ = root.Close() }
+		read = reader(root)
+		if name, err = filepath.Rel(b.spec.References, in.file); err != nil {
+			closing()
+			return nil, fmt.Errorf("the description does not lie in the folder of references: %w", err)
 		}
 	}
-	a.last, a.etag = version, in.etag
-	return s, nil
-}
-
-// translate opens a description for building its tools; name is that of its file among those that read knows.
-func (a *API) translate(in inputs, read func(string) ([]byte, error), name string) (*builder, error) {
-	b := &builder{spec: &a.spec, base: in.base, upstream: a.options.Upstream, configured: a.configured}
-	var err error
-	if b.description, err = open(name, in.text, in.overlays, read); err != nil {
-		return nil, fmt.Errorf("%s: %w", a.spec.OpenAPI, err)
+	if b.description, err = open(filepath.ToSlash(name), in.text, in.overlays, read); err != nil {
+		closing()
+		return nil, fmt.Errorf("%s: %w", place, err)
 	}
 	b.converter = newConverter(b.description)
-	return b, nil
+	return closing, nil
 }
 
-func (a *API) configured(scheme string) bool {
-	return a.options.Credentials != nil && a.options.Credentials.Has(scheme)
-}
-
-// reader reads files below root, nothing when there is none.
+// reader reads files below root.
 func reader(root *os.Root) func(string) ([]byte, error) {
-	if root == nil {
-		return nil
-	}
 	return func(name string) ([]byte, error) {
 		f, err := root.Open(filepath.FromSlash(name))
 		if err != nil {
 			return nil, err
 		}
 		defer func() { _ = f.Close() }()
-		return readLimited(f, -1)
+		return translate.ReadLimited(f, -1)
 	}
-}
-
-// readLimited reads all of r. size is how much that should be, so that nothing is copied on the way; -1 when nobody knows.
-func readLimited(r io.Reader, size int64) ([]byte, error) {
-	var b bytes.Buffer
-	if size > 0 && size <= maxDescriptionBytes {
-		b.Grow(int(size) + bytes.MinRead)
-	}
-	_, err := b.ReadFrom(io.LimitReader(r, maxDescriptionBytes+1))
-	data := b.Bytes()
-	if err == nil && len(data) > maxDescriptionBytes {
-		return nil, fmt.Errorf("larger than %d MiB", maxDescriptionBytes>>20)
-	}
-	return data, err
-}
-
-// load reads the bytes.
-func (a *API) load(ctx context.Context) (inputs, error) {
-	var in inputs
-	remote, name := a.spec.location()
-	var err error
-	if remote != nil {
-		in.base = remote
-		in.text, in.etag, err = a.fetch(ctx, remote)
-	} else {
-		if name, err = inFolder(name); err != nil {
-			return in, err
-		}
-		in.file = name
-		in.text, err = readFileLimited(name)
-	}
-	if err != nil {
-		return in, err
-	}
-	for _, overlay := range a.spec.Overlays {
-		text, err := readFileLimited(overlay)
-		if err != nil {
-			return in, err
-		}
-		in.overlays = append(in.overlays, text)
-	}
-	return in, nil
-}
-
-func readFileLimited(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	size := int64(-1)
-	if info, err := f.Stat(); err == nil {
-		size = info.Size()
-	}
-	data, err := readLimited(f, size)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return data, nil
 }
 
 // fetch asks for the description behind a URL.
-func (a *API) fetch(ctx context.Context, u *url.URL) (text []byte, etag string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
+func (a *API) fetch(ctx context.Context, u *url.URL, etag string) (text []byte, newer string, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, "", err
 	}
 	r.Header.Set("Accept", "application/json, application/yaml, */*;q=0.5")
-	if a.etag != "" {
-		r.Header.Set("If-None-Match", a.etag)
+	if etag != "" {
+		r.Header.Set("If-None-Match", etag)
 	}
-	if a.configured(descriptionScheme) {
-		s := translate.SecurityScheme{Name: descriptionScheme, Type: "http", HTTP: "bearer"}
-		if err := a.options.Credentials.Authorize(ctx, r, s, ""); err != nil {
-			return nil, "", err
-		}
+	var s *translate.SecurityScheme
+	if a.options.Configured(descriptionScheme) {
+		s = &translate.SecurityScheme{Name: descriptionScheme, Type: "http", HTTP: "bearer"}
 	}
-	response, err := a.options.Transport.RoundTrip(r)
-	if err != nil {
-		return nil, "", fmt.Errorf("the description at %s cannot be fetched: %w", u.Redacted(), err)
-	}
-	defer func() { _ = response.Body.Close() }()
+	text, response, err := a.options.Fetch(ctx, r, s)
 	switch {
-	case response.StatusCode == http.StatusNotModified && a.etag != "":
-		return nil, "", errUnchanged
+	case err != nil:
+		return nil, "", err
+	case response.StatusCode == http.StatusNotModified && etag != "":
+		return nil, "", translate.ErrUnchanged
 	case response.StatusCode != http.StatusOK:
-		return nil, "", fmt.Errorf("the description at %s cannot be fetched: status %d", u.Redacted(), response.StatusCode)
-	}
-	text, err = readLimited(response.Body, response.ContentLength)
-	if err != nil {
-		return nil, "", fmt.Errorf("the description at %s cannot be read: %w", u.Redacted(), err)
+		return nil, "", fmt.Errorf("the description at %s cannot be fetched: status %d", translate.Address(u), response.StatusCode)
 	}
 	return text, response.Header.Get("ETag"), nil
 }
@@ -209,36 +152,24 @@ func (a *API) fetch(ctx context.Context, u *url.URL) (text []byte, etag string, 
 // descriptionScheme is the name under which a credential for fetching the description is configured.
 const descriptionScheme = "description"
 
-// version is a hash of everything that a state is made of.
-func (a *API) version(in inputs) string {
-	h := sha256.New()
-	for _, part := range append([][]byte{in.text}, in.overlays...) {
-		_, _ = fmt.Fprintf(h, "%d\n", len(part))
-		h.Write(part)
-	}
-	settings := a.spec
-	settings.OpenAPI = "" // where the same text lies makes no difference; what is relative to it is in base
-	spec, err := json.Marshal(settings)
-	if err == nil {
-		h.Write(spec)
-	}
-	_, _ = fmt.Fprintf(h, "%s\n%v", a.options.Upstream, in.base)
-	return hex.EncodeToString(h.Sum(nil))
+// settings are what a translation depends on besides the description.
+func (a *API) settings() ([]byte, error) {
+	s := a.spec
+	s.OpenAPI = "" // where the same text lies makes no difference; what is relative to it is a part of the text
+	return json.Marshal(s)
 }
 
-// state makes a reading of the tools.
-func (a *API) state(tools []*tool, d *description) *translate.Reading {
-	return translate.NewReading(a.options.Upstream, &a.spec.Spec, a.entries(tools), d.sorted(), d.title())
-}
-
-// entries are the tools as those of a reading.
-func (a *API) entries(tools []*tool) []*translate.Entry {
-	entries := make([]*translate.Entry, len(tools))
-	for i, t := range tools {
-		entries[i] = &t.Entry
-		t.Run = func(ctx context.Context, c *catalog.Call, args *schema.Value, timeout time.Duration) *translate.Result {
-			return a.run(ctx, t, c, args, timeout)
+// translation is what the builder made tools for.
+func (a *API) translation(b *builder, tools []*tool) *translate.Translation {
+	t := &translate.Translation{Warnings: b.description.sorted(), Instructions: b.description.title(), Schemes: make(map[string]bool)}
+	for _, m := range members(b.schemes().value) {
+		t.Schemes[m.Key] = b.configured(m.Key)
+	}
+	for _, e := range tools {
+		e.Run = func(ctx context.Context, c *catalog.Call, args *schema.Value, timeout time.Duration) *translate.Result {
+			return a.run(ctx, e, c, args, timeout)
 		}
+		t.Tools = append(t.Tools, &e.Entry)
 	}
-	return entries
+	return t
 }
