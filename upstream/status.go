@@ -42,7 +42,7 @@ type Status struct {
 
 	Tools, Prompts, Resources, Templates int // listed by the upstream, filters not applied
 	Stale                                bool
-	Problems                             []catalog.Problem // lists that could not be read, and calls that are held back
+	Problems                             []catalog.Problem // lists and descriptions that could not be read, and calls that are held back
 
 	Calls, Errors uint64 // calls sent, and those to which no answer came
 	Restarts      int    // connections lost after the upstream was ready
@@ -137,6 +137,9 @@ func (l *live) describe(st *Status) {
 	if a, ok := l.backend.(*api); ok {
 		report := a.Report()
 		st.Report = &report
+		if report.Outdated != "" {
+			st.Problems = append(st.Problems, catalog.Problem{Upstream: st.Name, Reason: st.Name + ": the new description is not used, the last one stays: " + report.Outdated})
+		}
 	}
 	if c := l.child(); c != nil {
 		st.Junk, st.Stderr = c.Junk, c.Stderr
