@@ -26,7 +26,7 @@ type Spec struct {
 	// MaxText bounds the text that a tool answers, in bytes; 0 means 65536.
 	MaxText int `yaml:"maxText"`
 	// Tools changes single operations: operationId, "POST /path", Query.field, pkg.Service/Method, or the name of the tool → what is changed. For an MCP
-	// server it sets deadlines: glob on the tools' own names → timeout, idleTimeout and idempotent, the most telling pattern first.
+	// server it sets deadlines: glob on the tools' own names → timeout, idleTimeout, idempotent and hedge, the most telling pattern first.
 	Tools map[string]Tool `yaml:"tools"`
 
 	// Include keeps operations that one of these matches; empty keeps all. Exclude drops those that one matches and wins. The kinds say what a
@@ -57,6 +57,9 @@ type Tool struct {
 	// Idempotent says of an MCP server's tools that a call may be made twice where nobody knows whether the first was executed. What the server says
 	// itself does not count.
 	Idempotent *bool `yaml:"idempotent"`
+	// Hedge is after which time without an answer a call of an idempotent tool of an MCP server is sent a second time; 0 means never. The first answer
+	// counts and the other call is cancelled. At most one call in ten is sent twice.
+	Hedge time.Duration `yaml:"hedge"`
 	// Media picks the media type of a REST body among those of the description.
 	Media string `yaml:"media"`
 }

@@ -62,6 +62,18 @@ func (b *bulkhead) enter(ctx context.Context, limit time.Duration, queued *time.
 
 func (b *bulkhead) leave() { b.places.Release(1) }
 
+// place takes a further place for a call that has one, if one is free now. leave gives it back and does nothing when there was none.
+func (m *member) place() (leave func(), ok bool) {
+	b := m.places.Load()
+	switch {
+	case b == nil:
+		return func() {}, true
+	case !b.places.TryAcquire(1):
+		return func() {}, false
+	}
+	return b.leave, true
+}
+
 // full is the error of a call that got no place.
 func (b *bulkhead) full(why string) *catalog.Error {
 	return &catalog.Error{

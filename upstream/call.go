@@ -84,16 +84,19 @@ func (m *member) callInTime(ctx context.Context, call *catalog.Call) (*catalog.A
 	if all.simple(call) {
 		bound, cancel := context.WithTimeoutCause(ctx, all.whole.limit-call.Queued, all.late)
 		defer cancel()
-		return m.callOn(bound, call)
+		return m.callOn(bound, call, nil)
 	}
 	c := startClock(ctx, all, call)
 	defer c.stop()
-	return m.callOn(c.ctx, &c.call)
+	if after := m.hedges(all, call); after > 0 {
+		return m.callTwice(c.ctx, &c.call, after)
+	}
+	return m.callOn(c.ctx, &c.call, nil)
 }
 
 // callOn sends the call on the live connection. When that turns out to be dead, with proof that the call was not executed, the call is sent once more on the
-// next one; so is one of unknown outcome that may be repeated. Nothing is sent three times.
-func (m *member) callOn(ctx context.Context, call *catalog.Call) (*catalog.Answer, error) {
+// next one; so is one of unknown outcome that may be repeated, unless another attempt has taken that: twin is nil for none. Nothing is sent three times.
+func (m *member) callOn(ctx context.Context, call *catalog.Call, twin *second) (*catalog.Answer, error) {
 	var (
 		used  *live
 		first error // of an attempt whose outcome nobody knows
@@ -112,7 +115,7 @@ func (m *member) callOn(ctx context.Context, call *catalog.Call) (*catalog.Answe
 		l = on
 		dead := err != nil && l.backend.Err() != nil
 		safe := dead && notExecuted(err)
-		if err == nil || again || ctx.Err() != nil || !safe && !m.repeats(ctx, call, err) {
+		if err == nil || again || ctx.Err() != nil || !safe && !m.repeats(ctx, call, err, twin) {
 			if err != nil && first != nil && notExecuted(err) { // the repetition was not, the call may have been
 				err = first
 			}
@@ -198,7 +201,7 @@ func (m *member) down(arrived time.Time, tries int) bool {
 		return arrived.Sub(m.tried) >= patience/2 // this one takes long
 	case m.state == Ready: // its goroutine has yet to notice that the connection is lost
 		return false
-	case m.tries > tries && !m.nextTry.IsZero():
+	case m.tries > tries && !m.nextTry.IsZero(), time.Now().Before(m.away):
 		return true
 	case m.nextTry.IsZero(): // about to be tried, or to fall
 		return false
@@ -216,6 +219,9 @@ func (m *member) unavailable() *catalog.Error {
 	defer m.mu.Unlock()
 	e := &catalog.Error{Code: catalog.Unavailable, Hint: m.hint, Execution: catalog.NotExecuted}
 	since := short(time.Since(m.since))
+	if m.state == Failed {
+		e.Retry = max(0, time.Until(m.away))
+	}
 	switch m.state {
 	case SignIn:
 		e.Code = catalog.NeedsLogin

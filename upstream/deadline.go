@@ -43,7 +43,7 @@ func newDeadlines(upstream string, spec *Spec) *deadlines {
 		}
 	} else {
 		for _, pattern := range slices.SortedFunc(maps.Keys(spec.API.Tools), moreTelling) {
-			if t := spec.API.Tools[pattern]; t.Timeout > 0 || t.IdleTimeout > 0 || t.Idempotent != nil {
+			if t := spec.API.Tools[pattern]; t.Timeout > 0 || t.IdleTimeout > 0 || t.Hedge > 0 || t.Idempotent != nil {
 				d.tools = append(d.tools, toolDeadlines{catalog.Glob(pattern), t})
 			}
 		}

@@ -15,7 +15,10 @@
 //   - A call to an upstream that is down makes it try again at once, at most once a second, and waits for that a moment: a restarted upstream is back
 //     with the first call, whatever the back-off says. Without calls the back-off goes up to 30 seconds.
 //   - A failed call is sent again only when it provably was not executed and its connection was found dead. Where nobody knows whether it was executed it is
-//     sent again only if it reads a resource or its tool is one that the operator marked, once, and at most one call in ten.
+//     sent again only if it reads a resource or its tool is one that the operator marked, once, and at most one call in ten. A hedge is such a
+//     repetition that does not wait for the failure: the same marks, the same budget, and one of both for a call.
+//   - What a server asks for with Retry-After is kept for what weir would do by itself: repetitions and attempts to connect. Other callers' calls are not
+//     held back for it, since limits often are for one of them; that is the breaker's work, once calls do fail.
 //   - What fails several calls in a row is left alone for a while, tool by tool; then one call tries it. The breakers are our own: those of failsafe-go hold a
 //     lock for every call, wait equally long each time unless a call is run inside of them, and take the calls that one crash loses for as many failures. Here
 //     a breaker exists only from a failure to the next success.

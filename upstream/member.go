@@ -15,6 +15,8 @@ import (
 )
 
 const (
+	// maxAway bounds how long a server that cannot be connected to is left alone because it asks for that.
+	maxAway = 5 * time.Minute
 	// firstRetry and maxRetry bound the wait before an upstream that failed is tried again; it doubles.
 	firstRetry = 250 * time.Millisecond
 	maxRetry   = 30 * time.Second
@@ -66,6 +68,7 @@ type member struct {
 	tried    time.Time     // when the last attempt began
 	tries    int           // attempts that are over
 	nextTry  time.Time     // zero unless it is waited for
+	away     time.Time     // no attempt before: the server asked for it
 	moved    chan struct{} // closed at the next change of any of these
 	source   *catalog.Source
 	fell     time.Time // when source became stale
@@ -254,7 +257,8 @@ func (m *member) note(err error) {
 // fall makes the upstream failed.
 func (m *member) fall(err error) {
 	state := Failed
-	if own, ok := errors.AsType[*catalog.Error](err); ok && own.Code == catalog.NeedsLogin {
+	own, ok := errors.AsType[*catalog.Error](err)
+	if ok && own.Code == catalog.NeedsLogin {
 		state = SignIn
 	}
 	m.set.o.Log.Warn("upstream is down", "upstream", m.name, "error", err, "cause", errors.Unwrap(err))
@@ -262,14 +266,22 @@ func (m *member) fall(err error) {
 	if m.source != nil && !m.source.Stale {
 		m.source, m.fell = stale(m.source), time.Now()
 	}
+	m.away = time.Time{}
+	if ok && own.Retry > 0 {
+		m.away = time.Now().Add(min(own.Retry, maxAway))
+	}
 	m.mu.Unlock()
 	m.turn(state, err)
 }
 
-// rest waits d, or until somebody wants the upstream up. It reports whether ctx is still open.
+// rest waits d, or until somebody wants the upstream up, but as long as the server asked for. It reports whether ctx is still open.
 func (m *member) rest(ctx context.Context, d time.Duration) bool {
 	drop(m.wakes)
+	wakes := m.wakes
 	m.mu.Lock()
+	if away := time.Until(m.away); away > 0 {
+		d, wakes = max(d, away), nil
+	}
 	m.nextTry = time.Now().Add(d)
 	m.mu.Unlock()
 	m.signal()
@@ -283,7 +295,7 @@ func (m *member) rest(ctx context.Context, d time.Duration) bool {
 			return false
 		case <-timer.C:
 			return true
-		case <-m.wakes:
+		case <-wakes:
 			return true
 		case <-lapse.C:
 			m.lapse()

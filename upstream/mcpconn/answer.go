@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,8 @@ const (
 	maxRefusal = 64 << 10
 	// drainWait is how long the end of a stream is awaited after the response, so that its connection can be used again.
 	drainWait = 200 * time.Millisecond
+	// maxRetryAfter bounds how long a server may ask to be left alone.
+	maxRetryAfter = 24 * time.Hour
 	// patience is how many streams in a row may stay open past drainWait before no further one is awaited.
 	patience = 3
 )
@@ -56,7 +59,6 @@ type refusal struct {
 	kind   string // the Content-Type, "" when absent
 	size   int
 	text   string // the begin of the body, for the log and for telling lost sessions
-	wait   string // Retry-After
 	login  bool   // it has a WWW-Authenticate header
 }
 
@@ -133,7 +135,7 @@ func (e *endpoint) single(ctx context.Context, resp *http.Response, id int64) (*
 func (e *endpoint) refused(resp *http.Response, body []byte) *catalog.Error {
 	r := &refusal{
 		status: resp.StatusCode, kind: resp.Header.Get("Content-Type"), size: len(body), text: string(body[:min(len(body), 512)]),
-		wait: resp.Header.Get("Retry-After"), login: resp.Header.Get("Www-Authenticate") != "",
+		login: resp.Header.Get("Www-Authenticate") != "",
 	}
 	if resp.ContentLength > int64(r.size) {
 		r.size = int(resp.ContentLength)
@@ -141,7 +143,7 @@ func (e *endpoint) refused(resp *http.Response, body []byte) *catalog.Error {
 	if len(r.kind) > 64 {
 		r.kind = r.kind[:64]
 	}
-	f := &catalog.Error{Code: catalog.Unavailable, Err: r}
+	f := &catalog.Error{Code: catalog.Unavailable, Retry: retryAfter(resp.Header), Err: r}
 	say := func(code catalog.Code, x catalog.Execution, format string, args ...any) {
 		f.Code, f.Execution = code, x
 		f.Msg = e.name + ": " + fmt.Sprintf(format, args...)
@@ -165,6 +167,21 @@ func (e *endpoint) refused(resp *http.Response, body []byte) *catalog.Error {
 		say(catalog.Unavailable, catalog.Unknown, "the server gave no MCP answer (%s)", r.facts())
 	}
 	return f
+}
+
+// retryAfter is how long a server asks to be left alone (RFC 9110, 10.2.3), in seconds or until a date; 0 when it does not.
+func retryAfter(h http.Header) time.Duration {
+	values := h["Retry-After"]
+	if len(values) == 0 {
+		return 0
+	}
+	wait := time.Duration(0)
+	if seconds, err := strconv.ParseUint(values[0], 10, 32); err == nil {
+		wait = time.Duration(seconds) * time.Second
+	} else if date, err := http.ParseTime(values[0]); err == nil {
+		wait = time.Until(date)
+	}
+	return min(max(wait, 0), maxRetryAfter)
 }
 
 func (e *endpoint) tooLarge(what string) *catalog.Error {

@@ -7,8 +7,8 @@ import (
 )
 
 // shown are the keys whose values may be quoted in messages and excerpts. Values of all others can hold secrets.
-const shown = " command cwd type transport transportType era include exclude includeTools excludeTools alias timeout idleTimeout startTimeout maxMessage required disabled" +
-	" listen path allowedHosts allowedOrigins maxBody maxHeader writeTimeout sessionIdle drainTimeout listTTL insecureNoAuth" +
+const shown = " command cwd type transport transportType era include exclude includeTools excludeTools alias timeout idleTimeout idempotent hedge startTimeout maxMessage required disabled" +
+	" listen path allowedHosts allowedOrigins maxBody maxHeader writeTimeout sessionIdle drainTimeout drainDelay maxConnections listTTL insecureNoAuth" +
 	" oidc issuer audience resource scopes clockSkew algorithms tokenType acceptIDTokens requiredGroups owner groups roles expires" +
 	" naming pageSize log level format id " +
 	"overlays references mode budget pinned refresh schemaBytes maxText maxPages arrays descriptors protos importPaths metadata trailers maxMessages bidi connections keepalive authority operations generate mutations subscriptions events depth persisted get enabled aliases cost tools name description rename path fields maxBytes media "

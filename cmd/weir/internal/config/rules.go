@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/textproto"
@@ -55,6 +56,8 @@ func (r *reader) rules(root *node, file *File) {
 	}
 	if n := root.get("path"); n != nil && n.kind == text && (!strings.HasPrefix(n.text, "/") || strings.ContainsAny(n.text, "?# ")) {
 		r.mismatch(n, "path", "a path that starts with /")
+	} else if n != nil && slices.Contains(reserved(), n.text) {
+		r.problem(n.at, "path: %s is where weir answers something else than MCP", n.text)
 	}
 	if n := root.get("allowedOrigins"); n != nil {
 		for i, o := range n.items {
@@ -172,9 +175,10 @@ func misspelt(n *node) *node {
 
 // checkTools reports what cannot be said of the tools of a server, or of an API.
 func (r *reader) checkTools(n *node, way, path string) {
-	nothing := []string{"idleTimeout", "idempotent"} // an API is silent until it answers, and its calls are never repeated
+	calls := []string{"timeout", "idleTimeout", "idempotent", "hedge"}
+	nothing := calls[1:] // an API is silent until it answers, and its calls are never repeated
 	if way == "command" || way == "url" || way == "endpoints" {
-		nothing = slices.DeleteFunc(keysOf(reflect.TypeFor[translate.Tool]()), func(k string) bool { return k == "timeout" || k == "idleTimeout" || k == "idempotent" })
+		nothing = slices.DeleteFunc(keysOf(reflect.TypeFor[translate.Tool]()), func(k string) bool { return slices.Contains(calls, k) })
 	} else {
 		r.misplaced(n, path, way, nothing...)
 	}
@@ -182,13 +186,22 @@ func (r *reader) checkTools(n *node, way, path string) {
 	if tools == nil || tools.kind != object {
 		return
 	}
+	var hedge *node
+	repeatable := false
 	for _, m := range tools.members {
 		if m.key.text == "" {
 			r.problem(m.key.at, "%s.tools: an empty pattern matches nothing", path)
 		}
 		if m.value.kind == object {
 			r.misplaced(m.value, path+".tools."+m.key.text, way, nothing...)
+			hedge = cmp.Or(hedge, m.value.get("hedge"))
+			if v := m.value.get("idempotent"); v != nil && v.text == "true" {
+				repeatable = true
+			}
 		}
+	}
+	if hedge != nil && !repeatable {
+		r.problem(hedge.at, "%s.tools: hedge does nothing where no tool is idempotent: true; a call that may have effects is never sent twice", path)
 	}
 }
 
