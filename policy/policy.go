@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"weir/catalog"
@@ -32,6 +33,8 @@ type Policy struct {
 	log       *slog.Logger
 	// differed counts entries that were withheld because Casbin did not agree.
 	differed atomic.Int64
+	once     sync.Once // of digest
+	digest   string
 }
 
 // links say who holds which roles: tenant → subject → roles.
@@ -80,10 +83,13 @@ func (p *Policy) Warnings() []Problem { return p.warnings }
 
 // Digest names the policy: the first half of the SHA-256 of its model and rows, in hex.
 func (p *Policy) Digest() string {
-	h := sha256.New()
-	h.Write([]byte(p.authority.text))
-	h.Write(p.CSV())
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	p.once.Do(func() {
+		h := sha256.New()
+		h.Write([]byte(p.authority.text))
+		h.Write(p.CSV())
+		p.digest = hex.EncodeToString(h.Sum(nil)[:16])
+	})
+	return p.digest
 }
 
 // Compiled reports whether decisions are made by compiled rules. If not, Casbin is asked for every entry, which is slow on large catalogues.

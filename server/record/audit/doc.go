@@ -12,8 +12,9 @@
 //
 // Decisions:
 //
-//   - Group commit: one goroutine writes whatever waits, then asks the disk once for all of it. An fsync for each record is several times
-//     slower with many callers, and no fsync loses what was promised.
+//   - Group commit: one goroutine writes what was gathered, then asks the disk once for all of it. That costs the processor 40 to 90 µs however much it
+//     is, more than all else that is done for a call, so callers wait for each other: until as many wait as did at the last commit, at most a
+//     millisecond. Who calls alone waits for nobody. Records that nobody waits for go with the next commit, or after 50 ms.
 //   - A record that could not be written whole is cut off again at once, and a segment whose fsync failed is never written to again: after a failed
 //     fsync nobody knows what the disk has.
 //   - What the log cannot take is either refused (Block: the call does not happen) or kept in memory and written when the disk takes

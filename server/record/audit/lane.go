@@ -50,3 +50,12 @@ func laneDirs(dir string) []string {
 	}
 	return all
 }
+
+// createFile opens a file of a lane, and makes it when needed.
+func createFile(path string) (file, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return diskFile{f}, nil
+}

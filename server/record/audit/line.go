@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -18,14 +19,16 @@ type hash = [sha256.Size]byte
 
 const headName = "HEAD"
 
-// appendLine appends a line without its line end. The event must not have any inside.
+// appendLine appends a line without its line end.
 func appendLine(b []byte, seq uint64, prev hash, at time.Time, event []byte) []byte {
 	b = strconv.AppendUint(append(b, `{"seq":`...), seq, 10)
 	b = hex.AppendEncode(append(b, `,"prev":"`...), prev[:])
 	b = at.UTC().AppendFormat(append(b, `","time":"`...), time.RFC3339Nano)
 	b = append(b, `","event":`...)
-	b = rawjson.Compact(b, event)
-	return append(b, '}')
+	if bytes.IndexByte(event, '\n') >= 0 {
+		return append(rawjson.Compact(b, event), '}')
+	}
+	return append(append(b, event...), '}')
 }
 
 // hashOf is the hash of a line without its line end.

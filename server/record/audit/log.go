@@ -33,8 +33,10 @@ const (
 	defaultSegment = 64 << 20
 	// held bounds the records that wait in memory for the disk.
 	held = 8192
-	// batch bounds the records of one commit.
-	batch = 1024
+	// together bounds the records of one commit.
+	together = 1024
+	// gather is how long a caller waits for others at most, and linger how long a record may wait that nobody waits for.
+	gather, linger = time.Millisecond, 50 * time.Millisecond
 	// retry is how often a disk that failed is tried again.
 	retry = time.Second
 )
@@ -53,20 +55,20 @@ var ErrClosed = errors.New("audit: the log is closed")
 // Log is an open audit log: one lane of its folder. It is safe for concurrent use.
 type Log struct {
 	o     Options
-	queue chan entry
-	done  chan struct{}
+	lock  *os.File
+	wake  chan struct{} // has room for one: there is something to commit
+	timer *time.Timer   // wakes too
 	once  sync.Once
 	end   chan struct{}
-	lock  *os.File
+	done  chan struct{}
+
+	mu     sync.Mutex
+	next   *batch // what is gathered
+	spare  *batch // memory for the one after it
+	crowd  int    // how many callers must wait for next to be committed at once
+	closed bool
 
 	w writer // of the goroutine that runs commits, alone
-}
-
-// entry is a record on its way to the disk; durable gets what became of it, nil where nobody waits.
-type entry struct {
-	event   []byte
-	time    time.Time
-	durable chan error
 }
 
 // Open opens the first lane of the folder that no other program writes, makes it when needed, and repairs what a crash left.
@@ -81,16 +83,18 @@ func Open(o Options) (*Log, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.create == nil {
-		o.create = func(path string) (file, error) { return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) }
+		o.create = createFile
 	}
 	dir, lock, err := takeLane(o.Dir)
 	if err != nil {
 		return nil, err
 	}
 	o.Dir = dir
-	l := &Log{o: o, queue: make(chan entry, batch), done: make(chan struct{}), end: make(chan struct{}), lock: lock}
+	l := &Log{o: o, lock: lock, wake: make(chan struct{}, 1), end: make(chan struct{}), done: make(chan struct{}), next: newBatch(), crowd: 1}
+	l.timer = time.AfterFunc(time.Hour, l.rouse)
 	l.w = writer{o: &l.o}
 	if err := l.w.open(); err != nil {
+		l.timer.Stop()
 		return nil, errors.Join(err, lock.Close())
 	}
 	go l.run()
@@ -99,76 +103,118 @@ func Open(o Options) (*Log, error) {
 
 // Append writes an event, a raw JSON object, and returns when it is on disk. With Degrade it returns nil also when the disk takes nothing.
 func (l *Log) Append(ctx context.Context, event []byte) error {
-	e := entry{event: event, time: time.Now(), durable: make(chan error, 1)}
-	select {
-	case l.queue <- e:
-	case <-l.end:
-		return ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	select {
-	case err := <-e.durable:
+	c, err := l.add(ctx, event, true)
+	if err != nil {
 		return err
-	case <-l.done:
-		select {
-		case err := <-e.durable:
-			return err
-		default:
-			return ErrClosed
-		}
 	}
+	<-c.done
+	return c.err
 }
 
 // Post writes an event soon, behind everything before it. It waits while too many are on their way.
 func (l *Log) Post(event []byte) {
+	_, _ = l.add(context.Background(), event, false) // a closed log takes nothing
+}
+
+// add puts a copy of an event into the next commit.
+func (l *Log) add(ctx context.Context, event []byte, waited bool) (*commit, error) {
+	l.mu.Lock()
+	for len(l.next.entries) >= together && !l.closed {
+		full := l.next.commit
+		l.mu.Unlock()
+		select {
+		case <-full.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		l.mu.Lock()
+	}
+	if l.closed {
+		l.mu.Unlock()
+		return nil, ErrClosed
+	}
+	b, c := l.next, l.next.commit
+	b.add(entry{event, time.Now(), waited})
+	now := waited && b.waited == l.crowd || len(b.entries) == together
+	switch {
+	case now:
+	case waited && b.waited == 1:
+		l.timer.Reset(gather)
+	case len(b.entries) == 1:
+		l.timer.Reset(linger)
+	}
+	l.mu.Unlock()
+	if now {
+		l.rouse()
+	}
+	return c, nil
+}
+
+// rouse has what was gathered committed.
+func (l *Log) rouse() {
 	select {
-	case l.queue <- entry{event: event, time: time.Now()}:
-	case <-l.end:
+	case l.wake <- struct{}{}:
+	default:
 	}
 }
 
+// Failing reports whether the disk did not take what was written last.
+func (l *Log) Failing() bool { return l.w.failing.Load() }
+
+// Blocks reports whether calls are refused while the disk does not take them.
+func (l *Log) Blocks() bool { return l.o.OnFailure == Block }
+
 // Close writes what waits, seals the segment and closes the log.
 func (l *Log) Close() error {
-	l.once.Do(func() { close(l.end) })
+	l.once.Do(func() {
+		l.mu.Lock()
+		l.closed = true
+		l.mu.Unlock()
+		close(l.end)
+	})
 	<-l.done
 	return l.w.closed
 }
 
-// run commits what is queued until the log is closed.
+// run commits what was gathered until the log is closed.
 func (l *Log) run() {
 	defer close(l.done)
 	defer func() { _ = l.lock.Close() }()
-	again := time.NewTicker(retry)
-	defer again.Stop()
+	defer l.timer.Stop()
 	for {
 		select {
-		case e := <-l.queue:
-			l.w.commit(l.gather(e))
-		case <-again.C:
-			if l.w.failing {
-				l.w.commit(nil)
-			}
+		case <-l.wake:
+			l.write()
 		case <-l.end:
-			for len(l.queue) > 0 {
-				l.w.commit(l.gather(<-l.queue))
-			}
+			l.write()
 			l.w.close()
 			return
 		}
 	}
 }
 
-// gather returns e and what else waits.
-func (l *Log) gather(e entry) []entry {
-	all := append(make([]entry, 0, len(l.queue)+1), e)
-	for len(all) < batch {
-		select {
-		case e := <-l.queue:
-			all = append(all, e)
-		default:
-			return all
-		}
+// write commits the next batch. As many callers as waited for it make the one after it worth a commit: who calls alone waits for nobody.
+func (l *Log) write() {
+	l.mu.Lock()
+	b := l.next
+	if l.next, l.spare = l.spare, nil; l.next == nil {
+		l.next = newBatch()
 	}
-	return all
+	l.mu.Unlock()
+	err := l.w.commit(b.entries)
+	if l.o.OnFailure == Block {
+		b.commit.err = err
+	}
+	close(b.commit.done)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.crowd = max(1, b.waited); l.next.waited >= l.crowd {
+		l.rouse()
+	}
+	if err != nil {
+		l.timer.Reset(retry)
+		return
+	}
+	b.reset()
+	l.spare = b
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,54 +21,41 @@ type writer struct {
 	size    int64  // of the segment, whole lines
 	head    file
 
-	failing bool    // the disk did not take the last commit
-	waiting []entry // what it did not take and nobody waits for
-	lost    int     // what waiting could not hold
+	failing atomic.Bool // the disk did not take the last commit
+	waiting []entry     // what it did not take and nobody waits for
+	lost    int         // what waiting could not hold
 	buffer  []byte
 	closed  error // how closing went
 }
 
-// commit writes records behind those that wait for the disk already, and tells who waits.
-func (w *writer) commit(entries []entry) {
+// commit writes records behind those that wait for the disk already. When it fails, Block forgets the records that callers wait for: those calls do not
+// happen. All others wait.
+func (w *writer) commit(entries []entry) error {
 	all := append(w.waiting, entries...)
 	w.waiting = nil
 	err := w.write(all, w.lost)
 	if err == nil {
-		if w.failing {
+		if w.failing.Swap(false) {
 			w.o.Log.Info("the audit log is written again", "records", len(all), "lost", w.lost)
 		}
-		w.failing, w.lost = false, 0
-		answer(all, nil)
+		w.lost = 0
 		w.rotate()
-		return
+		return nil
 	}
-	if !w.failing {
+	if !w.failing.Swap(true) {
 		w.o.Log.Error("the audit log cannot be written", "error", err, "on_failure", string(w.o.OnFailure))
 	}
-	w.failing = true
 	for _, e := range all {
-		switch {
-		case e.durable != nil && w.o.OnFailure == Block:
-			e.durable <- fmt.Errorf("audit: %w", err)
+		if e.waited && w.o.OnFailure == Block {
 			continue
-		case e.durable != nil:
-			e.durable <- nil
-			e.durable = nil
 		}
-		if len(w.waiting) == held {
+		if e.waited = false; len(w.waiting) == held {
 			w.lost++
 			continue
 		}
 		w.waiting = append(w.waiting, e)
 	}
-}
-
-func answer(all []entry, err error) {
-	for _, e := range all {
-		if e.durable != nil {
-			e.durable <- err
-		}
-	}
+	return fmt.Errorf("audit: %w", err)
 }
 
 // write makes lines of records and puts them on disk, all or none. lost says how many are missing before them.

@@ -1,0 +1,53 @@
+package audit
+
+import "time"
+
+// entry is a record on its way to the disk.
+type entry struct {
+	event  []byte
+	time   time.Time
+	waited bool // a caller waits for it
+}
+
+// batch is what one commit writes.
+type batch struct {
+	entries []entry
+	memory  []byte // their events
+	waited  int    // how many callers wait
+	commit  *commit
+}
+
+// commit is what callers wait for.
+type commit struct {
+	done chan struct{} // closed when it was tried
+	err  error         // what became of it; not to be read before
+}
+
+// memorySize is what a batch has room for before it asks for more, in bytes.
+const memorySize = 32 << 10
+
+func newBatch() *batch {
+	b := new(batch)
+	b.reset()
+	return b
+}
+
+// reset empties a batch whose entries are used no more.
+func (b *batch) reset() {
+	clear(b.entries)
+	*b = batch{entries: b.entries[:0], memory: b.memory[:0], commit: &commit{done: make(chan struct{})}}
+}
+
+// add copies an entry.
+func (b *batch) add(e entry) {
+	if cap(b.memory)-len(b.memory) < len(e.event) { // entries keep what they are in
+		b.memory = make([]byte, 0, max(memorySize, len(e.event)))
+	}
+	start := len(b.memory)
+	b.memory = append(b.memory, e.event...)
+	e.event = b.memory[start:len(b.memory):len(b.memory)]
+	b.entries = append(b.entries, e)
+	if e.waited {
+		b.waited++
+	}
+}
