@@ -86,13 +86,14 @@ func TestHedge(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var sent atomic.Int32
-				var told []bool
+				var told [2]bool
 				s := actedSet(t, Spec{API: hedging(after), Timeout: time.Hour, Breaker: Breaker{Off: true}}, func(ctx context.Context, call *catalog.Call) error {
 					if call.Target == "warm" {
 						return nil
 					}
-					a := c.attempts[sent.Add(1)-1]
-					told = append(told, call.Notify != nil && call.Ask != nil)
+					n := sent.Add(1) - 1
+					a := c.attempts[n]
+					told[n] = call.Notify != nil && call.Ask != nil
 					select {
 					case <-time.After(a.takes):
 						if a.err != nil {
@@ -124,10 +125,8 @@ func TestHedge(t *testing.T) {
 				if e := own(t, err); e.Msg != want.Msg || e.Execution != want.Execution {
 					t.Errorf("%+v", e)
 				}
-				for i, both := range told {
-					if both != (i == 0) {
-						t.Errorf("attempt %d tells the caller: %t", i, both)
-					}
+				if told != [2]bool{true, false} {
+					t.Errorf("the attempts tell the caller: %t", told)
 				}
 			})
 		})
