@@ -22,6 +22,7 @@ type Output struct {
 	Schema  *schema.Value // published, nil for none
 	Wrapped bool          // values are put under "result", because structuredContent is an object
 	Selects bool          // FieldsArgument is one of the arguments
+	Fewer   string        // the argument with which a caller asks for fewer elements, "" for none
 	Shape   Shape
 	MaxText int // bytes; 0 means 65536
 }
@@ -73,6 +74,9 @@ type Reply struct {
 func (o *Output) Result(y Reply) *Result {
 	if fields := o.fields(y.Args); len(fields) > 0 || len(y.Data) > o.Bound() {
 		v, notes := Shrink(Mask(y.Value, fields), o.Bound())
+		if rest := o.rest(); rest != "" && len(notes) > 0 {
+			notes = append(notes, rest)
+		}
 		y.Value, y.Data, y.Notes = v, v.Append(nil), append(notes, y.Notes...)
 	}
 	text := y.scrub()
@@ -93,6 +97,21 @@ func (o *Output) Result(y Reply) *Result {
 	}
 	r.SetStructured(y.Data)
 	return r
+}
+
+// rest says how to get what was cut, "" when no argument leads there.
+func (o *Output) rest() string {
+	var ways []string
+	if o.Selects {
+		ways = append(ways, "name the parts that you need in `"+FieldsArgument+"`")
+	}
+	if o.Fewer != "" {
+		ways = append(ways, "take fewer elements at a time with `"+o.Fewer+"`")
+	}
+	if len(ways) == 0 {
+		return ""
+	}
+	return "To see the rest, " + strings.Join(ways, " or ") + "."
 }
 
 // Pick returns the part of v that was asked for.

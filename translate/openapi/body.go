@@ -73,6 +73,7 @@ func (d *description) responses(op site) []response {
 		for _, h := range s.value.Object("headers") {
 			r.links = r.links || strings.EqualFold(h.Key, "Link")
 		}
+		d.links += len(s.value.Object("links"))
 		if d.main.dialect == swagger2 {
 			r.media = d.produced(s, op)
 		} else {

@@ -142,6 +142,7 @@ func (b *builder) tool(o *operation, name string) (t *tool) {
 	t.Input = &translate.Input{Tool: name, Full: b.input(p.arguments), Defaults: p.defaults()}
 	t.Annotations = hintsOf(o, override.Hints)
 	t.page = pagingOf(p.arguments)
+	t.Output.Fewer = t.page.limit
 	b.reply(o, t)
 	if t.Annotations.ReadOnly && t.source.Root != nil {
 		t.Output.Select(t.Input.Full)

@@ -24,7 +24,8 @@ type converter struct {
 	taken    [2]map[string]bool
 	queue    []queued
 	patterns map[string]bool // whether RE2 takes a pattern
-	hidden   []string        // properties of an enclosing allOf that the writer may not set
+	hidden   []string        // properties that the writer may not set, by any part of the allOf that is being converted
+	written  int             // references that are being written out
 }
 
 // definition identifies a converted schema. base is set for the form without the alternatives that its discriminator names.
@@ -132,6 +133,11 @@ func (c *converter) schema(s site, dir direction, base bool) *schema.Value {
 			return c.nullable(s, out)
 		}
 	}
+	if s.value.Get("allOf") != nil {
+		hidden := c.hidden
+		c.hidden = append(slices.Clip(hidden), c.hiddenIn(s, dir, 0)...)
+		defer func() { c.hidden = hidden }()
+	}
 	c.describe(s, out)
 	c.types(s, out)
 	for _, m := range s.value.Members {
@@ -215,7 +221,7 @@ func (c *converter) keyword(s site, key string, out *schema.Value, dir direction
 	at := s.member(key)
 	switch key {
 	case "enum", "const", "default", "example", "examples":
-		c.values(at, key, out)
+		c.values(s, key, out)
 	case "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf":
 		c.number(s, key, out)
 	case "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains":
@@ -262,7 +268,7 @@ func (c *converter) properties(at site, key string, out *schema.Value, dir direc
 	converted := schema.Map()
 	for _, m := range at.value.Members {
 		p := at.member(m.Key)
-		if key == "properties" && (c.hides(p, dir) || strings.HasPrefix(m.Key, "x-") && !p.is(schema.Object)) {
+		if key == "properties" && (c.hides(p, dir) || slices.Contains(c.hidden, m.Key) || strings.HasPrefix(m.Key, "x-") && !p.is(schema.Object)) {
 			continue
 		}
 		if key == "patternProperties" && !c.compiles(m.Key) {

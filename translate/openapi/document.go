@@ -65,6 +65,8 @@ type description struct {
 	warnings []translate.Warning
 	warned   map[string]bool
 	current  string // the operation that is being read
+
+	callbacks, links int // of the operations
 }
 
 // target is a reference as it is written in a document.

@@ -13,7 +13,8 @@ import (
 const maxText = 200
 
 // values copies enumerations, constants, defaults and examples.
-func (c *converter) values(at site, key string, out *schema.Value) {
+func (c *converter) values(s site, key string, out *schema.Value) {
+	at := s.member(key)
 	switch key {
 	case "const":
 		out.Put(key, at.value)
@@ -32,12 +33,13 @@ func (c *converter) values(at site, key string, out *schema.Value) {
 			}
 		}
 	case "enum":
-		c.enum(at, out)
+		c.enum(at, out, isNullable(s))
 	}
 }
 
-// enum copies an enumeration: each value once, in the type of the schema where it was only written in another.
-func (c *converter) enum(at site, out *schema.Value) {
+// enum copies an enumeration: each value once, in the type of the schema where it was only written in another. null says that null is let through
+// by the side.
+func (c *converter) enum(at site, out *schema.Value, null bool) {
 	if !at.is(schema.Array) || len(at.value.Members) == 0 {
 		c.d.warn(at, "the enumeration is empty or no list; any value is taken")
 		return
@@ -47,9 +49,14 @@ func (c *converter) enum(at site, out *schema.Value) {
 	seen := make(map[string]bool, len(at.value.Members))
 	for i, m := range at.value.Members {
 		v := retype(m.Value, kind)
-		if v == nil {
+		switch {
+		case v == nil && m.Value.Is(schema.Null) && null:
+			continue // nullable adds it
+		case v == nil:
 			c.d.warn(at.element(i), "the value does not fit the type %s and is left out", kind)
 			continue
+		case v != m.Value:
+			c.d.warn(at.element(i), "the value is written as %s where the type is %s; it is taken as that", m.Value.Kind, kind)
 		}
 		text := v.JSON()
 		if seen[text] {
@@ -144,7 +151,7 @@ func (c *converter) compiles(pattern string) bool {
 	return ok
 }
 
-// pattern copies a pattern that RE2 takes; another becomes part of the description.
+// pattern copies a pattern that RE2 takes; another becomes a comment, which is published with the description.
 func (c *converter) pattern(at site, out *schema.Value) {
 	switch {
 	case !at.is(schema.String):
@@ -153,8 +160,7 @@ func (c *converter) pattern(at site, out *schema.Value) {
 		out.Put("pattern", at.value)
 	default:
 		c.d.warn(at, "the pattern is not one that RE2 takes; it is told but not checked")
-		text := strings.TrimSpace(out.GetText("description") + " Pattern: " + schema.Clean(schema.Shorten(at.value.Text, maxText)))
-		out.Put("description", schema.Text(text))
+		out.Put("$comment", schema.Text("Pattern: "+schema.Clean(schema.Shorten(at.value.Text, maxText))))
 	}
 }
 
@@ -204,14 +210,13 @@ func (c *converter) combine(s site, key string, out *schema.Value, dir direction
 		c.d.warn(at, "%s is empty or no list and is not used", key)
 		return
 	}
-	if key == "allOf" {
-		hidden := c.hidden
-		c.hidden = append(slices.Clip(hidden), c.hiddenIn(s, dir, 0)...)
-		defer func() { c.hidden = hidden }()
-	}
 	branches := make([]*schema.Value, len(at.value.Members))
 	for i := range at.value.Members {
-		branches[i] = c.schema(at.element(i), dir, key == "allOf")
+		if key == "allOf" {
+			branches[i] = c.part(at.element(i), dir)
+		} else {
+			branches[i] = c.schema(at.element(i), dir, false)
+		}
 	}
 	if key == "oneOf" {
 		key = "anyOf"
@@ -231,6 +236,39 @@ func elements(v *schema.Value) []*schema.Value {
 		all[i] = m.Value
 	}
 	return all
+}
+
+// part converts one part of an allOf. A reference is written out where what it leads to has a property that another part hides: its definition is
+// shared with places where nothing does.
+func (c *converter) part(s site, dir direction) *schema.Value {
+	if len(c.hidden) > 0 && c.written < maxParts && s.value.Get("$ref").Is(schema.String) && (s.doc.dialect != openapi31 || len(s.value.Members) == 1) {
+		if to, err := c.d.follow(s); err == nil && c.shows(to, c.hidden, c.hiddenIn(to, dir, 0), 0) {
+			c.written++
+			defer func() { c.written-- }()
+			return c.schema(to, dir, true)
+		}
+	}
+	return c.schema(s, dir, true)
+}
+
+// shows reports whether s or a part of its allOf has or requires one of the properties in names that are not among those it hides itself.
+func (c *converter) shows(s site, names, hides []string, depth int) bool {
+	to, err := c.d.follow(s)
+	if err != nil || depth > maxParts {
+		return false
+	}
+	for _, name := range names {
+		there := to.value.Get("properties").Get(name) != nil || slices.Contains(to.value.Get("required").Strings(), name)
+		if there && !slices.Contains(hides, name) {
+			return true
+		}
+	}
+	for i := range to.value.Array("allOf") {
+		if c.shows(to.member("allOf").element(i), names, hides, depth+1) {
+			return true
+		}
+	}
+	return false
 }
 
 // maxParts bounds how deep the parts of an allOf are searched.
@@ -270,9 +308,14 @@ func infer(out *schema.Value) {
 	}
 }
 
+// isNullable reports whether a schema lets null through in the way of descriptions before 3.1.
+func isNullable(s site) bool {
+	return s.doc.dialect != openapi31 && (s.value.True("nullable") || s.value.True("x-nullable"))
+}
+
 // nullable lets null through where a description before 3.1 says so.
 func (c *converter) nullable(s site, out *schema.Value) *schema.Value {
-	if s.doc.dialect == openapi31 || !s.value.True("nullable") && !s.value.True("x-nullable") {
+	if !isNullable(s) {
 		return out
 	}
 	null := schema.Map(schema.Member{Key: "type", Value: schema.Text("null")})

@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"weir/translate"
@@ -76,6 +77,7 @@ func methods() []string {
 
 // operations reads every operation, in the order of the description.
 func (d *description) operations() []*operation {
+	defer d.reportUnused()
 	paths := site{doc: d.main, value: d.main.root}.member("paths")
 	if !paths.is(schema.Object) {
 		if d.main.root.Get("webhooks") == nil {
@@ -95,6 +97,34 @@ func (d *description) operations() []*operation {
 		all = d.pathItem(all, m.Key, item)
 	}
 	return all
+}
+
+// reportUnused says what a description has that no tool can be: calls in the other direction, and links between operations.
+func (d *description) reportUnused() {
+	var parts []string
+	n := 0
+	for _, x := range [...]struct {
+		count int
+		name  string
+	}{{len(d.main.root.Object("webhooks")), "webhook"}, {d.callbacks, "callback"}, {d.links, "link"}} {
+		if n += x.count; x.count == 1 {
+			parts = append(parts, "1 "+x.name)
+		} else if x.count > 1 {
+			parts = append(parts, strconv.Itoa(x.count)+" "+x.name+"s")
+		}
+	}
+	d.callbacks, d.links = 0, 0
+	if n == 0 {
+		return
+	}
+	text, verb := parts[len(parts)-1], "are"
+	if len(parts) > 1 {
+		text = strings.Join(parts[:len(parts)-1], ", ") + " and " + text
+	}
+	if n == 1 {
+		verb = "is"
+	}
+	d.warn(site{doc: d.main}, "%s %s not used", text, verb)
 }
 
 // pathItem adds the operations of one path.
@@ -165,6 +195,7 @@ func (d *description) operation(key, method string, item, at site) *operation {
 	}
 	d.pathParameters(o)
 	o.responses = d.responses(at)
+	d.callbacks += len(at.value.Object("callbacks"))
 	o.servers = d.nearest("servers", at, item)
 	o.security = d.nearest("security", at)
 	return o

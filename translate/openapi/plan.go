@@ -202,7 +202,7 @@ func (b *builder) flat(v *schema.Value) (properties []schema.Member, required []
 	for _, f := range defs.Facets(v) {
 		for _, m := range f.Members {
 			switch m.Key {
-			case "$ref", "allOf", "description", "examples", "default", "title", "format", "required":
+			case "$ref", "$comment", "allOf", "description", "examples", "default", "title", "format", "required":
 			case "properties":
 				shapes++
 			case "type":

@@ -143,12 +143,12 @@ func pageTitle(text string) string {
 
 // binary makes an image, audio or resource block.
 func (x *exchange) binary(response *http.Response, data []byte) *translate.Result {
-	name := essence(response.Header.Get("Content-Type"))
+	name, sniffed := essence(response.Header.Get("Content-Type")), essence(http.DetectContentType(data))
 	if name == "" || name == "application/octet-stream" || !strings.Contains(name, "/") {
-		name = essence(http.DetectContentType(data))
-		if kindOf(name) == mediaText && utf8.Valid(data) {
-			return x.text(response, data)
-		}
+		name = sniffed
+	}
+	if textual := kindOf(name) == mediaText || strings.HasPrefix(name, "application/") && sniffed == "text/plain" || name == "image/svg+xml"; textual && utf8.Valid(data) {
+		return x.text(response, data)
 	}
 	r := &translate.Result{}
 	if x.tool.Output.Schema != nil {
@@ -159,7 +159,7 @@ func (x *exchange) binary(response *http.Response, data []byte) *translate.Resul
 	switch {
 	case len(data) > maxBlob:
 		r.AddText(fmt.Sprintf("The answer is %s of %s, which is too large to be passed on. SHA-256: %s.", translate.Bytes(len(data)), name, hash))
-	case strings.HasPrefix(name, "image/") && name != "image/svg+xml":
+	case strings.HasPrefix(name, "image/"):
 		r.AddMedia("image", name, data)
 	case strings.HasPrefix(name, "audio/"):
 		r.AddMedia("audio", name, data)

@@ -200,12 +200,23 @@ func TestRoundTripRequests(t *testing.T) {
 
 func share(o outcome) float64 { return 100 * float64(o.accepted) / float64(max(o.judged, 1)) }
 
+// withoutResources is a sample whose files have content of their own and are no resources besides.
+func withoutResources(v *schema.Value) *schema.Value {
+	if v.Get("text") != nil && v.Get("data") != nil {
+		v = v.Without("resource")
+	}
+	for i := range v.Members {
+		v.Members[i].Value = withoutResources(v.Members[i].Value)
+	}
+	return v
+}
+
 func roundTrip(t *testing.T, f corpusFile, doc *openapi3.T, tr translation, all bool) outcome {
 	t.Helper()
 	var o outcome
 	for _, x := range tr.tools {
 		s := schema.Sampler{Defs: x.Input.Full.Defs, Optional: all}
-		v := s.Value(x.Input.Full.Root)
+		v := withoutResources(s.Value(x.Input.Full.Root))
 		args, refused := x.Input.Accept([]byte(v.JSON()))
 		if refused != nil {
 			continue // the sample is not valid; TestCorpus counts those

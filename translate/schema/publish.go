@@ -122,7 +122,10 @@ func (p *publisher) place(facets []*Value, depth int) {
 		values = nil
 	}
 	if !cutHere && len(l.variants) > 0 && len(l.variants[0]) > p.cut.variants && !p.relaxed {
-		description = p.hint(description, p.variantNames(l.variants[0]), depth)
+		description = strings.Replace(p.hint(description, p.variantNames(l.variants[0]), depth), hasWord, "Variants: ", 1)
+		if tag := p.tag(l.variants[0]); tag != nil {
+			l.facets = append(l.facets, tag)
+		}
 	}
 	if description != "" {
 		p.key("description")
@@ -165,19 +168,26 @@ func (p *publisher) typesOf(l *look, depth int) {
 	p.out = Texts(names...).Append(p.out)
 }
 
-// description is the first one that the facets have, cut to size.
+// description is the first one that the facets have and the first comment, which says what no keyword can, cut to size.
 func (p *publisher) description(l *look, depth int) string {
 	limit := p.cut.nested
 	if depth <= 1 {
 		limit = p.cut.top
 	}
-	for _, f := range l.facets {
-		if s := f.GetText("description"); s != "" {
-			return Shorten(s, limit)
+	words := make([]string, 0, 2)
+	for _, keyword := range [...]string{"description", "$comment"} {
+		for _, f := range l.facets {
+			if s := f.GetText(keyword); s != "" {
+				words = append(words, s)
+				break
+			}
 		}
 	}
-	return ""
+	return Shorten(strings.Join(words, " "), limit)
 }
+
+// hasWord stands in front of the names of what is left out.
+const hasWord = "Has: "
 
 // hint adds the names of what is left out to a description.
 func (p *publisher) hint(description string, names []string, depth int) string {
@@ -193,7 +203,7 @@ func (p *publisher) hint(description string, names []string, depth int) string {
 	if description != "" {
 		b.WriteString(description + " ")
 	}
-	b.WriteString("Has: ")
+	b.WriteString(hasWord)
 	start := b.Len()
 	for i, n := range names {
 		if b.Len()-start+len(n) > room {
@@ -220,7 +230,7 @@ func (p *publisher) examples(description string, values []*Value, depth int) str
 	if len(names) == 0 || p.cut.enum == 0 {
 		return description
 	}
-	return strings.Replace(p.hint(description, names, depth), "Has: ", "One of "+strconv.Itoa(len(values))+", e.g. ", 1)
+	return strings.Replace(p.hint(description, names, depth), hasWord, "One of "+strconv.Itoa(len(values))+", e.g. ", 1)
 }
 
 // values writes an enumeration.
@@ -416,19 +426,4 @@ func (p *publisher) properties(l *look, depth int) {
 		p.key("additionalProperties")
 		p.raw("false")
 	}
-}
-
-// variantNames names the branches of a combinator by their titles, definitions or the tag that tells them apart.
-func (p *publisher) variantNames(branches []*Value) []string {
-	var names []string
-	for _, b := range branches {
-		name, target := p.defs.Target(b)
-		switch title := b.GetText("title"); {
-		case title != "":
-			names = append(names, title)
-		case target != nil:
-			names = append(names, name)
-		}
-	}
-	return names
 }
