@@ -186,6 +186,15 @@ func (g *Gateway) fail(r *Request, e *Event, err error) *Reply {
 		}
 		return ErrorReply(status, id, CodeMethodNotFound, "method not found: "+e.Method, nil)
 	}
+	if errors.Is(err, errShort) {
+		e.Outcome, e.Execution, e.Reason = string(catalog.Limited), catalog.NotExecuted, err.Error()
+		return ErrorReply(statusUnavailable, id, CodeLimited, err.Error(), nil)
+	}
+	if p, ok := errors.AsType[*panicError](err); ok {
+		e.Outcome, e.Reason = "panic", p.Error()
+		p.log(g.log, "method", e.Method, "ref", e.Ref.String())
+		return ErrorReply(statusInternal, id, CodeInternal, p.Error(), nil)
+	}
 	if mismatch, ok := errors.AsType[*headerError](err); ok {
 		e.Outcome = string(catalog.Invalid)
 		return ErrorReply(statusBadRequest, id, CodeHeaderMismatch, mismatch.Error(), nil)

@@ -23,7 +23,7 @@ type Event struct {
 	Kind      catalog.Kind // of the entry; means nothing without Ref
 	Ref       catalog.Ref  // zero when no entry was resolved
 	Rule      string       // the policy rule that decided, "" when none had to
-	// Outcome is ok, tool_error, rpc_error, input_required, or a catalog.Code. Execution is what is known of a call that failed with a code.
+	// Outcome is ok, tool_error, rpc_error, input_required, panic, or a catalog.Code. Execution is what is known of a call that failed with a code.
 	Outcome   string
 	Execution catalog.Execution
 	Reason    string // what the caller was told, "" unless weir itself refused or failed

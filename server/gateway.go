@@ -38,6 +38,7 @@ type Options struct {
 	ListTTL      time.Duration // ttlMs of lists for modern clients
 	Observer     Observer      // nil for none
 	Own          Own           // answers for OwnUpstream; nil where the catalogue has no such entries
+	Memory       *Memory       // calls are refused when it is short; nil for no limit
 }
 
 // Gateway decides and routes requests. It is safe for concurrent use.
@@ -50,6 +51,7 @@ type Gateway struct {
 	log          *slog.Logger
 	observer     Observer
 	own          Own
+	memory       *Memory
 	wire         wire
 	changes      changes
 	parking      *parking
@@ -61,7 +63,7 @@ type Gateway struct {
 // New returns a gateway.
 func New(o Options) *Gateway {
 	g := &Gateway{
-		catalog: o.Catalog, policy: o.Policy, upstream: o.Upstream, watching: o.Subscriber, rootsChanged: o.RootsChanged, log: o.Log, observer: o.Observer, own: o.Own,
+		catalog: o.Catalog, policy: o.Policy, upstream: o.Upstream, watching: o.Subscriber, rootsChanged: o.RootsChanged, log: o.Log, observer: o.Observer, own: o.Own, memory: o.Memory,
 	}
 	if g.observer == nil {
 		g.observer = Unobserved{}
@@ -86,7 +88,7 @@ func (g *Gateway) follow(f func()) {
 // parked and watched, the record. Closing it ends none of that.
 func (g *Gateway) Part(c *catalog.Catalog) *Gateway {
 	part := &Gateway{
-		part: true, catalog: c, policy: g.policy, upstream: g.upstream, watching: g.watching, rootsChanged: g.rootsChanged, log: g.log, observer: g.observer, own: g.own, wire: g.wire,
+		part: true, catalog: c, policy: g.policy, upstream: g.upstream, watching: g.watching, rootsChanged: g.rootsChanged, log: g.log, observer: g.observer, own: g.own, memory: g.memory, wire: g.wire,
 		parking: g.parking, watches: g.watches,
 	}
 	part.changes.listeners = make(map[*listener]struct{})
@@ -124,8 +126,20 @@ type Request struct {
 	reading // for the call that the request makes
 }
 
-// dispatch routes by method. Methods of the other era do not exist.
-func (g *Gateway) dispatch(ctx context.Context, r *Request, e *Event) (*Reply, error) {
+// dispatch routes by method. Methods of the other era do not exist. A panic on the way is the error of this request and of no other.
+func (g *Gateway) dispatch(ctx context.Context, r *Request, e *Event) (_ *Reply, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = newPanicError(p)
+		}
+	}()
+	switch e.Method {
+	case "tools/call", "prompts/get", "resources/read", "completion/complete":
+		if g.memory.Short() {
+			return nil, errShort
+		}
+	default:
+	}
 	switch e.Method {
 	case "tools/call":
 		return g.use(ctx, r, e, policy.Call)
@@ -167,6 +181,7 @@ func (g *Gateway) dispatch(ctx context.Context, r *Request, e *Event) (*Reply, e
 var (
 	emptyObject = []byte(`{}`)
 	errNoMethod = errors.New("method not found")
+	errShort    = errors.New(ShortOfMemory)
 )
 
 // profile is the caller's part of the current snapshot.

@@ -92,6 +92,11 @@ func (k *parking) begin(ctx context.Context, r *Request, binding [32]byte, run f
 	go func() {
 		defer close(s.over)
 		defer cancel(nil)
+		defer func() {
+			if p := recover(); p != nil {
+				s.err = newPanicError(p)
+			}
+		}()
 		s.answer, s.err = run(ctx, s)
 	}()
 	return s, nil

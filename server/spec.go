@@ -16,12 +16,16 @@ type Spec struct {
 	MaxBody int64 `yaml:"maxBody"`
 	// MaxHeader bounds a request's header, in bytes.
 	MaxHeader int64 `yaml:"maxHeader"`
-	// WriteTimeout bounds one write to a client that does not read.
+	// WriteTimeout bounds one write to a client that does not read; it may take half as much again.
 	WriteTimeout time.Duration `yaml:"writeTimeout"`
 	// SessionIdle ends a legacy session nobody used for so long.
 	SessionIdle time.Duration `yaml:"sessionIdle"`
 	// DrainTimeout bounds how long a stopping gateway waits for calls in flight.
 	DrainTimeout time.Duration `yaml:"drainTimeout"`
+	// DrainDelay is how long a stopping gateway still takes requests, and says that it is not ready, before it drains.
+	DrainDelay time.Duration `yaml:"drainDelay"`
+	// MaxConnections bounds the connections of clients that are open at the same time; 0 is three quarters of the files that the process may open.
+	MaxConnections int `yaml:"maxConnections"`
 	// ListTTL is how long modern clients may keep a list without asking again; they hear of changes at once when they listen.
 	ListTTL time.Duration `yaml:"listTTL"`
 	// InsecureNoAuth serves addresses that other machines can reach without sign-in: everybody who can connect may call everything.
@@ -46,7 +50,7 @@ func Default() Spec {
 		Path:         "/mcp",
 		MaxBody:      16 << 20,
 		MaxHeader:    64 << 10,
-		WriteTimeout: 30 * time.Second,
+		WriteTimeout: 10 * time.Second,
 		SessionIdle:  30 * time.Minute,
 		DrainTimeout: 30 * time.Second,
 		ListTTL:      time.Minute,

@@ -5,6 +5,8 @@ import (
 	"os"
 	"runtime/debug"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
+
 	"weir/cmd/weir/internal/config"
 	"weir/cmd/weir/internal/term"
 	"weir/upstream/process"
@@ -13,6 +15,7 @@ import (
 func main() {
 	process.MaybeGuard()
 	tuneCollector()
+	limitMemory()
 	dir, _ := os.Getwd()        // relative paths fail by themselves when there is none
 	home, _ := os.UserHomeDir() // nor does every user have a home
 	c := &cli{
@@ -32,4 +35,10 @@ func tuneCollector() {
 	if _, set := os.LookupEnv("GOGC"); !set {
 		debug.SetGCPercent(gcPercent)
 	}
+}
+
+// limitMemory makes nine tenths of what the control group of the process allows the limit of the collector, unless the operator set GOMEMLIMIT. What the runtime
+// does not count needs the rest.
+func limitMemory() {
+	_, _ = memlimit.Set() // without a limit, or a control group that can be read, there is none
 }

@@ -18,8 +18,8 @@ import (
 	"weir/server/record/requestlog"
 )
 
-// others is the hidden tool whose callers see what belongs to others.
-const others = "others"
+// Others is the hidden tool whose callers see what belongs to others.
+const Others = "others"
 
 // Requests is the request log.
 type Requests interface {
@@ -77,7 +77,7 @@ func New(o Options) (*Tools, error) {
 		}
 		t.source.Tools = append(t.source.Tools, raw)
 	}
-	t.source.Hidden = [][]byte{[]byte(`{"name":"` + others + `","description":"see requests, access and upstreams of others","inputSchema":{"type":"object"}}`)}
+	t.source.Hidden = [][]byte{[]byte(`{"name":"` + Others + `","description":"see requests, access and upstreams of others","inputSchema":{"type":"object"}}`)}
 	return t, nil
 }
 
@@ -161,13 +161,13 @@ func define[A any](name, description string, run func(context.Context, server.Ca
 
 // seesOthers reports whether a caller may see what belongs to others.
 func seesOthers(c server.Caller) bool {
-	e := c.Profile.View.Snapshot().Hidden(server.OwnUpstream, others)
+	e := c.Profile.View.Snapshot().Hidden(server.OwnUpstream, Others)
 	return e != nil && c.Profile.Decide(policy.Call, e).Allowed
 }
 
 // needOthers is the answer to somebody who asks about others and may not.
 func needOthers(what string) error {
-	return fmt.Errorf("%s: you may ask about yourself only; a rule that allows %s/%s shows others too", what, server.OwnUpstream, others)
+	return fmt.Errorf("%s: you may ask about yourself only; a rule that allows %s/%s shows others too", what, server.OwnUpstream, Others)
 }
 
 // moment is a time for people and models.

@@ -80,7 +80,7 @@ type entryRow struct {
 
 // shown reports whether lists and searches of a caller have an entry.
 func shown(c server.Caller, e *catalog.Entry) bool {
-	if e.Unlisted && !e.Hidden || e.Ref == (catalog.Ref{Upstream: server.OwnUpstream, Name: others}) {
+	if e.Unlisted && !e.Hidden || e.Ref == (catalog.Ref{Upstream: server.OwnUpstream, Name: Others}) {
 		return false
 	}
 	return c.Profile.View.Visible(e)

@@ -213,6 +213,15 @@ func (a *Authenticator) Ready() error {
 	return errors.Join(all...)
 }
 
+// Verifies reports whether the tokens of some issuer can be verified; it is true where there are no issuers.
+func (a *Authenticator) Verifies() bool {
+	all := a.state.Load().issuers
+	return len(all) == 0 || slices.ContainsFunc(all, func(i *issuer) bool {
+		p := i.keys.current.Load()
+		return p != nil && !p.lost
+	})
+}
+
 // At returns what says who calls the endpoint at path. Every error it returns is a *Refusal.
 func (a *Authenticator) At(path string) func(*http.Request) (Caller, error) {
 	return func(r *http.Request) (Caller, error) { return a.Authenticate(path, r) }

@@ -12,6 +12,9 @@ import (
 // keptBody is the largest buffer that goes back to the pool: one large request must not pin its memory for ever.
 const keptBody = 2 << 20
 
+// smallBody is the largest body that must come with its header, in the time that is given for that.
+const smallBody = 64 << 10
+
 // buffer is a request body on loan from the pool.
 type buffer struct {
 	bytes []byte
@@ -34,14 +37,17 @@ func (e *Endpoint) read(w http.ResponseWriter, r *http.Request) (_ *buffer, stat
 	if r.ContentLength > limit {
 		return nil, http.StatusRequestEntityTooLarge, tooLarge(limit)
 	}
+	if r.ContentLength < 0 || r.ContentLength > smallBody {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // not every ResponseWriter has one (tests)
+	}
 	home := bodies.Get().(*[]byte) //nolint:errcheck,forcetypeassert // nothing else is put there
 	data := (*home)[:0]
 	if n := int(r.ContentLength); n > cap(data) {
 		data = make([]byte, 0, n)
 	}
 	data, err := readAll(r.Body, data, limit)
-	// The server's time limit is for sending the request. Left alone, it would end the wait for a slow answer as if the client had gone.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not every ResponseWriter has one (tests)
+	// The time limit is for sending the request. Left alone, it would end the wait for a slow answer as if the client had gone.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	*home = data[:0]
 	b := &buffer{bytes: data, home: home}
 	switch {

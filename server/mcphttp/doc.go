@@ -20,4 +20,8 @@
 //   - A legacy request without a session is served as far as one can be without one: curl and stateless clients need no handshake.
 //     It has no cancellation and no log messages.
 //   - Slow readers are bounded by a deadline on every write, slow senders by one on header and body.
+//   - Connections are bounded. A new one that is one too many takes the place of that which has made weir wait for a request longest; a queue before the
+//     listener would let whoever holds connections keep everybody else out.
+//   - HTTP/1.1 only, with and without TLS: of HTTP/2 a gateway of single calls and streams would have little, and its control frames are work that any
+//     stranger can ask for without a request (rapid reset, CONTINUATION, SETTINGS and PING floods).
 package mcphttp

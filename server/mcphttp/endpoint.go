@@ -20,6 +20,7 @@ type Options struct {
 	Gateway *server.Gateway
 	Spec    server.Spec
 	Log     *slog.Logger
+	Memory  *server.Memory // large bodies are not read when it is short; nil for no limit
 	// Authenticate says who is calling, from verified facts of the connection and the request. Its error, a *authn.Refusal, is the answer.
 	// For a held stream it is asked again when the identity ends, and every few seconds.
 	Authenticate func(*http.Request) (authn.Caller, error)
@@ -35,11 +36,12 @@ type Endpoint struct {
 	log      *slog.Logger
 	identify func(*http.Request) (authn.Caller, error)
 	guard    guard
+	memory   *server.Memory
 	sessions *server.Sessions
 	replay   *replay
 	// life ends when the server must stop; requests that outlive their connection hang on it.
 	life   context.Context //nolint:containedctx // it is the lifetime of the endpoint itself, not that of a call
-	end    context.CancelFunc
+	end    context.CancelCauseFunc
 	drain  chan struct{} // closed when held streams must end
 	opted  atomic.Int64  // numbers modern requests that take log messages
 	closed atomic.Bool
@@ -47,9 +49,9 @@ type Endpoint struct {
 
 // New returns an endpoint. Close must be called at the end.
 func New(o Options) *Endpoint {
-	life, end := context.WithCancel(context.Background())
+	life, end := context.WithCancelCause(context.Background())
 	e := &Endpoint{
-		gateway: o.Gateway, spec: o.Spec, log: o.Log, identify: o.Authenticate, guard: newGuard(o.Spec),
+		gateway: o.Gateway, spec: o.Spec, log: o.Log, identify: o.Authenticate, guard: newGuard(o.Spec), memory: o.Memory,
 		sessions: server.NewSessions(o.Spec.SessionIdle, sessionsPerPrincipal), replay: newReplay(defaultLimits()),
 		life: life, end: end, drain: make(chan struct{}),
 	}
@@ -64,10 +66,13 @@ func (e *Endpoint) Drain() {
 	}
 }
 
+// GiveUp ends the requests that outlive their connection; cause is what their clients are told.
+func (e *Endpoint) GiveUp(cause error) { e.end(cause) }
+
 // Close ends every session and request.
 func (e *Endpoint) Close() {
 	e.Drain()
-	e.end()
+	e.end(nil)
 	for _, s := range e.sessions.All() {
 		e.sessions.Remove(s)
 	}
@@ -100,11 +105,14 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		unidentified(w, r, err)
 		return
 	}
-	x := exchange{endpoint: e, w: w, r: r, principal: c.Principal, token: c.Token, until: c.Until}
+	x := exchange{endpoint: e, w: w, r: r, conn: connOf(r), principal: c.Principal, token: c.Token, until: c.Until}
+	defer x.conn.answered()
+	defer x.rescue()
 	switch r.Method {
 	case http.MethodPost:
 		x.post()
 	case http.MethodGet:
+		x.conn.arrived()
 		x.get()
 	case http.MethodDelete:
 		x.delete()
@@ -125,6 +133,17 @@ func (x *exchange) post() {
 		plain(w, http.StatusNotAcceptable, "Accept must allow application/json and text/event-stream")
 		return
 	}
+	size := r.ContentLength
+	if size < 0 {
+		size = server.LargeMessage // how much comes is not said
+	}
+	letGo, room := e.memory.Hold(size)
+	if !room {
+		w.Header().Set("Connection", "close")
+		x.finish(server.ErrorReply(http.StatusServiceUnavailable, nil, server.CodeLimited, server.ShortOfMemory, nil))
+		return
+	}
+	defer letGo()
 	body, status, reason := e.read(w, r)
 	if reason != "" {
 		if status == http.StatusRequestEntityTooLarge {
@@ -134,6 +153,7 @@ func (x *exchange) post() {
 		return
 	}
 	defer body.release()
+	x.conn.arrived()
 	var m rawjson.Message
 	if err := rawjson.Scan(&m, body.bytes); err != nil {
 		e.refuse(x, body.bytes, err)
@@ -144,6 +164,25 @@ func (x *exchange) post() {
 	} else {
 		x.serveLegacy(&m)
 	}
+}
+
+// rescue answers a request on whose way something panicked, if its answer has not begun.
+func (x *exchange) rescue() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	reply := server.Panicked(x.endpoint.log, nil, p)
+	if x.mu.TryLock() { // who panicked may hold it; then the answer is cut off
+		begun := x.started || x.gone
+		x.mu.Unlock()
+		if !begun {
+			x.json = true
+			x.finish(reply)
+			return
+		}
+	}
+	reply.Release()
 }
 
 // isJSON reports whether a Content-Type is JSON; parameters are allowed, other charsets than UTF-8 are the scanner's to find.

@@ -14,11 +14,12 @@ import (
 	"weir/server"
 )
 
-// exchange is one POST and its answer. Its zero value with the first four fields set is ready.
+// exchange is one POST and its answer. Its zero value with the first five fields set is ready.
 type exchange struct {
 	endpoint  *Endpoint
 	w         http.ResponseWriter
 	r         *http.Request
+	conn      *conn
 	principal policy.Principal
 	token     catalog.Token
 	until     time.Time // when the principal must be verified again, zero for never
@@ -138,7 +139,7 @@ func streamHeader(h http.Header) {
 
 // write writes and flushes b within the time a reader is given; false when the client is gone.
 func (x *exchange) write(b []byte) bool {
-	allow(x.w, x.r, x.endpoint.spec.WriteTimeout)
+	x.conn.allow(x.w, x.endpoint.spec.WriteTimeout)
 	if _, err := x.w.Write(b); err != nil {
 		return false
 	}
@@ -162,10 +163,13 @@ func (x *exchange) finish(reply *server.Reply) {
 	h := x.w.Header()
 	h["Content-Type"] = jsonType
 	h["Content-Length"] = []string{strconv.Itoa(reply.Len())}
-	allow(x.w, x.r, x.endpoint.spec.WriteTimeout)
+	if reply.Status == http.StatusServiceUnavailable {
+		h["Retry-After"] = retryAfter
+	}
+	x.conn.allow(x.w, x.endpoint.spec.WriteTimeout)
 	x.w.WriteHeader(reply.Status)
 	if reply.Len() > joined {
-		_, _ = reply.WriteTo(x.w) // the client may be gone
+		_, _ = reply.WriteTo(steps{x}) // the client may be gone
 		return
 	}
 	home := bodies.Get().(*[]byte) //nolint:errcheck,forcetypeassert // nothing else is put there
@@ -174,10 +178,29 @@ func (x *exchange) finish(reply *server.Reply) {
 	bodies.Put(home)
 }
 
+// step is how much of a large reply is written at once: who reads it slowly but reads is given the time for each.
+const step = 256 << 10
+
+// steps writes in steps.
+type steps struct{ x *exchange }
+
+func (s steps) Write(b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		s.x.conn.allow(s.x.w, s.x.endpoint.spec.WriteTimeout)
+		var k int
+		k, err = s.x.w.Write(b[n:min(n+step, len(b))])
+		n += k
+	}
+	return n, err
+}
+
 // joined is the largest reply that is put together before it is written: copying so much costs less than one more write.
 const joined = 64 << 10
 
-var jsonType = []string{"application/json"}
+var (
+	jsonType   = []string{"application/json"}
+	retryAfter = []string{"1"}
+)
 
 // accepted answers a notification or a response.
 func (x *exchange) accepted() { x.w.WriteHeader(http.StatusAccepted) }

@@ -15,6 +15,14 @@ const (
 	leastRecheck = 250 * time.Millisecond
 )
 
+// Identify says who sends a request that is not MCP but is answered beside it, under the same guard. The error is a *authn.Refusal.
+func (e *Endpoint) Identify(r *http.Request) (authn.Caller, error) {
+	if reason := e.guard.refuse(r); reason != "" {
+		return authn.Caller{}, &authn.Refusal{Status: http.StatusForbidden, Reason: reason}
+	}
+	return e.identify(r)
+}
+
 // unidentified answers a request whose client is nobody.
 func unidentified(w http.ResponseWriter, r *http.Request, err error) {
 	refusal := new(authn.Refusal)

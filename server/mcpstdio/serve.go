@@ -61,7 +61,7 @@ func Serve(ctx context.Context, o Options, in io.Reader, out io.Writer) error {
 	err := c.readAll(reading, requests, in)
 	stopReading()
 	close(c.ended)
-	c.drain(cancel)
+	c.drain(ctx, cancel)
 	c.session.End()
 	c.listen()
 	close(stop)
@@ -140,6 +140,7 @@ func readLine(r *bufio.Reader, limit int64) ([]byte, error) {
 // message handles one message; requests run on their own.
 func (c *conn) message(ctx context.Context, data []byte) {
 	m := new(rawjson.Message)
+	defer c.rescue(m)
 	if err := rawjson.Scan(m, data); err != nil {
 		c.write(server.Refusal(data, err))
 		return
@@ -155,6 +156,18 @@ func (c *conn) message(ctx context.Context, data []byte) {
 		c.request(ctx, m)
 	default:
 		c.session.Answer(m)
+	}
+}
+
+// rescue answers a message on whose way something panicked, if it was a request.
+func (c *conn) rescue(m *rawjson.Message) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	reply := server.Panicked(c.o.Log, m.ID.Of(m.Data), p)
+	if m.Kind == rawjson.Request {
+		c.write(reply)
 	}
 }
 
@@ -202,6 +215,7 @@ func (c *conn) request(ctx context.Context, m *rawjson.Message) {
 	}
 	c.open.Go(func() {
 		defer end()
+		defer c.rescue(m)
 		select { // waited for here and not by the reader, which must stay free to read a cancellation
 		case c.slots <- struct{}{}:
 			defer func() { <-c.slots }()
@@ -273,7 +287,7 @@ func (c *conn) pump(stop <-chan struct{}, done chan<- struct{}) {
 }
 
 // drain waits for the requests in flight, at most as long as allowed, then cancels what is left.
-func (c *conn) drain(cancel context.CancelCauseFunc) {
+func (c *conn) drain(ctx context.Context, cancel context.CancelCauseFunc) {
 	finished := make(chan struct{})
 	go func() {
 		c.open.Wait()
@@ -286,6 +300,10 @@ func (c *conn) drain(cancel context.CancelCauseFunc) {
 		return
 	case <-bound.C:
 	}
-	cancel(errors.New("the client closed its input"))
+	why := "the client closed its input"
+	if ctx.Err() != nil {
+		why = "weir is stopping and waited for this no longer"
+	}
+	cancel(catalog.Errorf(catalog.Unavailable, "%s", why))
 	<-finished
 }

@@ -49,6 +49,7 @@ type App struct {
 
 	logins      *logins
 	observation *observation
+	memory      *server.Memory // nil for no limit
 	own         *admin.Tools
 
 	mu    sync.Mutex
@@ -70,7 +71,7 @@ func New(file *config.File, env Env) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{env: env, log: env.Log, file: file, policy: engine, files: rules.Files}
+	a := &App{env: env, log: env.Log, file: file, policy: engine, files: rules.Files, memory: server.NewMemory()}
 	a.enforce(rules)
 	a.expander.Store(file.Expander)
 	a.catalog = catalog.New()
@@ -102,7 +103,7 @@ func New(file *config.File, env Env) (*App, error) {
 func (a *App) newGateway(o server.Observer) *server.Gateway {
 	return server.New(server.Options{
 		Catalog: a.catalog, Policy: a.policy, Upstream: a.observation.upstream(a.set), Subscriber: a.set, RootsChanged: a.set.RootsChanged, Log: a.log, Version: a.env.Version,
-		ListTTL: a.current().Server.ListTTL, Observer: o, Own: a.own,
+		ListTTL: a.current().Server.ListTTL, Observer: o, Own: a.own, Memory: a.memory,
 	})
 }
 

@@ -23,8 +23,8 @@ import (
 
 const (
 	// loginPath is where users begin to sign in to an upstream, callbackPath where authorization servers send them back to.
-	loginPath    = "/signin"
-	callbackPath = "/signin/callback"
+	loginPath    = config.SignInPath
+	callbackPath = config.SignedInPath
 	// ticketLife is how long a link is good, maxTickets how many there are.
 	ticketLife = 10 * time.Minute
 	maxTickets = 1000

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"weir/cmd/weir/internal/config"
 	"weir/policy"
 	"weir/server"
 	"weir/server/mcphttp"
@@ -22,6 +23,8 @@ type router struct {
 	routes atomic.Pointer[map[string]route]
 	mu     sync.Mutex // one update at a time
 	closed bool
+	// stopping says that no requests are wanted any more.
+	stopping atomic.Bool
 }
 
 // route is what is served at one path.
@@ -44,7 +47,7 @@ const (
 func (a *App) newRouter(spec server.Spec, in *signIn) *router {
 	r := &router{app: a, spec: spec, signIn: in}
 	r.main = mcphttp.New(mcphttp.Options{
-		Gateway: a.gateway, Spec: spec, Log: a.log, Authenticate: in.at(spec.Path, policy.LocalUser()),
+		Gateway: a.gateway, Spec: spec, Log: a.log, Memory: a.memory, Authenticate: in.at(spec.Path, policy.LocalUser()),
 	})
 	r.routes.Store(&map[string]route{})
 	r.update()
@@ -60,6 +63,8 @@ func (r *router) update() {
 	}
 	old := *r.routes.Load()
 	next := make(map[string]route)
+	next[config.ReadyPath] = route{Handler: http.HandlerFunc(r.ready), access: everybody}
+	next[config.AlivePath] = route{Handler: http.HandlerFunc(alive), access: everybody}
 	paths, metadata := r.signIn.metadata()
 	for _, path := range paths {
 		next[path] = route{Handler: metadata, access: everybody}
@@ -73,7 +78,7 @@ func (r *router) update() {
 			next[v.path] = was
 			continue
 		}
-		e := mcphttp.New(mcphttp.Options{Gateway: v.gateway, Spec: r.spec, Log: r.app.log, Authenticate: r.signIn.at(v.path, v.local)})
+		e := mcphttp.New(mcphttp.Options{Gateway: v.gateway, Spec: r.spec, Log: r.app.log, Memory: r.app.memory, Authenticate: r.signIn.at(v.path, v.local)})
 		next[v.path] = route{Handler: e, access: callers, virtual: v, endpoint: e}
 	}
 	next[r.spec.Path] = route{Handler: r.main, access: callers, endpoint: r.main}
@@ -108,6 +113,16 @@ func (r *router) endpoints() []*mcphttp.Endpoint {
 		}
 	}
 	return all
+}
+
+// stop says that no requests are wanted any more.
+func (r *router) stop() { r.stopping.Store(true) }
+
+// giveUp ends what was not answered in time.
+func (r *router) giveUp(cause error) {
+	for _, e := range r.endpoints() {
+		e.GiveUp(cause)
+	}
 }
 
 // drain ends the held streams.

@@ -48,7 +48,7 @@ func (a *App) Serve(ctx context.Context, ln net.Listener) error {
 	defer r.close()
 	a.router.Store(r)
 	defer a.router.Store(nil)
-	defer context.AfterFunc(ctx, r.drain)()
+	defer context.AfterFunc(ctx, r.stop)()
 	unscrape, err := a.scraped(ctx)
 	if err != nil {
 		return errors.Join(err, ln.Close())
@@ -61,7 +61,18 @@ func (a *App) Serve(ctx context.Context, ln net.Listener) error {
 	defer func() { unshare(); wait() }()
 	notify(a.env.Config.Lookup, "READY=1")
 	defer notify(a.env.Config.Lookup, "STOPPING=1")
-	return r.main.Serve(ctx, in.listen(ln), r)
+	s := mcphttp.NewServer(mcphttp.ServerOptions{
+		Spec: spec, Handler: r, Log: a.log, MaxConnections: mostConnections(spec), Drain: r.drain, GiveUp: r.giveUp,
+	})
+	return s.Serve(ctx, in.listen(ln))
+}
+
+// mostConnections is how many connections of clients may be open: what the file says, else as many as leave a quarter of the files to everything else.
+func mostConnections(spec server.Spec) int {
+	if spec.MaxConnections > 0 {
+		return spec.MaxConnections
+	}
+	return fileLimit() / 4 * 3
 }
 
 // Stdio answers MCP of one client on in and out until the input or ctx ends and the requests in flight are answered. Nothing else is ever

@@ -141,6 +141,7 @@ func TestEveryRouteIsInTheTable(t *testing.T) {
 	g := newGuarded(t)
 	want := map[string]access{
 		"/mcp": callers, "/mcp/finance": callers,
+		"/ready": everybody, "/healthz": everybody, // reasons are for some, see TestReady
 		"/.well-known/oauth-protected-resource":             everybody,
 		"/.well-known/oauth-protected-resource/mcp":         everybody,
 		"/.well-known/oauth-protected-resource/mcp/finance": everybody,

@@ -8,6 +8,17 @@ import (
 	"weir/policy"
 )
 
+// The paths at which weir answers something else than MCP.
+const (
+	ReadyPath    = "/ready"   // whether requests should be sent here
+	AlivePath    = "/healthz" // whether the process answers at all
+	SignInPath   = "/signin"  // where users begin to sign in to an upstream
+	SignedInPath = "/signin/callback"
+)
+
+// reserved are those paths.
+func reserved() []string { return []string{ReadyPath, AlivePath, SignInPath, SignedInPath} }
+
 // virtuals checks the virtual servers: their names are tenants in the policy and parts of paths, and no two are in one place.
 func (r *reader) virtuals(root *node, file *File) {
 	servers := root.get("servers")
@@ -15,6 +26,9 @@ func (r *reader) virtuals(root *node, file *File) {
 		return
 	}
 	taken := map[string]string{file.Server.Path: "the gateway itself"}
+	for _, where := range reserved() {
+		taken[where] = "something else"
+	}
 	for _, m := range servers.members {
 		at := join("servers", m.key.text)
 		if fault := nameFault(m.key.text); fault != "" {
