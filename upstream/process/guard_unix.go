@@ -181,9 +181,10 @@ func (g *guard) close() {
 	g.watch.Wait()
 }
 
-// MaybeGuard turns this process into the guard of child processes when a Supervisor of the same program started it for that, and does
-// not return then. It must be the first thing that main does, and TestMain of packages that start children.
+// MaybeGuard turns this process into the guard of child processes, or into a child in its sandbox, when a Supervisor of the same program started it
+// for that, and does not return then. It must be the first thing that main does, and TestMain of packages that start children.
 func MaybeGuard() {
+	enterSandbox()
 	order := os.Getenv(guardVar)
 	if order == "" {
 		return

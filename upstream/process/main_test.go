@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -25,6 +26,8 @@ const markVar = "WEIR_TEST_MARK"
 
 func TestMain(m *testing.M) {
 	MaybeGuard()
+	runTries()
+	oldKernel()
 	if os.Getenv(roleVar) == "weir" {
 		os.Exit(weir())
 	}
@@ -41,7 +44,8 @@ func weir() int {
 	env := Environ(os.Environ(), map[string]string{markVar: os.Getenv(markVar)})
 	var up sync.WaitGroup
 	for range 2 {
-		p, err := s.Start(Spec{Name: "server", Command: "sh", Args: []string{"-c", os.Getenv("WEIR_TEST_SCRIPT")}, Env: env})
+		box, _ := strconv.Atoi(os.Getenv("WEIR_TEST_BOX"))
+		p, err := s.Start(Spec{Name: "server", Command: "sh", Args: []string{"-c", os.Getenv("WEIR_TEST_SCRIPT")}, Env: env, Sandbox: Sandbox{OpenFiles: box}})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1

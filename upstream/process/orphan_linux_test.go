@@ -163,7 +163,7 @@ func theGuard(t *testing.T, pid int) (guard int) {
 	return guard
 }
 
-func startWeir(t *testing.T, mark, script string, polite bool) (cmd *exec.Cmd, stdin io.Closer, stdout io.Reader) {
+func startWeir(t *testing.T, mark, script string, polite bool, env ...string) (cmd *exec.Cmd, stdin io.Closer, stdout io.Reader) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -171,6 +171,7 @@ func startWeir(t *testing.T, mark, script string, polite bool) (cmd *exec.Cmd, s
 	}
 	cmd = exec.Command(self)
 	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", roleVar+"=weir", markVar+"="+mark, "WEIR_TEST_SCRIPT="+script)
+	cmd.Env = append(cmd.Env, env...)
 	if polite {
 		cmd.Env = append(cmd.Env, "WEIR_TEST_POLITE=1")
 	}

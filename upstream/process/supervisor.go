@@ -25,9 +25,9 @@ const childVar = "WEIR_CHILD"
 // Options of a [Supervisor]. The zero value is fine.
 type Options struct {
 	Log *slog.Logger // stderr lines at debug; nil discards
-	// StdinGrace is how long a child may take to end after its stdin was closed; 0 means 2 s. Most servers need milliseconds.
+	// StdinGrace is how long a child may take to end after its stdin was closed; 0 means 1 s. Most servers need milliseconds.
 	StdinGrace time.Duration
-	// TermGrace is how long its process group may take after SIGTERM before SIGKILL; 0 means 3 s. The guard uses it too.
+	// TermGrace is how long its process group may take after SIGTERM before SIGKILL; 0 means 1.5 s. The guard uses it too.
 	TermGrace time.Duration
 	// StderrLines is how many lines of stderr are kept per child; 0 means 100.
 	StderrLines int
@@ -55,10 +55,10 @@ func New(o Options) *Supervisor {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.StdinGrace == 0 {
-		o.StdinGrace = 2 * time.Second
+		o.StdinGrace = time.Second
 	}
 	if o.TermGrace == 0 {
-		o.TermGrace = 3 * time.Second
+		o.TermGrace = 1500 * time.Millisecond
 	}
 	if o.StderrLines == 0 {
 		o.StderrLines = 100
@@ -77,11 +77,12 @@ type Spec struct {
 	Env     []string
 	Dir     string   // working directory, weir's own when empty
 	Secrets []string // values that must not show in what is kept of the child's stderr
+	Sandbox Sandbox
 }
 
 // Start starts a child. It does not wait until the child is ready for anything. Errors are *catalog.Error, not executed.
 func (s *Supervisor) Start(spec Spec) (*Process, error) {
-	if os.Getenv(guardVar) != "" {
+	if os.Getenv(guardVar) != "" || os.Getenv(sandboxVar) != "" {
 		return nil, &catalog.Error{Code: catalog.Internal, Msg: "weir: main does not call process.MaybeGuard first", Execution: catalog.NotExecuted}
 	}
 	dir, err := directory(spec)
@@ -101,6 +102,9 @@ func (s *Supervisor) Start(spec Spec) (*Process, error) {
 	cmd.Dir = dir
 	cmd.Env = setEnv(childEnv(spec, file), childVar, mark)
 	attributes(cmd)
+	if err := confine(cmd, spec); err != nil {
+		return nil, err
+	}
 	ours, theirs, err := pipes(cmd)
 	if err != nil {
 		return nil, unavailable(spec.Name, "cannot start: no pipes", "", err)
@@ -173,6 +177,7 @@ func (s *Supervisor) openThread() {
 	if s.threads != nil || s.closed {
 		return
 	}
+	keepDescriptors()
 	s.threads, s.parked = make(chan func()), make(chan struct{})
 	go func() {
 		defer close(s.parked)

@@ -2,11 +2,14 @@ package process
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"os/exec"
 	"slices"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // attributes makes the child the leader of a session, and has the kernel kill it when the thread that makes it ends (prctl(2),
@@ -14,6 +17,9 @@ import (
 func attributes(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 }
+
+// keepDescriptors keeps from children what whoever started weir left open to it. Kernels before 5.11 cannot.
+func keepDescriptors() { _ = unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) }
 
 // ownProgram is where weir's own program is. The link holds even when the file was replaced or removed since.
 func ownProgram() []string {

@@ -58,6 +58,9 @@ func (t tree) release() { _ = windows.CloseHandle(t.job) }
 
 func signalName(*os.ProcessState) string { return "" }
 
+// keepDescriptors has nothing to do: handles are inherited one by one here.
+func keepDescriptors() {}
+
 // guardVar is not used here; nothing sets it.
 const guardVar = "WEIR_GUARD"
 

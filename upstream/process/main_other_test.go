@@ -1,0 +1,6 @@
+//go:build unix && !linux
+
+package process
+
+func runTries()  {}
+func oldKernel() {}
