@@ -7,16 +7,12 @@ import (
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
-	"weir/policy"
 	"weir/server"
 )
 
-// eventSize is the room that most records fit in, in bytes.
-const eventSize = 768
-
-// intent appends the audit log's record of a call that is about to leave.
-func (r *Recorder) intent(b []byte, s *state, e *server.Event) []byte {
-	b = r.who(append(b, `{"kind":"intent"`...), s, e)
+// intent is the audit log's record of a call that is about to leave.
+func (r *Recorder) intent(s *state, e *server.Event) []byte {
+	b := r.who([]byte(`{"kind":"intent"`), s, e)
 	if r.o.Arguments {
 		if arguments := e.Request.Arguments.Of(e.Request.Data); arguments != nil {
 			b = append(b, `,"arguments":`...)
@@ -26,9 +22,9 @@ func (r *Recorder) intent(b []byte, s *state, e *server.Event) []byte {
 	return append(b, '}')
 }
 
-// outcome appends the audit log's record of a request that is over; for one that never left it is the only one.
-func (r *Recorder) outcome(b []byte, s *state, e *server.Event) []byte {
-	b = append(b, `{"kind":"outcome"`...)
+// outcome is the audit log's record of a request that is over; for one that never left it is the only one.
+func (r *Recorder) outcome(s *state, e *server.Event) []byte {
+	b := []byte(`{"kind":"outcome"`)
 	if s.intended {
 		b = appendText(b, "id", s.id)
 	} else {
@@ -56,7 +52,20 @@ func (r *Recorder) outcome(b []byte, s *state, e *server.Event) []byte {
 // who is what both records begin with.
 func (r *Recorder) who(b []byte, s *state, e *server.Event) []byte {
 	b = appendText(b, "id", s.id)
-	b = append(b, r.caller(e.Principal)...)
+	b = appendText(b, "who", e.Principal.String())
+	if with := slices.DeleteFunc(e.Principal.Subjects(), func(s string) bool { return s == e.Principal.String() }); len(with) > 0 {
+		b = append(b, `,"with":[`...)
+		for i, s := range with {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = rawjson.AppendString(b, s)
+		}
+		b = append(b, ']')
+	}
+	if tenant := e.Principal.Tenant(); tenant != "" {
+		b = appendText(b, "tenant", tenant)
+	}
 	b = appendText(b, "method", e.Method)
 	if e.Ref != (catalog.Ref{}) {
 		b = appendText(b, "ref", e.Ref.String())
@@ -69,34 +78,11 @@ func (r *Recorder) who(b []byte, s *state, e *server.Event) []byte {
 	}
 	b = appendText(b, "era", e.Era().String())
 	if e.Address.IsValid() {
-		b = append(e.Address.AppendTo(append(b, `,"address":"`...)), '"')
+		b = appendText(b, "address", e.Address.String())
 	}
-	if id := s.traceID(); id != "" {
-		b = appendText(b, "trace", id)
+	if s.traceID != "" {
+		b = appendText(b, "trace", s.traceID)
 	}
-	return b
-}
-
-// caller is what records say of a caller.
-func (r *Recorder) caller(p policy.Principal) []byte {
-	if b, ok := r.callers.Get(p); ok {
-		return b
-	}
-	b := appendText(nil, "who", p.String())
-	if with := slices.DeleteFunc(p.Subjects(), func(s string) bool { return s == p.String() }); len(with) > 0 {
-		b = append(b, `,"with":[`...)
-		for i, s := range with {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = rawjson.AppendString(b, s)
-		}
-		b = append(b, ']')
-	}
-	if tenant := p.Tenant(); tenant != "" {
-		b = appendText(b, "tenant", tenant)
-	}
-	r.callers.Add(p, b)
 	return b
 }
 
@@ -110,7 +96,6 @@ func appendText(b []byte, key, value string) []byte {
 	return rawjson.AppendString(b, value)
 }
 
-// appendMillis appends milliseconds, to the microsecond.
 func appendMillis(b []byte, key string, d time.Duration) []byte {
 	b = append(append(append(b, `,"`...), key...), `":`...)
 	return strconv.AppendFloat(b, millis(d), 'f', -1, 64)

@@ -8,13 +8,11 @@ import (
 	"strings"
 	"sync/atomic"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/trace"
 
 	"weir/catalog"
-	"weir/policy"
 	"weir/server"
 	"weir/server/record/audit"
 	"weir/server/record/requestlog"
@@ -23,9 +21,6 @@ import (
 // Options are what a Recorder is made of; everything but Log may be left out.
 type Options struct {
 	Tracer trace.Tracer // nil: nothing is traced, and what callers say of their traces is handed on
-	// Sample is the part of the traces that begin here which are kept, 0 to 1. It is decided here, so that what is not kept costs no span; whoever makes
-	// the Tracer keeps all.
-	Sample float64
 	Meter  metric.Meter
 	Audit  *audit.Log
 	// Arguments puts the redacted arguments of calls into the audit log.
@@ -49,13 +44,9 @@ type Recorder struct {
 	o        Options
 	server   histograms
 	client   histograms
-	callers  *lru.Cache[policy.Principal, []byte] // what records say of them
-	instance string                               // tells the ids of this process from those of others
+	instance string // tells the ids of this process from those of others
 	next     atomic.Uint64
 }
-
-// callersKept bounds what is remembered of callers.
-const callersKept = 4096
 
 // New returns a recorder.
 func New(o Options) (*Recorder, error) {
@@ -70,50 +61,29 @@ func New(o Options) (*Recorder, error) {
 	if r.server, err = newHistograms(o.Meter, "mcp.server.operation.duration", "Duration of the requests of clients"); err != nil {
 		return nil, err
 	}
-	if r.client, err = newHistograms(o.Meter, "mcp.client.operation.duration", "Duration of the requests to upstreams"); err != nil {
-		return nil, err
-	}
-	r.callers, err = lru.New[policy.Principal, []byte](callersKept)
+	r.client, err = newHistograms(o.Meter, "mcp.client.operation.duration", "Duration of the requests to upstreams")
 	return r, err
 }
 
 // stateKey finds the state of a request in its context.
 type stateKey struct{}
 
-// state is what the recorder knows of a request under way. It is the request's context, too.
+// state is what the recorder knows of a request under way.
 type state struct {
-	context.Context //nolint:containedctx // it is one
-	id              string
-	intended        bool
-	span            trace.Span // nil for a request whose trace is not kept
-	// traceparent and tracestate are handed on where there is no span.
-	traceparent, tracestate string
-}
-
-// Value implements context.Context.
-func (s *state) Value(key any) any {
-	if key == (stateKey{}) {
-		return s
-	}
-	return s.Context.Value(key)
-}
-
-// traceID is 32 hex digits, "" for a request whose trace is not kept.
-func (s *state) traceID() string {
-	if s.span == nil {
-		return ""
-	}
-	return s.span.SpanContext().TraceID().String()
+	id       string
+	intended bool
+	span     trace.Span
+	traceID  string
 }
 
 // Begin implements server.Observer.
 func (r *Recorder) Begin(ctx context.Context, e *server.Event) context.Context {
-	var number [32]byte
-	s := &state{Context: ctx, id: requestlog.ID(e.Start, string(strconv.AppendUint(append(number[:0], r.instance...), r.next.Add(1), 36)))}
-	if r.o.Tracer != nil {
-		r.trace(s, e)
+	s := &state{id: requestlog.ID(e.Start, r.instance+strconv.FormatUint(r.next.Add(1), 36))}
+	ctx, s.span = r.begin(ctx, e)
+	if sc := s.span.SpanContext(); sc.IsSampled() { // others are found nowhere
+		s.traceID = sc.TraceID().String()
 	}
-	return s
+	return context.WithValue(ctx, stateKey{}, s)
 }
 
 // Intent implements server.Observer: the audit log has it on disk before it returns.
@@ -122,8 +92,7 @@ func (r *Recorder) Intent(ctx context.Context, e *server.Event) error {
 	if r.o.Audit == nil || s == nil || s.intended {
 		return nil
 	}
-	var room [eventSize]byte
-	if err := r.o.Audit.Append(ctx, r.intent(room[:0], s, e)); err != nil {
+	if err := r.o.Audit.Append(ctx, r.intent(s, e)); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -143,14 +112,11 @@ func (r *Recorder) End(ctx context.Context, e *server.Event) {
 		return
 	}
 	r.server.record(ctx, seriesOfEvent(e), e.Duration)
-	if s.span != nil {
-		end(s.span, e)
-	}
+	r.end(s.span, e)
 	if r.o.Audit != nil {
-		var room [eventSize]byte
-		r.o.Audit.Post(r.outcome(room[:0], s, e))
+		r.o.Audit.Post(r.outcome(s, e))
 	}
 	if r.o.Done != nil {
-		r.o.Done(&Record{Event: e, ID: s.id, TraceID: s.traceID()})
+		r.o.Done(&Record{Event: e, ID: s.id, TraceID: s.traceID})
 	}
 }

@@ -25,7 +25,7 @@ type converter struct {
 	queue    []queued
 	patterns map[string]bool // whether RE2 takes a pattern
 	hidden   []string        // properties that the writer may not set, by any part of the allOf that is being converted
-	written  int             // references that are being written out
+	written  int             // references of the schema that is being converted that were written out
 }
 
 // definition identifies a converted schema. base is set for the form without the alternatives that its discriminator names.
@@ -53,11 +53,12 @@ func newConverter(d *description) *converter {
 
 // convert converts the schema at s and everything that it refers to.
 func (c *converter) convert(s site, dir direction) *schema.Value {
+	c.written = 0
 	v := c.schema(s, dir, false)
 	for len(c.queue) > 0 {
 		next := c.queue[len(c.queue)-1]
 		c.queue = c.queue[:len(c.queue)-1]
-		c.hidden = nil
+		c.hidden, c.written = nil, 0
 		c.defs[dir].Add(next.name, c.schema(next.at, next.direction, next.base))
 	}
 	return v
@@ -135,7 +136,7 @@ func (c *converter) schema(s site, dir direction, base bool) *schema.Value {
 	}
 	if s.value.Get("allOf") != nil {
 		hidden := c.hidden
-		c.hidden = append(slices.Clip(hidden), c.hiddenIn(s, dir, 0)...)
+		c.hidden = append(slices.Clip(hidden), c.hiddenIn(s, dir)...)
 		defer func() { c.hidden = hidden }()
 	}
 	c.describe(s, out)

@@ -165,6 +165,21 @@ func TestHostileDescriptions(t *testing.T) {
 		_, _ = fmt.Fprintf(&doubling, `"S%d":{"allOf":[{"$ref":"#/components/schemas/S%d"},{"$ref":"#/components/schemas/S%d"}]},`, i, i+1, i+1)
 		_, _ = fmt.Fprintf(&wide, `"W%d":{"type":"object","properties":{"a":{"$ref":"#/components/schemas/W%d"},"b":{"$ref":"#/components/schemas/W%d"},"c":{"$ref":"#/components/schemas/W0"}}},`, i, i+1, i+1)
 	}
+	var fan, readOnly, alternatives, xml strings.Builder
+	for i := range 12 { // each level refers to the next one thirty times
+		refs := func(keyword string) string {
+			part := fmt.Sprintf(`{"$ref":"#/components/schemas/%s%d"},`, keyword, i+1)
+			return strings.TrimSuffix(strings.Repeat(part, 30), ",")
+		}
+		_, _ = fmt.Fprintf(&fan, `"F%d":{"allOf":[%s]},`, i, refs("F"))
+		_, _ = fmt.Fprintf(&readOnly, `"R%d":{"allOf":[%s],"required":["id"],"properties":{"id":{"type":"string","readOnly":%v}}},`, i, refs("R"), i%2 == 0)
+		_, _ = fmt.Fprintf(&alternatives, `"A%d":{"anyOf":[%s,{"type":"null"}]},`, i, refs("A"))
+		_, _ = fmt.Fprintf(&xml, `"X%d":{"type":"object","properties":{`, i)
+		for j := range 30 {
+			_, _ = fmt.Fprintf(&xml, `"p%d":{"$ref":"#/components/schemas/X%d"},`, j, i+1)
+		}
+		_, _ = fmt.Fprintf(&xml, `"last":{"type":"string"}}},`)
+	}
 	for i := range 100_000 {
 		_, _ = fmt.Fprintf(&enum, `"v%d",`, i)
 	}
@@ -184,6 +199,11 @@ func TestHostileDescriptions(t *testing.T) {
 		"deep YAML":               "a: " + strings.Repeat("[", 10_000),
 		"doubling references":     body(`{"$ref":"#/components/schemas/S0"}`, doubling.String()+`"S40":{"type":"object"}`),
 		"wide recursion":          body(`{"$ref":"#/components/schemas/W0"}`, wide.String()+`"W40":{"type":"object"}`),
+		"a fan of parts":          body(`{"$ref":"#/components/schemas/F0"}`, fan.String()+`"F12":{"type":"object"}`),
+		"parts that hide":         body(`{"$ref":"#/components/schemas/R0"}`, readOnly.String()+`"R12":{"type":"object"}`),
+		"a fan of alternatives":   body(`{"$ref":"#/components/schemas/A0"}`, alternatives.String()+`"A12":{"type":"object"}`),
+		"a wide tree":             body(`{"$ref":"#/components/schemas/X0"}`, xml.String()+`"X12":{"type":"object"}`),
+		"a wide tree in XML":      strings.ReplaceAll(body(`{"$ref":"#/components/schemas/X0"}`, xml.String()+`"X12":{"type":"object"}`), "application/json", "application/xml"),
 		"many values":             body(`{"type":"object","properties":{"a":{"enum":[`+strings.TrimSuffix(enum.String(), ",")+`]}}}`, ""),
 		"cycles of every kind":    body(`{"anyOf":[{"$ref":"#/components/schemas/allOf"},{"$ref":"#/components/schemas/anyOf"},{"$ref":"#/components/schemas/oneOf"},{"$ref":"#/components/schemas/not"},{"$ref":"#/components/schemas/items"},{"$ref":"#/components/schemas/if"}]}`, strings.TrimSuffix(cycles.String(), ",")),
 		"a header annotation":     body(`{"type":"object","properties":{"a":{"type":"string","x-mcp-header":"Authorization"}}}`, ""),

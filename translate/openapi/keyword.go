@@ -241,10 +241,9 @@ func elements(v *schema.Value) []*schema.Value {
 // part converts one part of an allOf. A reference is written out where what it leads to has a property that another part hides: its definition is
 // shared with places where nothing does.
 func (c *converter) part(s site, dir direction) *schema.Value {
-	if len(c.hidden) > 0 && c.written < maxParts && s.value.Get("$ref").Is(schema.String) && (s.doc.dialect != openapi31 || len(s.value.Members) == 1) {
-		if to, err := c.d.follow(s); err == nil && c.shows(to, c.hidden, c.hiddenIn(to, dir, 0), 0) {
+	if len(c.hidden) > 0 && c.written < maxWritten && s.value.Get("$ref").Is(schema.String) && (s.doc.dialect != openapi31 || len(s.value.Members) == 1) {
+		if to, err := c.d.follow(s); err == nil && c.shows(to, c.hidden, c.hiddenIn(to, dir)) {
 			c.written++
-			defer func() { c.written-- }()
 			return c.schema(to, dir, true)
 		}
 	}
@@ -252,45 +251,53 @@ func (c *converter) part(s site, dir direction) *schema.Value {
 }
 
 // shows reports whether s or a part of its allOf has or requires one of the properties in names that are not among those it hides itself.
-func (c *converter) shows(s site, names, hides []string, depth int) bool {
-	to, err := c.d.follow(s)
-	if err != nil || depth > maxParts {
-		return false
-	}
-	for _, name := range names {
-		there := to.value.Get("properties").Get(name) != nil || slices.Contains(to.value.Get("required").Strings(), name)
-		if there && !slices.Contains(hides, name) {
-			return true
+func (c *converter) shows(s site, names, hides []string) bool {
+	found := false
+	c.parts(s, func(part site) {
+		for _, name := range names {
+			there := part.value.Get("properties").Get(name) != nil || slices.Contains(part.value.Get("required").Strings(), name)
+			found = found || there && !slices.Contains(hides, name)
 		}
-	}
-	for i := range to.value.Array("allOf") {
-		if c.shows(to.member("allOf").element(i), names, hides, depth+1) {
-			return true
-		}
-	}
-	return false
+	})
+	return found
 }
 
-// maxParts bounds how deep the parts of an allOf are searched.
-const maxParts = 8
-
 // hiddenIn returns the properties of s and of the parts of its allOf that the writer may not set.
-func (c *converter) hiddenIn(s site, dir direction, depth int) []string {
-	to, err := c.d.follow(s)
-	if err != nil || depth > maxParts {
-		return nil
-	}
+func (c *converter) hiddenIn(s site, dir direction) []string {
 	var names []string
-	properties := to.member("properties")
-	for _, m := range members(properties.value) {
-		if c.hides(properties.member(m.Key), dir) {
-			names = append(names, m.Key)
+	c.parts(s, func(part site) {
+		properties := part.member("properties")
+		for _, m := range members(properties.value) {
+			if c.hides(properties.member(m.Key), dir) {
+				names = append(names, m.Key)
+			}
+		}
+	})
+	return names
+}
+
+const (
+	// maxParts bounds how many parts of an allOf are looked at, maxWritten how many references of one schema are written out.
+	maxParts   = 256
+	maxWritten = 64
+)
+
+// parts calls visit for what s stands for and for each part of its allOf, once.
+func (c *converter) parts(s site, visit func(site)) {
+	seen := make(map[*schema.Value]bool)
+	var walk func(s site)
+	walk = func(s site) {
+		to, err := c.d.follow(s)
+		if err != nil || seen[to.value] || len(seen) == maxParts {
+			return
+		}
+		seen[to.value] = true
+		visit(to)
+		for i := range to.value.Array("allOf") {
+			walk(to.member("allOf").element(i))
 		}
 	}
-	for i := range to.value.Array("allOf") {
-		names = append(names, c.hiddenIn(to.member("allOf").element(i), dir, depth+1)...)
-	}
-	return names
+	walk(s)
 }
 
 // infer adds the type that a schema without one plainly has.

@@ -102,7 +102,7 @@ func (b *builder) body(o *operation, p *plan) []argument {
 	}
 	p.encoding = b.encodings(m)
 	if kind == mediaXML && m.schema.value != nil {
-		p.xml = b.description.xmlFormOf(m.schema, 0)
+		p.xml = b.description.xmlFormOf(m.schema)
 	} else {
 		p.xml = &xmlForm{}
 	}

@@ -30,15 +30,30 @@ type xmlForm struct {
 	members   map[string]*xmlForm
 }
 
-const maxXMLDepth = 12
+const (
+	maxXMLDepth = 12
+	maxXMLForms = 10_000
+)
 
 // xmlFormOf reads the hints of a schema and of what is inside it.
-func (d *description) xmlFormOf(s site, depth int) *xmlForm {
+func (d *description) xmlFormOf(s site) *xmlForm {
+	r := xmlReader{d: d, left: maxXMLForms}
+	return r.form(s, 0)
+}
+
+// xmlReader reads hints until it has read enough: further inside elements are called like their members.
+type xmlReader struct {
+	d    *description
+	left int
+}
+
+func (r *xmlReader) form(s site, depth int) *xmlForm {
 	f := &xmlForm{members: make(map[string]*xmlForm)}
-	to, err := d.follow(s)
-	if err != nil || depth > maxXMLDepth {
+	to, err := r.d.follow(s)
+	if err != nil || depth > maxXMLDepth || r.left == 0 {
 		return f
 	}
+	r.left--
 	if s.value != to.value {
 		f.name = to.pointer[strings.LastIndexByte(to.pointer, '/')+1:]
 	}
@@ -49,14 +64,14 @@ func (d *description) xmlFormOf(s site, depth int) *xmlForm {
 	f.attribute, f.wrapped = hint.True("attribute"), hint.True("wrapped")
 	f.namespace, f.prefix = hint.GetText("namespace"), hint.GetText("prefix")
 	if items := to.member("items"); items.value != nil {
-		f.items = d.xmlFormOf(items, depth+1)
+		f.items = r.form(items, depth+1)
 	}
 	for i := range listed(to.value.Get("allOf")) {
-		maps.Copy(f.members, d.xmlFormOf(to.member("allOf").element(i), depth+1).members)
+		maps.Copy(f.members, r.form(to.member("allOf").element(i), depth+1).members)
 	}
 	properties := to.member("properties")
 	for _, m := range members(properties.value) {
-		inner := d.xmlFormOf(properties.member(m.Key), depth+1)
+		inner := r.form(properties.member(m.Key), depth+1)
 		if hinted := properties.member(m.Key).value.Get("xml").GetText("name"); hinted == "" && inner.items == nil {
 			inner.name = m.Key // the name of a referenced schema counts at the root only
 		}

@@ -220,19 +220,36 @@ func typeOf(v *Value) types {
 	return typeNamed(v.Kind.String())
 }
 
-// maxTypeDepth bounds how far types are looked for through references and combinators.
-const maxTypeDepth = 16
+const (
+	// maxTypeDepth bounds how far types are looked for through references and combinators, maxTypeSteps how many schemas are looked at on the way.
+	maxTypeDepth = 16
+	maxTypeSteps = 4096
+)
 
 // typesOf returns the types that v lets through, as far as that can be told; more may be in the set than v takes, never fewer.
-func (d *Defs) typesOf(v *Value, depth int) types {
-	if !v.Is(Object) || depth > maxTypeDepth {
+func (d *Defs) typesOf(v *Value) types {
+	w := typeWalk{defs: d, left: maxTypeSteps}
+	return w.of(v, 0)
+}
+
+// typeWalk looks for types until it has seen enough.
+type typeWalk struct {
+	defs *Defs
+	left int
+}
+
+func (w *typeWalk) of(v *Value, depth int) types {
+	if !v.Is(Object) || depth > maxTypeDepth || w.left == 0 {
 		return anyType
 	}
+	w.left--
 	t := anyType
 	for _, m := range v.Members {
 		switch m.Key {
 		case "$ref":
-			t &= d.refTypes(v, depth)
+			if _, target := w.defs.Target(v); target != nil {
+				t &= w.of(target, depth+1)
+			}
 		case "type":
 			t &= declared(m.Value)
 		case "const":
@@ -245,12 +262,12 @@ func (d *Defs) typesOf(v *Value, depth int) types {
 			t &= u
 		case "allOf":
 			for _, e := range m.Value.Members {
-				t &= d.typesOf(e.Value, depth+1)
+				t &= w.of(e.Value, depth+1)
 			}
 		case "anyOf", "oneOf":
 			u := types(0)
 			for _, e := range m.Value.Members {
-				u |= d.typesOf(e.Value, depth+1)
+				u |= w.of(e.Value, depth+1)
 			}
 			t &= u
 		}
@@ -259,15 +276,6 @@ func (d *Defs) typesOf(v *Value, depth int) types {
 		return anyType // a schema that nothing satisfies; what is published may be wider
 	}
 	return t
-}
-
-// refTypes looks through the reference of v.
-func (d *Defs) refTypes(v *Value, depth int) types {
-	_, target := d.Target(v)
-	if target == nil {
-		return anyType
-	}
-	return d.typesOf(target, depth+1)
 }
 
 func declared(v *Value) types {
@@ -285,12 +293,13 @@ func declared(v *Value) types {
 }
 
 // Types returns the names of the JSON types that v lets through, as far as that can be told; perhaps more, never fewer.
-func (d *Defs) Types(v *Value) []string { return d.typesOf(v, 0).names() }
+func (d *Defs) Types(v *Value) []string { return d.typesOf(v).names() }
 
 // Allows reports whether v may let a value of the JSON type name through.
-func (d *Defs) Allows(v *Value, name string) bool { return d.typesOf(v, 0).has(typeNamed(name)) }
+func (d *Defs) Allows(v *Value, name string) bool { return d.typesOf(v).has(typeNamed(name)) }
 
 // Facets returns the schema objects that all apply where v does: v itself, what it refers to, and the parts of its allOf.
+// Each is there once, however many ways lead to it.
 func (d *Defs) Facets(v *Value) []*Value { return d.facets(nil, v, 0) }
 
 func (d *Defs) facets(found []*Value, v *Value, depth int) []*Value {
@@ -298,10 +307,13 @@ func (d *Defs) facets(found []*Value, v *Value, depth int) []*Value {
 		return found
 	}
 	found = append(found, v)
-	if _, target := d.Target(v); target != nil {
+	if _, target := d.Target(v); target != nil && !slices.Contains(found, target) {
 		found = d.facets(found, target, depth+1)
 	}
 	for _, e := range v.Array("allOf") {
+		if _, target := d.Target(e.Value); target != nil && len(e.Value.Members) == 1 && slices.Contains(found, target) {
+			continue
+		}
 		found = d.facets(found, e.Value, depth+1)
 	}
 	return found

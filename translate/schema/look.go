@@ -25,8 +25,13 @@ func (p *publisher) gather(l *look, v *Value, depth int) {
 	if !v.Is(Object) || depth > maxTypeDepth {
 		return
 	}
+	name, target := p.defs.Target(v)
+	again := target != nil && slices.Contains(l.facets, target)
+	if again && len(v.Members) == 1 {
+		return
+	}
 	l.facets = append(l.facets, v)
-	if name, target := p.defs.Target(v); target != nil {
+	if target != nil && !again {
 		if slices.Contains(p.path[:l.outer], name) {
 			l.recursive = true
 		}
@@ -141,16 +146,18 @@ func (l *look) properties() ([]string, map[string][]*Value) {
 	return names, facets
 }
 
-func (l *look) required() []string {
-	var names []string
+// required returns the names that are required, in order and as a set.
+func (l *look) required() (names []string, set map[string]bool) {
+	set = make(map[string]bool)
 	for _, f := range l.facets {
 		for _, name := range f.Get("required").Strings() {
-			if !slices.Contains(names, name) {
+			if !set[name] {
+				set[name] = true
 				names = append(names, name)
 			}
 		}
 	}
-	return names
+	return names, set
 }
 
 // closed returns the facet that closes the object when what is published can say so without refusing more than it does.

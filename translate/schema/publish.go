@@ -148,7 +148,7 @@ func (p *publisher) place(facets []*Value, depth int) {
 func (p *publisher) typesOf(l *look, depth int) {
 	t := anyType
 	for _, f := range l.roots {
-		t &= p.defs.typesOf(f, 0)
+		t &= p.defs.typesOf(f)
 	}
 	if t == 0 {
 		t = anyType
@@ -320,7 +320,7 @@ func (p *publisher) elements(l *look) {
 	t := anyType
 	for _, f := range l.facets {
 		if items := f.Get("items"); items.Is(Object) {
-			t &= p.defs.typesOf(items, 0)
+			t &= p.defs.typesOf(items)
 		}
 	}
 	p.key("items")
@@ -381,7 +381,7 @@ func (p *publisher) items(l *look, depth int) {
 // properties writes the members of an object and which of them are required.
 func (p *publisher) properties(l *look, depth int) {
 	names, facets := l.properties()
-	required := l.required()
+	required, must := l.required()
 	closed := l.closed()
 	if len(names) == 0 && (depth > 0 || closed == nil) {
 		if values := l.first("additionalProperties"); values.Is(Object) && len(values.Members) > 0 && l.first("patternProperties") == nil && !l.many("additionalProperties") {
@@ -396,11 +396,11 @@ func (p *publisher) properties(l *look, depth int) {
 	p.raw("{")
 	left := p.cut.optional
 	for _, name := range names {
-		if left == 0 && depth == 0 && !slices.Contains(required, name) {
+		if left == 0 && depth == 0 && !must[name] {
 			p.lost, closed = true, nil
 			continue
 		}
-		if depth == 0 && !slices.Contains(required, name) {
+		if depth == 0 && !must[name] {
 			left--
 		}
 		p.key(name)

@@ -15,13 +15,20 @@ type Sampler struct {
 	Optional bool
 	// Rand varies the values; nil gives the first of everything.
 	Rand *rand.Rand
+	left int // values that may still be made
 }
 
-// maxSampleDepth is where optional members end.
-const maxSampleDepth = 5
+const (
+	// maxSampleDepth is where optional members end, maxSampleValues where a value ends that would have too many parts.
+	maxSampleDepth  = 5
+	maxSampleValues = 100_000
+)
 
 // Value makes a value for s. Schemas that take nothing, and patterns with assertions in them, can lead to a value that is not valid.
-func (s *Sampler) Value(v *Value) *Value { return s.value([]*Value{v}, 0) }
+func (s *Sampler) Value(v *Value) *Value {
+	s.left = maxSampleValues
+	return s.value([]*Value{v}, 0)
+}
 
 func (s *Sampler) pick(n int) int {
 	if s.Rand == nil || n < 2 {
@@ -32,6 +39,9 @@ func (s *Sampler) pick(n int) int {
 
 // value makes a value to which all of the given schemas apply.
 func (s *Sampler) value(schemas []*Value, depth int) *Value {
+	if s.left--; s.left < 0 {
+		return &Value{}
+	}
 	var facets []*Value
 	for _, v := range schemas {
 		facets = s.gather(facets, v, depth, 0)
@@ -52,7 +62,7 @@ func (s *Sampler) value(schemas []*Value, depth int) *Value {
 	}
 	t := anyType
 	for _, f := range facets {
-		t &= s.Defs.typesOf(f, 0)
+		t &= s.Defs.typesOf(f)
 	}
 	switch s.kind(t, get) {
 	case typeObject:
@@ -75,8 +85,13 @@ func (s *Sampler) gather(facets []*Value, v *Value, depth, hops int) []*Value {
 	if !v.Is(Object) || hops > maxTypeDepth {
 		return facets
 	}
+	_, target := s.Defs.Target(v)
+	again := target != nil && slices.Contains(facets, target)
+	if again && len(v.Members) == 1 {
+		return facets
+	}
 	facets = append(facets, v)
-	if _, target := s.Defs.Target(v); target != nil {
+	if target != nil && !again {
 		facets = s.gather(facets, target, depth, hops+1)
 	}
 	for _, e := range v.Array("allOf") {
@@ -86,7 +101,7 @@ func (s *Sampler) gather(facets []*Value, v *Value, depth, hops int) []*Value {
 		if branches := v.Array(key); len(branches) > 0 {
 			n := s.pick(len(branches))
 			if depth >= maxSampleDepth { // the simplest ends recursion
-				n = slices.IndexFunc(branches, func(m Member) bool { return s.Defs.typesOf(m.Value, 0)&(typeObject|typeArray) == 0 })
+				n = slices.IndexFunc(branches, func(m Member) bool { return s.Defs.typesOf(m.Value)&(typeObject|typeArray) == 0 })
 			}
 			facets = s.gather(facets, branches[max(n, 0)].Value, depth, hops+1)
 		}

@@ -26,6 +26,9 @@ func (p *publisher) variantNames(branches []*Value) []string {
 // tag is what alternatives that are not written say together about the property that tells them apart: the values that it has in them, as an
 // enumeration where each of them has some and as words where one has none. It is nil where no property does that.
 func (p *publisher) tag(branches []*Value) *Value {
+	if len(branches) > maxTagged {
+		return nil
+	}
 	var names []string
 	values, has := make(map[string][]*Value), make(map[string]int)
 	for _, b := range branches {
@@ -47,6 +50,9 @@ func (p *publisher) tag(branches []*Value) *Value {
 	}
 	return Map(Member{"properties", Map(Member{names[0], Map(rule)})})
 }
+
+// maxTagged is how many alternatives are looked through for what tells them apart.
+const maxTagged = 200
 
 // tags are the properties of which a branch has an enumeration, each with a list of its values, once.
 func (p *publisher) tags(branch *Value) []Member {

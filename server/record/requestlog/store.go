@@ -109,13 +109,8 @@ func isPostgres(database string) bool {
 // ID makes the id of a request that began at a moment; rest tells it from others of the same microsecond. Ids are in the order of time.
 func ID(at time.Time, rest string) string {
 	const digits = 10 // of base 36: enough until 2085
-	var b [64]byte
-	moment := max(at.UnixMicro(), 0)
-	for i := digits - 1; i >= 0; i-- {
-		b[i] = "0123456789abcdefghijklmnopqrstuvwxyz"[moment%36]
-		moment /= 36
-	}
-	return string(append(append(b[:digits], '-'), rest...))
+	moment := strconv.FormatInt(at.UnixMicro(), 36)
+	return strings.Repeat("0", max(digits-len(moment), 0)) + moment + "-" + rest
 }
 
 // connect opens a database without talking to it.

@@ -143,9 +143,9 @@ func (o *observation) trace(t record.Traces, a *App, options *record.Options) er
 		return err
 	}
 	p := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(a.about()),
-		sdktrace.WithSampler(sdktrace.AlwaysSample())) // the recorder asks for a span only where it is kept
+		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(t.Sample))))
 	o.ends = append(o.ends, p.Shutdown)
-	options.Tracer, options.Sample = p.Tracer("weir"), t.Sample
+	options.Tracer = p.Tracer("weir")
 	return nil
 }
 
