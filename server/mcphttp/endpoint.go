@@ -96,6 +96,9 @@ func (e *Endpoint) sweep() {
 
 // ServeHTTP handles one HTTP request to the endpoint.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := exchange{endpoint: e, w: w, r: r, conn: connOf(r)}
+	defer x.conn.answered()
+	defer x.rescue()
 	if reason := e.guard.refuse(r); reason != "" {
 		plain(w, http.StatusForbidden, reason)
 		return
@@ -105,9 +108,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		unidentified(w, r, err)
 		return
 	}
-	x := exchange{endpoint: e, w: w, r: r, conn: connOf(r), principal: c.Principal, token: c.Token, until: c.Until}
-	defer x.conn.answered()
-	defer x.rescue()
+	x.principal, x.token, x.until = c.Principal, c.Token, c.Until
 	switch r.Method {
 	case http.MethodPost:
 		x.post()

@@ -107,7 +107,11 @@ func (x *exchange) serveRequest(m *rawjson.Message, s *server.Session) *server.R
 		defer end()
 		ctx = inner
 	}
-	reply := x.endpoint.gateway.Serve(ctx, x.request(m, c, s))
+	request := x.request(m, c, s)
+	if x.r.Header["Traceparent"] != nil { // nothing else is asked for in this era
+		request.Header = x.header
+	}
+	reply := x.endpoint.gateway.Serve(ctx, request)
 	if errors.Is(context.Cause(ctx), server.ErrCanceled) {
 		reply.Release()
 		return nil
