@@ -117,7 +117,7 @@ type Request struct {
 	Address netip.Addr
 	// Session is the caller's legacy session or stdio connection, nil for a modern HTTP request.
 	Session *Session
-	// Header returns a request header's value for the check of Mcp-Param-* headers; nil where the transport has none.
+	// Header returns a request header's value, for the check of Mcp-Param-* headers and for traces; nil where there is none that matters.
 	Header func(name string) (string, bool)
 	// Notify and Ask are as in catalog.Call. They write to the stream that will carry the reply.
 	Notify func(catalog.Notification)

@@ -7,7 +7,7 @@ import (
 // checkParamHeaders compares the Mcp-Param-* headers of a modern HTTP request with the arguments they mirror, in both directions
 // (spec 2026-07-28, streamable-http). Which arguments are mirrored is known only once the tool is.
 func checkParamHeaders(r *Request, entry *catalog.Entry) error {
-	if r.Header == nil || len(entry.Headers) == 0 {
+	if r.Header == nil || len(entry.Headers) == 0 || r.Client.Era != catalog.Modern {
 		return nil
 	}
 	arguments := r.Message.Arguments.Of(r.Message.Data)

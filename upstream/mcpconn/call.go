@@ -83,7 +83,7 @@ func (x *exchange) run(ctx context.Context) (*response, error) {
 	x.owner, x.session, x.onMessage = call.Owner, call.Client.Session, x.take
 	x.refuses = call.Ask != nil
 	x.askable = x.refuses && asksSomebody(call.Client.Capabilities)
-	x.parked, x.traceparent = call.Parked, call.Traceparent
+	x.parked, x.traceparent, x.tracestate = call.Parked, call.Traceparent, call.Tracestate
 	resp, err := c.t.roundTrip(ctx, &x.request)
 	x.finish()
 	if err != nil {

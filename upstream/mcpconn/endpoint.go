@@ -287,13 +287,3 @@ func brief(err error) string {
 		return err.Error()
 	}
 }
-
-// traced returns a header with r's traceparent. Headers are shared, so that of a traced request is a copy.
-func traced(h http.Header, r *request) http.Header {
-	if r.traceparent == "" {
-		return h
-	}
-	h = maps.Clone(h)
-	h["Traceparent"] = []string{r.traceparent}
-	return h
-}

@@ -259,7 +259,7 @@ func (t *httpSSE) roundTrip(ctx context.Context, r *request) (*response, error) 
 	}
 	t.waiting[r.id] = w
 	t.mu.Unlock()
-	err := t.deliver(ctx, r.buf, r.message)
+	err := t.deliver(ctx, traced(t.head, r), r.buf, r.message)
 	for err == nil {
 		select {
 		case <-w.wake:
@@ -301,8 +301,8 @@ func (t *httpSSE) collect(w *waiter) (*response, error) {
 }
 
 // deliver posts a message; the answer to it comes on the stream.
-func (t *httpSSE) deliver(ctx context.Context, buf *buffer, msg []byte) error {
-	resp, err := t.inbox.post(ctx, t.head, buf, msg) //nolint:bodyclose // deposited does
+func (t *httpSSE) deliver(ctx context.Context, head http.Header, buf *buffer, msg []byte) error {
+	resp, err := t.inbox.post(ctx, head, buf, msg) //nolint:bodyclose // deposited does
 	if err != nil {
 		t.notice(err)
 		return err
@@ -323,14 +323,14 @@ func (t *httpSSE) notify(ctx context.Context, method string, params []byte) erro
 	buf := t.pool.get()
 	defer buf.drop()
 	buf.b = appendNotice(buf.b, method, params)
-	return t.deliver(ctx, buf, buf.b)
+	return t.deliver(ctx, t.head, buf, buf.b)
 }
 
 func (t *httpSSE) reply(ctx context.Context, id, answer []byte) error {
 	buf := t.pool.get()
 	defer buf.drop()
 	buf.b = appendAnswer(buf.b, id, answer)
-	return t.deliver(ctx, buf, buf.b)
+	return t.deliver(ctx, t.head, buf, buf.b)
 }
 
 // close ends the stream, and every request that waits for it.

@@ -11,20 +11,20 @@ import (
 )
 
 // perHop reports whether a member of params._meta belongs to the hop it was received on (spec 2026-07-28, basic/index#meta). Everything
-// else, traceparent included, is passed on.
+// else, traceparent included, is passed on; baggage is not: it is what a caller tells its own services (W3C Baggage, security considerations).
 func perHop(key []byte) bool {
 	switch string(key) {
 	case mcp.MetaKeyProtocolVersion, mcp.MetaKeyClientInfo, mcp.MetaKeyClientCapabilities, mcp.MetaKeyLogLevel, mcp.MetaKeySubscriptionID,
-		"progressToken":
+		"progressToken", "baggage":
 		return true
 	}
 	return false
 }
 
-// perHopTraced is perHop where weir traces: its own span goes on, and a caller's baggage stays (W3C Baggage, security considerations).
+// perHopTraced is perHop where weir traces: its own span goes on.
 func perHopTraced(key []byte) bool {
 	switch string(key) {
-	case "traceparent", "tracestate", "baggage":
+	case "traceparent", "tracestate":
 		return true
 	}
 	return perHop(key)

@@ -7,13 +7,13 @@ import (
 	"weir/catalog/rawjson"
 )
 
-// TestTraceOnItsWay: weir's own span goes upstream in place of the caller's, and the caller's baggage stays; without one everything is handed on.
+// TestTraceOnItsWay: weir's own span goes upstream in place of the caller's, without one the caller's is handed on; the caller's baggage is not.
 func TestTraceOnItsWay(t *testing.T) {
 	for _, tt := range []struct{ name, meta, parent, state, want string }{
 		{"replaced", `,"_meta":{"traceparent":"theirs","baggage":"b","k":1,"tracestate":"s"}`, "ours", "v=1", `{"name":"x","_meta":{"k":1,"traceparent":"ours","tracestate":"v=1"}}`},
 		{"added", ``, "ours", "", `{"name":"x","_meta":{"traceparent":"ours"}}`},
 		{"added to an empty one", `,"_meta":{}`, "ours", "", `{"name":"x","_meta":{"traceparent":"ours"}}`},
-		{"handed on", `,"_meta":{"traceparent":"theirs","baggage":"b"}`, "", "", `{"name":"x","_meta":{"traceparent":"theirs","baggage":"b"}}`},
+		{"handed on", `,"_meta":{"traceparent":"theirs","baggage":"b"}`, "", "", `{"name":"x","_meta":{"traceparent":"theirs"}}`},
 	} {
 		var m rawjson.Message
 		if err := rawjson.Scan(&m, []byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"`+tt.meta+`}}`)); err != nil {

@@ -26,8 +26,8 @@ type request struct {
 	// name is the value of the Mcp-Name header, and headers are Mcp-Param-* ones; only modern HTTP sends them.
 	name    string
 	headers [][2]string
-	// traceparent is the header of that name (W3C Trace Context), "" for none.
-	traceparent string
+	// traceparent and tracestate are the headers of that name (W3C Trace Context), "" for none.
+	traceparent, tracestate string
 	// owner says whose request it is: what the server asks must never reach another one.
 	owner string
 	// session groups requests of one client, "" when they belong to none: log messages that name no request go to one open request of each session.
