@@ -71,6 +71,8 @@ func (m *member) call(ctx context.Context, call *catalog.Call) (*catalog.Answer,
 	m.breakers.note(n, m.calls.Load(), tool, err, m.spec.Load().Breaker)
 	if err != nil {
 		m.errors.Add(1)
+	} else if m.spec.Load().IdleStop > 0 {
+		m.owe(a)
 	}
 	return a, err
 }
@@ -155,13 +157,14 @@ func notExecuted(err error) bool {
 	return errors.As(err, &e) && e.Execution == catalog.NotExecuted
 }
 
-// connection returns a live connection other than used. Without one it waits for at most one attempt to make it, and no longer than patience.
+// connection returns a live connection other than used. Without one it waits for at most one attempt to make it, and no longer than patience, unless
+// the attempt is made for it.
 func (m *member) connection(ctx context.Context, used *live) (*live, error) {
 	if l := m.live.Load(); l != nil && l != used && l.backend.Err() == nil {
 		return l, nil
 	}
 	arrived := time.Now()
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(m.patience())
 	defer timer.Stop()
 	again := time.NewTimer(wakeEvery) // by then who waits may wake an upstream that was tried just before
 	defer again.Stop()
@@ -191,12 +194,27 @@ func (m *member) connection(ctx context.Context, used *live) (*live, error) {
 	}
 }
 
+// patience is how long a call waits for a connection. One that starts an idle upstream waits as long as its start may take.
+func (m *member) patience() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.state == Idle || m.waking {
+		return closeWait + cmp.Or(m.spec.Load().StartTimeout, DefaultStartTimeout)
+	}
+	return patience
+}
+
 // down reports whether a call that arrived at a time, after so many attempts, has nothing to wait for. It makes a failed upstream try again, at most once
 // per wakeEvery. m.mu is held.
 func (m *member) down(arrived time.Time, tries int) bool {
 	switch {
 	case m.state == Disabled || m.state == Stopped:
 		return true
+	case m.state == Idle:
+		give(m.wakes)
+		return false
+	case m.waking:
+		return false
 	case m.trying:
 		return arrived.Sub(m.tried) >= patience/2 // this one takes long
 	case m.state == Ready: // its goroutine has yet to notice that the connection is lost

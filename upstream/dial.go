@@ -86,6 +86,7 @@ func (s *Set) dialerOf(name string, spec *Spec) dialer {
 func (r *resolved) child(name string) process.Spec {
 	return process.Spec{
 		Name: name, Command: r.Command, Args: r.Args, Dir: r.Cwd, Env: process.Environ(os.Environ(), r.Env), Secrets: r.secrets,
+		Sandbox: r.Sandbox,
 	}
 }
 

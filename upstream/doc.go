@@ -22,6 +22,10 @@
 //   - What fails several calls in a row is left alone for a while, tool by tool; then one call tries it. The breakers are our own: those of failsafe-go hold a
 //     lock for every call, wait equally long each time unless a call is run inside of them, and take the calls that one crash loses for as many failures. Here
 //     a breaker exists only from a failure to the next success.
+//   - A stdio server may be stopped while nobody uses it, and started by the first call. To its clients nothing happens then: its entries stay as they
+//     are, not marked stale, and the call that starts it waits as long as the start may take. Use is looked for now and then rather than noted by
+//     every call, so that calls pay nothing. A server that rests cannot tell of changed lists; they are read whenever it is started.
+//   - The lists of a lazy server are kept in the cache under all that says what is started, as configured and never with what variables resolve to.
 //   - An upstream of several endpoints is a member whose one connection is a pool of members, one for each. So each endpoint has all that an upstream has
 //     (its own goroutine, sessions, breakers), and an upstream with one pays nothing for the others. Sessions stick by hashing, not by a table
 //     that would have to be kept: when an endpoint is lost, only what was there moves.

@@ -68,6 +68,8 @@ func (m *member) hold(ctx context.Context, l *live) error {
 	pulse := time.NewTicker(cmp.Or(m.spec.Load().Probe, DefaultProbe))
 	defer pulse.Stop()
 	seen := m.calls.Load()
+	use := m.watchUse()
+	defer use.timer.Stop()
 	pace := rate.NewLimiter(rate.Every(refreshEvery), refreshBurst)
 	for {
 		select {
@@ -78,6 +80,11 @@ func (m *member) hold(ctx context.Context, l *live) error {
 		case <-pulse.C:
 			if err := m.probe(ctx, l, &seen); err != nil {
 				return err
+			}
+			continue
+		case <-use.timer.C:
+			if m.unused(l, use) {
+				return errUnused
 			}
 			continue
 		case <-m.changes:

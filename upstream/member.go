@@ -53,6 +53,8 @@ type member struct {
 	sessions      sessions
 	breakers      breakers
 	budget        budget
+	owes          atomic.Int64 // until when something may be open at the server, in nanoseconds of Unix time; kept only where that matters
+	seen          uint64       // calls at the last look of a vigil
 
 	pool   *pool  // of an upstream with several endpoints
 	turned func() // of one endpoint among several: its state or lists changed
@@ -68,6 +70,7 @@ type member struct {
 	tried    time.Time     // when the last attempt began
 	tries    int           // attempts that are over
 	nextTry  time.Time     // zero unless it is waited for
+	waking   bool          // it was idle, and is being connected for somebody
 	away     time.Time     // no attempt before: the server asked for it
 	moved    chan struct{} // closed at the next change of any of these
 	source   *catalog.Source
@@ -133,7 +136,10 @@ func (m *member) start(ctx context.Context) {
 // run connects, holds the connection, and connects again, until ctx ends.
 func (m *member) run(ctx context.Context) {
 	wait := firstRetry
-	for {
+	for asleep := m.recall(); ; {
+		if asleep && !m.doze(ctx) {
+			return
+		}
 		began := time.Now()
 		l, err := m.connect(ctx)
 		if err == nil {
@@ -142,6 +148,10 @@ func (m *member) run(ctx context.Context) {
 		}
 		if ctx.Err() != nil {
 			return
+		}
+		if asleep = errors.Is(err, errUnused); asleep {
+			wait = firstRetry
+			continue
 		}
 		if time.Since(began) >= steadyAfter {
 			wait = firstRetry
@@ -211,6 +221,9 @@ func (m *member) list(ctx context.Context, l *live) error {
 	m.source = src
 	fresh := m.state != Ready
 	m.mu.Unlock()
+	if len(faults) == 0 {
+		m.remember(src)
+	}
 	m.tell(fresh, src, faults)
 	m.turn(Ready, nil)
 	return nil
@@ -322,9 +335,10 @@ func (m *member) turn(state State, err error) {
 	if m.state != state {
 		m.since = time.Now()
 	}
-	if m.state == Ready && state != Ready {
+	if m.state == Ready && state != Ready && state != Idle {
 		m.lost++
 	}
+	m.waking = m.waking && state == Starting
 	m.state, m.reason, m.hint, m.known = state, "", "", nil
 	if err != nil {
 		errors.As(err, &m.known)

@@ -9,6 +9,7 @@ import (
 	"weir/translate/grpc"
 	"weir/translate/openapi"
 	"weir/upstream/cred"
+	"weir/upstream/process"
 )
 
 // Spec is one entry of mcpServers in the configuration: how to reach one MCP server, or an API that is dressed as one, and how it appears in the
@@ -83,6 +84,14 @@ type Spec struct {
 	Grace time.Duration `yaml:"grace"`
 	// Breaker says when calls are held back from what fails.
 	Breaker Breaker `yaml:"breaker"`
+	// Lazy starts a stdio server with its first call, and not with weir. Until then it is listed with what it offered when it last ran; one that never ran
+	// is started once, to be asked.
+	Lazy bool `yaml:"lazy"`
+	// IdleStop stops a stdio server that had no calls, subscriptions and open questions for so long. It stays listed, and the next call starts it; 0 never
+	// stops it.
+	IdleStop time.Duration `yaml:"idleStop"`
+	// Sandbox bounds what a stdio server can do, on Linux.
+	Sandbox process.Sandbox `yaml:"sandbox"`
 	// Required makes weir answer nobody before this upstream is ready, and refuse to start when it cannot be reached.
 	Required bool `yaml:"required"`
 	// Disabled keeps the entry in the file and out of the gateway.

@@ -19,6 +19,7 @@ const (
 	Starting State = "starting" // connecting, or reading the first lists
 	Ready    State = "ready"
 	Failed   State = "failed"  // down; it is tried again, see Status.NextTry
+	Idle     State = "idle"    // not running for want of calls; the next one starts it
 	SignIn   State = "sign_in" // it wants credentials that weir does not have
 	Disabled State = "disabled"
 	Stopped  State = "stopped" // removed, or weir is stopping

@@ -33,6 +33,13 @@ func (s *subscriptions) add(topic catalog.Topic) {
 	}
 }
 
+// some reports whether anything is subscribed to.
+func (s *subscriptions) some() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.topics) > 0
+}
+
 func (s *subscriptions) remove(topic catalog.Topic) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,10 +84,14 @@ func (s *Set) Subscribe(ctx context.Context, upstream string, topic catalog.Topi
 }
 
 func (m *member) subscribe(ctx context.Context, topic catalog.Topic) error {
-	l, err := m.connection(ctx, nil)
-	if err != nil {
-		return err
+	var l *live
+	for entered := false; !entered; entered = l.enter() {
+		var err error
+		if l, err = m.connection(ctx, l); err != nil {
+			return err
+		}
 	}
+	defer l.leave()
 	w, ok := l.backend.(watcher)
 	if !ok {
 		return catalog.Errorf(catalog.Invalid, "%s: %s cannot be subscribed to", m.name, topic)
