@@ -16,6 +16,7 @@ type builder struct {
 	spec        *Spec
 	upstream    string
 	inputs      *inputs
+	selector    *selector // while tools are made
 }
 
 // tool is one operation as a tool.
@@ -31,8 +32,16 @@ type tool struct {
 	source  schema.Full
 }
 
+const (
+	// maxOperations bounds the tools of one schema; the largest public ones come to a thousand.
+	maxOperations = 10_000
+	// maxArguments bounds those of one tool: checking them is compiled in the square of their number.
+	maxArguments = 5000
+)
+
 // build makes all tools that configuration keeps.
 func (b *builder) build(files []file) []*tool {
+	b.selector = &selector{schema: b.description.schema}
 	all := b.written(files)
 	if b.spec.generates() {
 		for _, kind := range [...]ast.Operation{ast.Query, ast.Mutation, ast.Subscription} {
@@ -40,7 +49,11 @@ func (b *builder) build(files []file) []*tool {
 			if root == nil || kind == ast.Mutation && !b.spec.Mutations || kind == ast.Subscription && b.spec.Subscriptions == "" {
 				continue
 			}
-			for _, f := range root.Fields {
+			for i, f := range root.Fields {
+				if len(all) == maxOperations {
+					b.description.lost("/types/"+root.Name, "", "%d fields are left out: an API has at most %d tools", len(root.Fields)-i, maxOperations)
+					break
+				}
 				all = append(all, b.rootField(kind, root, f))
 			}
 		}
@@ -56,6 +69,10 @@ func (b *builder) build(files []file) []*tool {
 		o.change = k.Change
 		if o.field != nil {
 			b.generate(o)
+		}
+		if len(o.arguments) > maxArguments {
+			b.description.lost(o.at, o.key, "the operation is left out: it has more than %d arguments", maxArguments)
+			continue
 		}
 		tools = append(tools, b.tool(o, k.Name))
 	}
@@ -180,9 +197,12 @@ func (b *builder) text(t *tool) string {
 	if !t.selects || f == nil {
 		return text
 	}
-	s := selector{schema: b.description.schema}
-	if names := s.more(to, f.SelectionSet); len(names) > 0 {
+	names, needy := b.selector.more(to, f.SelectionSet)
+	if len(names) > 0 {
 		text += " More with `fields`: " + schema.Shorten(strings.Join(names, ", "), moreWords) + "."
+	}
+	if len(needy) > 0 {
+		text += " Left out, since they need arguments: " + schema.Shorten(strings.Join(needy, ", "), moreWords) + "."
 	}
 	return text
 }

@@ -85,7 +85,7 @@ func (s *selector) pick(def *ast.Definition, w *want, depth int, at string) (ast
 				return nil, err
 			}
 			set = append(set, more...)
-		case isConnection(s.schema, def):
+		case s.isConnection(def):
 			under.children = append(under.children, c)
 		default:
 			return nil, s.unknown(def, c.name, at)
@@ -98,7 +98,7 @@ func (s *selector) pick(def *ast.Definition, w *want, depth int, at string) (ast
 		}
 		set = append(set, nodes)
 	}
-	if isConnection(s.schema, def) && def.Fields.ForName("pageInfo") != nil && !selects(w, "pageInfo") && !selects(w, allFields) {
+	if s.isConnection(def) && def.Fields.ForName("pageInfo") != nil && !selects(w, "pageInfo") && !selects(w, allFields) {
 		set = append(set, s.pageInfo(def))
 	}
 	return set, nil
@@ -122,7 +122,7 @@ func (s *selector) pickField(def *ast.Definition, f *ast.FieldDefinition, c *wan
 		}
 		return out, nil
 	}
-	if a := f.Arguments.ForName("first"); a != nil && a.Type.NamedType == "Int" && a.DefaultValue == nil && isConnection(s.schema, to) {
+	if a := f.Arguments.ForName("first"); a != nil && a.Type.NamedType == "Int" && a.DefaultValue == nil && s.isConnection(to) {
 		out.Arguments = ast.ArgumentList{{Name: "first", Value: &ast.Value{Kind: ast.IntValue, Raw: nestedPage}}}
 	}
 	var err error
@@ -192,7 +192,7 @@ func (s *selector) unknown(def *ast.Definition, name, at string) error {
 			names = append(names, m.Name)
 		}
 	}
-	if isConnection(s.schema, def) {
+	if s.isConnection(def) {
 		if node := s.of(nodeField(s.schema, def)); node != nil {
 			for _, f := range node.Fields {
 				names = append(names, f.Name)

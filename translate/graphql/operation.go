@@ -76,13 +76,12 @@ func (b *builder) generate(o *operation) {
 	}
 	to := b.description.schema.Types[f.Type.Name()]
 	if to.IsCompositeType() {
-		s := selector{schema: b.description.schema}
-		out.SelectionSet = s.defaults(to, b.spec.depth())
+		out.SelectionSet = b.selector.defaults(to, b.spec.depth())
 	}
 	o.def.SelectionSet = ast.SelectionSet{out}
 	o.seal(write(o.def, nil))
 	b.fieldArguments(o)
-	if isConnection(b.description.schema, to) {
+	if b.selector.isConnection(to) {
 		o.fallback = pageBound(o)
 	}
 }

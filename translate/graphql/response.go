@@ -73,7 +73,11 @@ func (x *exchange) present(response *http.Response, data []byte, v *schema.Value
 		whole.Put("data", translate.Mask(inner, fields))
 		v, data = whole, whole.Append(nil)
 	}
-	return t.Output.Result(translate.Reply{Data: data, Value: v, Args: x.args, Notes: notes, Scrub: translate.Scrub(x.secrets)})
+	r := t.Output.Result(translate.Reply{Data: data, Value: v, Args: x.args, Notes: notes, Scrub: translate.Scrub(x.secrets)})
+	if x.api.spec.PartialIsError && len(v.Array("errors")) > 0 {
+		r.Fail()
+	}
+	return r
 }
 
 // fields are the paths that are kept of the data of a written operation: those that the caller asked for, else those of the configuration. A

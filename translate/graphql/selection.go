@@ -18,10 +18,45 @@ const (
 	mostFields = 160
 )
 
-// selector generates selection sets. It only reads the schema, so one serves all operations.
+// selector generates selection sets. One serves all operations of a schema, one after the other: it remembers what it found out about a type, since
+// many operations may lead to one that is very wide.
 type selector struct {
 	schema *ast.Schema
 	left   int // how many fields may still be selected
+	known  map[*ast.Definition]*usualFields
+	pages  map[*ast.Definition]bool // see isConnection
+}
+
+// usualFields are the fields of a type that default selections may have.
+type usualFields struct {
+	leaves   []*ast.FieldDefinition
+	objects  []*ast.FieldDefinition // and other types with fields of their own, at most mostLooked
+	clashing map[string]bool        // nil until it is asked for: see clashes
+}
+
+// mostLooked bounds how many fields of one type are looked at in a selection, and how many are named.
+const mostLooked = 500
+
+// usual finds the usual fields of a type, once.
+func (s *selector) usual(def *ast.Definition) *usualFields {
+	if u := s.known[def]; u != nil {
+		return u
+	}
+	u := &usualFields{}
+	for _, f := range def.Fields {
+		switch to := s.schema.Types[f.Type.Name()]; {
+		case to.IsLeafType() && usual(f):
+			u.leaves = append(u.leaves, f)
+		case to.IsCompositeType() && len(u.objects) < mostLooked && usual(f) && !s.isConnection(to) && (f.Type.Elem == nil || len(f.Arguments) == 0):
+			u.objects = append(u.objects, f)
+		}
+	}
+	u.leaves = preferred(u.leaves, topLeaves)
+	if s.known == nil {
+		s.known = make(map[*ast.Definition]*usualFields)
+	}
+	s.known[def] = u
+	return u
 }
 
 // defaults selects what is short and close: the leaves of def and, to a depth, of what it holds.
@@ -36,7 +71,7 @@ func (s *selector) level(def *ast.Definition, depth int, top bool, path []string
 	switch {
 	case def.IsAbstractType():
 		set = s.abstract(def, depth, top, path)
-	case isConnection(s.schema, def):
+	case s.isConnection(def):
 		set = s.connection(def, depth, top, path)
 	default:
 		set = s.object(def, depth, top, path)
@@ -57,12 +92,21 @@ func field(def *ast.Definition, f *ast.FieldDefinition, set ast.SelectionSet) *a
 	return &ast.Field{Alias: f.Name, Name: f.Name, Definition: f, ObjectDefinition: def, SelectionSet: set}
 }
 
-// needsArguments reports whether a field cannot be selected without arguments.
-func needsArguments(f *ast.FieldDefinition) string {
+// neededArguments are those without which a field cannot be selected.
+func neededArguments(f *ast.FieldDefinition) []string {
+	var names []string
 	for _, a := range f.Arguments {
 		if a.Type.NonNull && a.DefaultValue == nil {
-			return a.Name
+			names = append(names, a.Name)
 		}
+	}
+	return names
+}
+
+// needsArguments is the first of them, "" for none.
+func needsArguments(f *ast.FieldDefinition) string {
+	if names := neededArguments(f); len(names) > 0 {
+		return names[0]
 	}
 	return ""
 }
@@ -89,7 +133,8 @@ func (s *selector) object(def *ast.Definition, depth int, top bool, path []strin
 		leaves, objects = topLeaves, topObjects
 	}
 	var set ast.SelectionSet
-	for _, f := range preferred(s.leaves(def), leaves) {
+	fields := s.usual(def)
+	for _, f := range preferred(fields.leaves, leaves) {
 		if s.left--; s.left <= 0 {
 			break
 		}
@@ -99,12 +144,12 @@ func (s *selector) object(def *ast.Definition, depth int, top bool, path []strin
 		return set
 	}
 	path = append(slices.Clip(path), def.Name)
-	for _, f := range def.Fields {
+	for _, f := range fields.objects {
 		to := s.schema.Types[f.Type.Name()]
 		if objects == 0 || s.left <= 0 {
 			break
 		}
-		if !to.IsCompositeType() || !usual(f) || slices.Contains(path, to.Name) || isConnection(s.schema, to) || f.Type.Elem != nil && len(f.Arguments) > 0 {
+		if slices.Contains(path, to.Name) {
 			continue
 		}
 		inner := s.level(to, depth-1, false, path)
@@ -122,16 +167,6 @@ func (s *selector) object(def *ast.Definition, depth int, top bool, path []strin
 func tellsNothing(sel ast.Selection) bool {
 	f, ok := sel.(*ast.Field)
 	return ok && f.Name == "__typename"
-}
-
-func (s *selector) leaves(def *ast.Definition) []*ast.FieldDefinition {
-	var all []*ast.FieldDefinition
-	for _, f := range def.Fields {
-		if s.schema.Types[f.Type.Name()].IsLeafType() && usual(f) {
-			all = append(all, f)
-		}
-	}
-	return all
 }
 
 // preferred keeps at most n fields: those that tell most come first when some have to go; the order stays.
@@ -158,8 +193,16 @@ func preferred(all []*ast.FieldDefinition, n int) []*ast.FieldDefinition {
 }
 
 // isConnection recognizes the pages of the Relay specification: nodes or edges beside pageInfo.
-func isConnection(schema *ast.Schema, def *ast.Definition) bool {
-	return def.Kind == ast.Object && def.Fields.ForName("pageInfo") != nil && nodeField(schema, def) != nil
+func (s *selector) isConnection(def *ast.Definition) bool {
+	is, known := s.pages[def]
+	if !known {
+		is = def.Kind == ast.Object && def.Fields.ForName("pageInfo") != nil && nodeField(s.schema, def) != nil
+		if s.pages == nil {
+			s.pages = make(map[*ast.Definition]bool)
+		}
+		s.pages[def] = is
+	}
+	return is
 }
 
 // nodeField is the field of a connection through which its nodes are reached: nodes, or edges whose elements have a node. Nil when there is none.
@@ -277,6 +320,10 @@ func aliased(f *ast.Field, m *ast.Definition, clashing map[string]bool) *ast.Fie
 // clashes are the fields that members of an abstract type have with different types: they cannot stand in one answer under one name
 // (specification, section 5.3.2). It depends on the type alone, so that two selections of it agree.
 func (s *selector) clashes(def *ast.Definition) map[string]bool {
+	known := s.usual(def)
+	if known.clashing != nil {
+		return known.clashing
+	}
 	types := make(map[string]string)
 	clashing := make(map[string]bool)
 	for _, f := range def.Fields {
@@ -291,15 +338,17 @@ func (s *selector) clashes(def *ast.Definition) map[string]bool {
 			types[f.Name] = text
 		}
 	}
+	known.clashing = clashing
 	return clashing
 }
 
 // of is the named type of a field.
 func (s *selector) of(f *ast.FieldDefinition) *ast.Definition { return s.schema.Types[f.Type.Name()] }
 
-// more names the fields of a type that a selection leaves out and that can be asked for.
-func (s *selector) more(def *ast.Definition, set ast.SelectionSet) []string {
-	if isConnection(s.schema, def) {
+// more names fields of a type that a selection leaves out: those that can be asked for, and with what they need those that cannot, since they need
+// arguments.
+func (s *selector) more(def *ast.Definition, set ast.SelectionSet) (names, needy []string) {
+	if s.isConnection(def) {
 		f := nodeField(s.schema, def)
 		for _, sel := range set {
 			inner, ok := sel.(*ast.Field)
@@ -319,13 +368,16 @@ func (s *selector) more(def *ast.Definition, set ast.SelectionSet) []string {
 			selected[f.Name] = true
 		}
 	}
-	var names []string
-	for _, f := range def.Fields {
-		if !selected[f.Name] && plain(f) {
+	for _, f := range def.Fields[:min(len(def.Fields), mostLooked)] {
+		switch {
+		case selected[f.Name] || f.Directives.ForName("deprecated") != nil:
+		case plain(f):
 			names = append(names, f.Name)
+		default:
+			needy = append(needy, f.Name+"("+strings.Join(neededArguments(f), ", ")+")")
 		}
 	}
-	return names
+	return names, needy
 }
 
 // errTooMany is the reason for refusing a selection that is too wide.

@@ -34,13 +34,13 @@ func TestServers(t *testing.T) {
 			}
 			l.ledger()
 			t.Run("values", func(t *testing.T) { typedValues(t, l, a) })
-			t.Run("partial", func(t *testing.T) { partial(t, a) })
-			t.Run("pages", func(t *testing.T) { pages(t, a) })
-			t.Run("fields", func(t *testing.T) { fieldsArgument(t, l, a) })
+			t.Run("partial data", func(t *testing.T) { partial(t, a) })
+			t.Run("Relay pagination", func(t *testing.T) { pages(t, a) })
+			t.Run("fields argument", func(t *testing.T) { fieldsArgument(t, l, a) })
 			t.Run("members", func(t *testing.T) { members(t, a) })
-			t.Run("upload", func(t *testing.T) { uploaded(t, a) })
+			t.Run("multipart upload", func(t *testing.T) { uploaded(t, a) })
 			t.Run("T15_smuggling", func(t *testing.T) { smuggling(t, l, a) })
-			t.Run("T15_query", func(t *testing.T) { queryTexts(t, l, a) })
+			t.Run("T15_guarded free-form query", func(t *testing.T) { queryTexts(t, l, a) })
 			t.Run("deadline", func(t *testing.T) { deadline(t, l) })
 			t.Run("cancel", func(t *testing.T) { cancellation(t, l, a) })
 			for _, over := range []string{overSSE, overWebSocket} {
@@ -436,14 +436,16 @@ func TestPersisted(t *testing.T) {
 		"relay":           {Spec{Operations: []string{relay}, Persisted: persistID}, "abc", http.MethodPost},
 		"document by GET": {Spec{Operations: []string{relay}, Persisted: persistDocumentID, Get: true}, "abc", http.MethodGet},
 	} {
-		c.spec.GraphQL = url
-		a := newAPI(t, c.spec, translate.Options{})
-		s.Ledger()
-		got := call(t, a, "Find", `{"id":"b1"}`)
-		requests := s.Ledger()
-		if len(requests) != 1 || requests[0].Query != "" || requests[0].Method != c.method || string(requests[0].Extensions)+requests[0].ID+requests[0].DocumentID != c.want || at(got, "/data/book/title") != `"The Dispossessed"` {
-			t.Errorf("%s: the server saw %+v and answered %s", name, requests, textOf(got))
-		}
+		t.Run(name, func(t *testing.T) {
+			c.spec.GraphQL = url
+			a := newAPI(t, c.spec, translate.Options{})
+			s.Ledger()
+			got := call(t, a, "Find", `{"id":"b1"}`)
+			requests := s.Ledger()
+			if len(requests) != 1 || requests[0].Query != "" || requests[0].Method != c.method || string(requests[0].Extensions)+requests[0].ID+requests[0].DocumentID != c.want || at(got, "/data/book/title") != `"The Dispossessed"` {
+				t.Errorf("the server saw %+v and answered %s", requests, textOf(got))
+			}
+		})
 	}
 	a := newAPI(t, Spec{GraphQL: l.url, Persisted: persistHash, Get: true}, translate.Options{})
 	l.ledger()

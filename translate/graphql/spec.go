@@ -42,6 +42,8 @@ type Spec struct {
 	Persisted string `yaml:"persisted"`
 	// Get sends queries by GET, which caches between here and there can answer. It goes with persisted.
 	Get bool `yaml:"get"`
+	// PartialIsError makes a failure of every answer with errors; it keeps its data. Otherwise only one without data is a failure.
+	PartialIsError bool `yaml:"partialIsError"`
 	// Query is the tool that takes a query text of a model's own.
 	Query Query `yaml:"query"`
 }

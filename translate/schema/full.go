@@ -57,8 +57,9 @@ type Full struct {
 }
 
 // Value returns the schema as one document: the root with those definitions under $defs that it reaches, in order of name.
-func (f Full) Value() *Value {
-	reached := f.reach()
+func (f Full) Value() *Value { return f.document(f.reach()) }
+
+func (f Full) document(reached []Member) *Value {
 	if len(reached) == 0 {
 		return f.Root
 	}
@@ -82,6 +83,39 @@ func (f Full) reach() []Member {
 	}
 	slices.SortFunc(reached, func(a, b Member) int { return strings.Compare(a.Key, b.Key) })
 	return reached
+}
+
+// near is the schema as a document of at most so many subschemas beside those of the root: a definition that is further away takes any value.
+func (f Full) near(most int) *Value {
+	reached := []Member{}
+	seen := make(map[string]bool)
+	pending := []*Value{f.Root}
+	for ; len(pending) > 0; pending = pending[1:] {
+		if name, target := f.Defs.Target(pending[0]); target != nil && !seen[name] {
+			seen[name] = true
+			if n := count(target, most); n <= most {
+				most -= n
+				pending = append(pending, target)
+			} else {
+				target = Map()
+			}
+			reached = append(reached, Member{name, target})
+		}
+		subschemas(pending[0], func(_ string, _ bool, sub *Value) { pending = append(pending, sub) })
+	}
+	slices.SortFunc(reached, func(a, b Member) int { return strings.Compare(a.Key, b.Key) })
+	return f.document(reached)
+}
+
+// count is how many schemas v consists of, references not followed; it stops behind most.
+func count(v *Value, most int) int {
+	n := 1
+	subschemas(v, func(_ string, _ bool, sub *Value) {
+		if n <= most {
+			n += count(sub, most-n)
+		}
+	})
+	return n
 }
 
 // subschemas calls f for each schema that stands directly in v, and says whether it applies to the same place of the instance.

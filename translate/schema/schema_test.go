@@ -3,6 +3,7 @@ package schema_test
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -271,4 +272,26 @@ func FuzzSchema(f *testing.F) {
 			v.Check(instance.Plain())
 		}
 	})
+}
+
+// TestNear: a schema with more definitions than can be compiled checks the nearest ones and takes any value further away.
+func TestNear(t *testing.T) {
+	defs, properties := schema.NewDefs(), schema.Map()
+	for i := range 300 {
+		name, inner := strconv.Itoa(i), schema.Map()
+		for j := range 98 {
+			inner.Put(strconv.Itoa(j), schema.Map(schema.Member{Key: "type", Value: schema.Text("string")}))
+		}
+		defs.Add(name, schema.Map(schema.Member{Key: "properties", Value: inner}, schema.Member{Key: "additionalProperties", Value: schema.Boolean(false)}))
+		properties.Put(name, schema.Map(schema.Member{Key: "$ref", Value: schema.Ref(name)}))
+	}
+	v, err := schema.Compile(schema.Full{Root: schema.Map(schema.Member{Key: "properties", Value: properties}), Defs: defs}, schema.Described())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"0": 1, "149": 1, "150": 0, "299": 0} {
+		if faults := v.Check(map[string]any{name: map[string]any{"unknown": true}}); len(faults) != want {
+			t.Errorf("%s: %+v", name, faults)
+		}
+	}
 }

@@ -38,8 +38,12 @@ func Compile(f Full, b Bounds) (*Validator, error) {
 	if err := Lint(f, b); err != nil {
 		return nil, err
 	}
-	return compile(f.Value())
+	return compile(f.near(mostCompiled))
 }
+
+// mostCompiled bounds the subschemas of definitions that are compiled: the time goes with their square, two seconds for so many. What is further
+// from the root than so many others is left to whoever takes the value.
+const mostCompiled = 15_000
 
 func compile(document *Value) (*Validator, error) {
 	c := jsonschema.NewCompiler()
