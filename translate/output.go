@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tidwall/gjson"
+
 	"weir/translate/schema"
 )
 
@@ -70,8 +72,34 @@ type Reply struct {
 	Scrub func(string) string
 }
 
+// part is what Path leads to in a value whose JSON is data; both as they are where there is no path or it leads nowhere.
+func (s *Shape) part(v *schema.Value, data []byte) (*schema.Value, []byte) {
+	if s.Path == "" {
+		return v, data
+	}
+	if data == nil {
+		data = v.Append(nil)
+	}
+	part := gjson.GetBytes(data, s.Path)
+	if !part.Exists() {
+		return v, data
+	}
+	cut, err := schema.Parse([]byte(part.Raw))
+	if err != nil {
+		return v, data
+	}
+	return cut, []byte(part.Raw)
+}
+
+// Cut returns the part of v that Path and Fields keep.
+func (s *Shape) Cut(v *schema.Value) *schema.Value {
+	v, _ = s.part(v, nil)
+	return Mask(v, s.Fields)
+}
+
 // Result puts a value into a result, cut to what was asked for and to size: as text, and as structuredContent that fits the output schema.
 func (o *Output) Result(y Reply) *Result {
+	y.Value, y.Data = o.Shape.part(y.Value, y.Data)
 	if fields := o.fields(y.Args); len(fields) > 0 || len(y.Data) > o.Bound() {
 		v, notes := Shrink(Mask(y.Value, fields), o.Bound())
 		if rest := o.rest(); rest != "" && len(notes) > 0 {
@@ -115,7 +143,10 @@ func (o *Output) rest() string {
 }
 
 // Pick returns the part of v that was asked for.
-func (o *Output) Pick(v, args *schema.Value) *schema.Value { return Mask(v, o.fields(args)) }
+func (o *Output) Pick(v, args *schema.Value) *schema.Value {
+	v, _ = o.Shape.part(v, nil)
+	return Mask(v, o.fields(args))
+}
 
 // fields are those that the caller asked for, else those of the configuration.
 func (o *Output) fields(args *schema.Value) []string {

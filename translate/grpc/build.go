@@ -11,9 +11,6 @@ import (
 	"weir/translate/schema"
 )
 
-// maxWords bounds the description of a tool in bytes.
-const maxWords = 900
-
 // method is one method as a tool.
 type method struct {
 	translate.Entry
@@ -174,10 +171,7 @@ func (b *builder) arguments(m *method, changes map[string]translate.Arg) {
 			m.add(translate.PortableArgument(p.name), p.schema, p.required, in.Fields().ByJSONName(p.name))
 		}
 	}
-	all := make([]*translate.Argument, len(m.arguments))
-	for i, a := range m.arguments {
-		all[i] = &a.Argument
-	}
+	all := m.shared()
 	translate.Curate(all, changes, func(format string, args ...any) {
 		b.warn(string(m.descriptor.FullName()), m.Key, false, format, args...)
 	})
@@ -260,38 +254,22 @@ func annotations(d protoreflect.MethodDescriptor) translate.Annotations {
 // words writes the description of the tool and what the search knows of it.
 func (b *builder) words(m *method, configured string) {
 	d := m.descriptor
-	text := configured
-	said := comment(d)
-	if text == "" {
-		text = said
-	}
-	if text == "" {
-		text = "Calls " + m.Key + "."
-	}
-	if options(d).flag(33) { // deprecated of MethodOptions
-		text = "Deprecated. " + text
-		m.Document.Outdated = true
-	}
-	text = schema.Shorten(text, maxWords)
+	m.Say(translate.Words{
+		Configured: configured, Text: comment(d), Otherwise: "Calls " + m.Key + ".", Outdated: options(d).flag(33), // deprecated of MethodOptions
+	}, m.shared())
+	m.Document.Path, m.Document.Tags = m.Key, []string{string(d.Parent().Name())}
 	if d.IsStreamingServer() {
-		text += fmt.Sprintf(" Collects up to %d messages of a stream.", b.maxMessages())
+		m.Words += fmt.Sprintf(" Collects up to %d messages of a stream.", b.maxMessages())
 	}
-	m.Words = text
-	summary := configured
-	if summary == "" {
-		summary = said
+}
+
+// shared are the arguments as those of any tool.
+func (m *method) shared() []*translate.Argument {
+	all := make([]*translate.Argument, len(m.arguments))
+	for i, a := range m.arguments {
+		all[i] = &a.Argument
 	}
-	m.Document.Name, m.Document.Path, m.Document.Summary, m.Document.Text = m.Name, m.Key, schema.Shorten(summary, 160), said
-	m.Document.Tags = []string{string(d.Parent().Name())}
-	for _, a := range m.arguments {
-		if a.Hidden {
-			continue
-		}
-		m.Document.Arguments = append(m.Document.Arguments, a.Name)
-		if a.Required && a.Fallback == nil {
-			m.Document.Required = append(m.Document.Required, a.Name)
-		}
-	}
+	return all
 }
 
 func (b *builder) maxMessages() int {

@@ -123,7 +123,7 @@ func (b *builder) tool(o *operation, name string) (t *tool) {
 	p := &plan{method: o.method, template: parseTemplate(o.path)}
 	p.arguments = b.arguments(o, p)
 	p.arguments = b.usable(o, p.arguments)
-	b.curate(o, p.arguments)
+	in := b.curate(o, p, name)
 	p.security = b.alternatives(o)
 	s, err := b.serverOf(o)
 	if err != nil {
@@ -139,7 +139,7 @@ func (b *builder) tool(o *operation, name string) (t *tool) {
 		t.Timeout = b.spec.Timeout
 	}
 	t.Output = &translate.Output{Shape: override.Result, MaxText: b.spec.MaxText}
-	t.Input = &translate.Input{Tool: name, Full: b.input(p.arguments), Defaults: p.defaults()}
+	t.Input = in
 	t.Annotations = hintsOf(o, override.Hints)
 	t.page = pagingOf(p.arguments)
 	t.Output.Fewer = t.page.limit
@@ -148,8 +148,7 @@ func (b *builder) tool(o *operation, name string) (t *tool) {
 		t.Output.Select(t.Input.Full)
 	}
 	b.offerPages(o, t)
-	t.Document = b.document(o, t)
-	t.Words = b.text(o, p)
+	b.say(o, t)
 	return t
 }
 
@@ -189,44 +188,6 @@ func reservedHeader(name string) bool {
 		return true
 	}
 	return strings.HasPrefix(strings.ToLower(name), "proxy-")
-}
-
-// curate applies what configuration says about arguments.
-func (b *builder) curate(o *operation, all []argument) {
-	changes := o.change.Args
-	for name, change := range changes {
-		i := slices.IndexFunc(all, func(a argument) bool { return a.name == name })
-		if i < 0 {
-			b.description.warn(o.at, "tools: %s has no argument %q", o.identity, name)
-			continue
-		}
-		a := &all[i]
-		a.fixed = change.Fixed.Value
-		if change.Default.Value != nil {
-			a.fallback = change.Default.Value
-		}
-		a.hidden = change.Hide || a.fixed != nil
-		if a.hidden && a.fixed == nil {
-			a.fixed, a.fallback = a.fallback, nil
-		}
-		if a.hidden && a.fixed == nil && a.required {
-			b.description.warn(o.at, "tools: %q is required and cannot be hidden without a value", name)
-			a.hidden = false
-		}
-		a.schema = translate.Described(a.schema, change.Description)
-	}
-	for name, change := range changes {
-		if change.Rename == "" {
-			continue
-		}
-		to := translate.PortableArgument(change.Rename)
-		taken := slices.ContainsFunc(all, func(a argument) bool { return a.name == to })
-		if i := slices.IndexFunc(all, func(a argument) bool { return a.name == name }); i >= 0 && !taken {
-			all[i].name = to
-		} else if taken {
-			b.description.warn(o.at, "tools: %q cannot be renamed to %q, which is another argument", name, to)
-		}
-	}
 }
 
 // reply finds the schema of a successful JSON response and whether it has to be wrapped: structuredContent is an object.

@@ -133,10 +133,10 @@ func (tr translation) summary() string {
 		_, _ = fmt.Fprintf(&b, "%s [%s] %s", t.Name, t.Annotations.Letters(), t.Document.Path)
 		for _, a := range t.plan.arguments {
 			mark := ""
-			if a.required {
+			if a.Required {
 				mark = "!"
 			}
-			_, _ = fmt.Fprintf(&b, " %s%s%s", a.name, mark, strings.TrimPrefix(a.place.suffix(), "_"))
+			_, _ = fmt.Fprintf(&b, " %s%s%s", a.Name, mark, strings.TrimPrefix(a.place.suffix(), "_"))
 		}
 		sum := sha256.Sum256(t.Raw)
 		_, _ = fmt.Fprintf(&b, " %s %x\n", t.plan.media, sum[:3])

@@ -80,8 +80,8 @@ func (x *exchange) named(data []byte) []string {
 		for i := range x.tool.plan.arguments {
 			a := &x.tool.plan.arguments[i]
 			for _, s := range steps {
-				if s == a.wire && !a.hidden && len(names) < 8 && !strings.Contains(strings.Join(names, ","), "`"+a.name+"`") {
-					names = append(names, "`"+a.name+"`")
+				if s == a.wire && !a.Hidden && len(names) < 8 && !strings.Contains(strings.Join(names, ","), "`"+a.Name+"`") {
+					names = append(names, "`"+a.Name+"`")
 				}
 			}
 		}

@@ -118,7 +118,7 @@ func TestNoArgumentIsLost(t *testing.T) {
 					} else if a.place != inBody {
 						kept[places[a.place]+" "+a.wire] = true
 					} else {
-						for _, facet := range allFacets(x.Input.Full.Defs, a.schema, 0) {
+						for _, facet := range allFacets(x.Input.Full.Defs, a.Schema, 0) {
 							for _, m := range facet.Object("properties") {
 								kept["body "+m.Key] = true
 							}

@@ -161,7 +161,7 @@ func (b *builder) isEmpty(v *schema.Value) bool {
 // wholeBody is a body that is one argument.
 func (b *builder) wholeBody(o *operation, p *plan, v *schema.Value, s style) []argument {
 	p.whole = true
-	return []argument{{place: inBody, schema: v, required: o.body.required, style: s}}
+	return []argument{{Argument: translate.Argument{Schema: v, Required: o.body.required}, place: inBody, style: s}}
 }
 
 // formObject makes sure that what is sent as a form is an object.
@@ -176,9 +176,9 @@ func (b *builder) formObject(v *schema.Value) *schema.Value {
 func (b *builder) fields(o *operation, p *plan, kind mediaKind, properties []schema.Member, required []string) []argument {
 	var all []argument
 	for _, m := range properties {
-		a := argument{wire: m.Key, place: inField, schema: m.Value, style: p.encoding[m.Key]}
+		a := argument{Argument: translate.Argument{Schema: m.Value}, wire: m.Key, place: inField, style: p.encoding[m.Key]}
 		if slices.Contains(required, m.Key) {
-			a.required, a.group = o.body.required, !o.body.required
+			a.Required, a.group = o.body.required, !o.body.required
 		}
 		if kind == mediaMultipart {
 			b.part(&a)
@@ -191,13 +191,13 @@ func (b *builder) fields(o *operation, p *plan, kind mediaKind, properties []sch
 // part makes the argument of a binary member of a multipart body one that a model can give.
 func (b *builder) part(a *argument) {
 	defs := b.converter.defs[request]
-	text, _ := describedAs(defs, a.schema)
-	if isBinary(defs, a.schema) {
-		a.schema, a.style.file = translate.FileArgument(text), true
+	text, _ := describedAs(defs, a.Schema)
+	if isBinary(defs, a.Schema) {
+		a.Schema, a.style.file = translate.FileArgument(text), true
 		return
 	}
-	if items := defs.First(a.schema, "items"); items != nil && isBinary(defs, items) {
-		a.schema = translate.Described(schema.Map(
+	if items := defs.First(a.Schema, "items"); items != nil && isBinary(defs, items) {
+		a.Schema = translate.Described(schema.Map(
 			schema.Member{Key: "type", Value: schema.Text("array")}, schema.Member{Key: "items", Value: translate.FileArgument("")},
 		), text)
 		a.style.file = true

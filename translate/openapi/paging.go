@@ -147,13 +147,13 @@ func (x *exchange) number(argument string, absent int) int {
 
 // moreWith is the way on by one argument.
 func (x *exchange) moreWith(name, text string) onward {
-	i := slices.IndexFunc(x.tool.plan.arguments, func(a argument) bool { return a.name == name })
+	i := slices.IndexFunc(x.tool.plan.arguments, func(a argument) bool { return a.Name == name })
 	return onward{more: true, args: []schema.Member{{Key: name, Value: x.typed(&x.tool.plan.arguments[i], text)}}}
 }
 
 // typed is a text as a value that an argument takes.
 func (x *exchange) typed(a *argument, text string) *schema.Value {
-	if !x.tool.Input.Full.Defs.Allows(a.schema, "string") {
+	if !x.tool.Input.Full.Defs.Allows(a.Schema, "string") {
 		if v, err := schema.Parse([]byte(text)); err == nil && len(v.Members) == 0 {
 			return v
 		}
@@ -188,10 +188,10 @@ func (x *exchange) fromLink(link string) onward {
 	asked, values := x.out.url.Query(), u.Query()
 	for i := range x.tool.plan.arguments {
 		a := &x.tool.plan.arguments[i]
-		if a.place != inQuery || a.hidden || !values.Has(a.wire) || slices.Equal(values[a.wire], asked[a.wire]) {
+		if a.place != inQuery || a.Hidden || !values.Has(a.wire) || slices.Equal(values[a.wire], asked[a.wire]) {
 			continue
 		}
-		n.args = append(n.args, schema.Member{Key: a.name, Value: x.typed(a, values.Get(a.wire))})
+		n.args = append(n.args, schema.Member{Key: a.Name, Value: x.typed(a, values.Get(a.wire))})
 	}
 	return n
 }

@@ -28,17 +28,12 @@ func (p place) suffix() string {
 
 // argument is one argument of a tool and its way into the request.
 type argument struct {
-	name     string // as models see it
-	wire     string // as the API sees it; "" for a whole body
-	place    place
-	style    style
-	schema   *schema.Value // full
-	required bool
+	translate.Argument
+	wire  string // as the API sees it; "" for a whole body
+	place place
+	style style
 	// group says that the argument is required only when any member of the optional body is given.
 	group bool
-	// fixed is sent always and hides the argument; fallback is sent when the argument is absent.
-	fixed, fallback *schema.Value
-	hidden          bool
 }
 
 // style is how a value is written (OpenAPI 3.1, section 4.8.12).
@@ -81,7 +76,7 @@ func (b *builder) arguments(o *operation, p *plan) []argument {
 }
 
 func (b *builder) parameter(p *parameter) argument {
-	a := argument{wire: p.name, required: p.required, style: style{name: p.style, explode: p.explode, reserved: p.reserved, media: p.media}}
+	a := argument{Argument: translate.Argument{Required: p.required}, wire: p.name, style: style{name: p.style, explode: p.explode, reserved: p.reserved, media: p.media}}
 	switch p.in {
 	case "path":
 		a.place = inPath
@@ -95,27 +90,27 @@ func (b *builder) parameter(p *parameter) argument {
 		a.place = inQuery
 	}
 	if p.schema.value == nil {
-		a.schema = schema.Map(schema.Member{Key: "type", Value: schema.Text("string")})
+		a.Schema = schema.Map(schema.Member{Key: "type", Value: schema.Text("string")})
 	} else {
-		a.schema = b.converter.convert(p.schema, request)
+		a.Schema = b.converter.convert(p.schema, request)
 	}
 	text := p.text
 	if p.outdated {
 		text = strings.TrimSpace("Deprecated. " + text)
 	}
-	a.schema = translate.Described(a.schema, text)
-	if e := p.at.value.Get("example"); e != nil && len(e.Members) == 0 && len(e.Text) <= maxText && a.schema.Get("examples") == nil {
-		a.schema.Put("examples", schema.List(e))
+	a.Schema = translate.Described(a.Schema, text)
+	if e := p.at.value.Get("example"); e != nil && len(e.Members) == 0 && len(e.Text) <= maxText && a.Schema.Get("examples") == nil {
+		a.Schema.Put("examples", schema.List(e))
 	}
 	defs := b.converter.defs[request]
-	if types := defs.Types(a.schema); a.place == inPath && len(types) == 1 { // an empty list or object would leave nothing in the path
+	if types := defs.Types(a.Schema); a.place == inPath && len(types) == 1 { // an empty list or object would leave nothing in the path
 		least := map[string]string{"array": "minItems", "object": "minProperties"}[types[0]]
-		if least != "" && defs.First(a.schema, least) == nil {
-			a.schema = schema.Map(append(slices.Clip(a.schema.Members), schema.Member{Key: least, Value: schema.Int(1)})...)
+		if least != "" && defs.First(a.Schema, least) == nil {
+			a.Schema = schema.Map(append(slices.Clip(a.Schema.Members), schema.Member{Key: least, Value: schema.Int(1)})...)
 		}
 	}
-	if a.required {
-		a.fallback = b.converter.defs[request].First(a.schema, "default")
+	if a.Required {
+		a.Fallback = b.converter.defs[request].First(a.Schema, "default")
 	}
 	return a
 }
@@ -136,58 +131,59 @@ func nameArguments(all []argument) {
 	}
 	for _, i := range order {
 		a := &all[i]
-		a.name = translate.PortableArgument(a.wire)
+		a.Name = translate.PortableArgument(a.wire)
 		if a.place == inBody {
-			a.name = "body"
+			a.Name = "body"
 		}
-		if taken[a.name] && a.place < inField {
-			a.name = translate.PortableArgument(a.name + a.place.suffix())
+		if taken[a.Name] && a.place < inField {
+			a.Name = translate.PortableArgument(a.Name + a.place.suffix())
 		}
-		if taken[a.name] {
-			a.name = translate.Marked(a.name, a.wire+a.place.suffix(), translate.MaxArgument)
+		if taken[a.Name] {
+			a.Name = translate.Marked(a.Name, a.wire+a.place.suffix(), translate.MaxArgument)
 		}
-		taken[a.name] = true
+		taken[a.Name] = true
 	}
 }
 
-// input makes the full schema of the arguments that models may set.
-func (b *builder) input(arguments []argument) schema.Full {
-	properties := schema.Map()
-	var required, group, grouped []string
-	for i := range arguments {
-		a := &arguments[i]
-		if a.hidden {
-			continue
-		}
-		properties.Members = append(properties.Members, schema.Member{Key: a.name, Value: a.schema})
-		if a.place == inField {
-			grouped = append(grouped, a.name)
-		}
-		switch {
-		case a.group && a.fallback == nil:
-			group = append(group, a.name)
-		case a.required && a.fallback == nil:
-			required = append(required, a.name)
-		}
-	}
-	root := schema.Map(
-		schema.Member{Key: "type", Value: schema.Text("object")},
-		schema.Member{Key: "properties", Value: properties},
-	)
-	if len(required) > 0 {
-		root.Put("required", schema.Texts(required...))
-	}
-	if len(group) > 0 {
+// curate applies what configuration says about arguments, and makes the input of the tool of what models may set.
+func (b *builder) curate(o *operation, p *plan, name string) *translate.Input {
+	all := p.shared()
+	translate.Curate(all, o.change.Args, func(format string, args ...any) { b.description.warn(o.at, format, args...) })
+	full, defaults := translate.Arguments(all, b.converter.defs[request])
+	if group, grouped := p.group(); len(group) > 0 {
 		depends := schema.Map()
 		for _, name := range grouped {
 			if others := without(group, name); len(others) > 0 {
 				depends.Put(name, schema.Texts(others...))
 			}
 		}
-		root.Put("dependentRequired", depends)
+		full.Root.Put("dependentRequired", depends)
 	}
-	root.Put("additionalProperties", schema.Boolean(false))
-	return b.converter.full(root, request)
+	return &translate.Input{Tool: name, Full: full, Defaults: defaults}
+}
+
+// shared are the arguments as those of any tool.
+func (p *plan) shared() []*translate.Argument {
+	all := make([]*translate.Argument, len(p.arguments))
+	for i := range p.arguments {
+		all[i] = &p.arguments[i].Argument
+	}
+	return all
+}
+
+// group are the arguments without which an optional body must not be sent; all are those that it consists of.
+func (p *plan) group() (group, all []string) {
+	for i := range p.arguments {
+		a := &p.arguments[i]
+		if a.Hidden || a.place != inField {
+			continue
+		}
+		all = append(all, a.Name)
+		if a.group && a.Fallback == nil {
+			group = append(group, a.Name)
+		}
+	}
+	return group, all
 }
 
 func without(names []string, name string) []string {
@@ -239,15 +235,4 @@ func (b *builder) flat(v *schema.Value) (properties []schema.Member, required []
 		}
 	}
 	return properties, required, (object || shapes > 0) && len(properties) > 0 && (!closed || shapes <= 1)
-}
-
-// defaults are the arguments that are sent when a caller leaves them out.
-func (p *plan) defaults() []schema.Member {
-	var all []schema.Member
-	for i := range p.arguments {
-		if a := &p.arguments[i]; a.fallback != nil && !a.hidden {
-			all = append(all, schema.Member{Key: a.name, Value: a.fallback})
-		}
-	}
-	return all
 }

@@ -38,7 +38,7 @@ func (p *plan) outgoing(ctx context.Context, from catalog.ResourceReader, args *
 	var whole string
 	for i := range p.arguments {
 		a := &p.arguments[i]
-		v := a.value(args)
+		v := a.Value(args)
 		if v == nil || a.place >= inField {
 			continue
 		}
@@ -83,31 +83,23 @@ func joinQuery(parts ...string) string {
 	return strings.Join(all, "&")
 }
 
-// value is what is sent for an argument, nil when it is left out.
-func (a *argument) value(args *schema.Value) *schema.Value {
-	if a.hidden {
-		return a.fixed
-	}
-	return args.Get(a.name)
-}
-
 // inPath checks and writes a path parameter.
 func (a *argument) inPath(v *schema.Value) (string, error) {
 	text := scalarText(v)
 	if v.Kind == schema.Array || v.Kind == schema.Object {
 		if text = strings.Join(flatten(v), ","); text == "" {
-			return "", fmt.Errorf("`%s` must not be empty: it is part of the path", a.name)
+			return "", fmt.Errorf("`%s` must not be empty: it is part of the path", a.Name)
 		}
 		for _, part := range flatten(v) {
 			if part != "" {
 				if err := safePathValue(part); err != nil {
-					return "", fmt.Errorf("`%s` %w", a.name, err)
+					return "", fmt.Errorf("`%s` %w", a.Name, err)
 				}
 			}
 		}
 	}
 	if err := safePathValue(text); err != nil {
-		return "", fmt.Errorf("`%s` %w", a.name, err)
+		return "", fmt.Errorf("`%s` %w", a.Name, err)
 	}
 	return pathValue(a.wire, a.style, v), nil
 }
@@ -122,7 +114,7 @@ func (a *argument) inHeader(header http.Header, v *schema.Value) error {
 		text = v.JSON()
 	}
 	if strings.ContainsFunc(text, isControl) {
-		return fmt.Errorf("`%s` must not contain control characters: it is sent as a header", a.name)
+		return fmt.Errorf("`%s` must not contain control characters: it is sent as a header", a.Name)
 	}
 	header.Set(a.wire, strings.TrimSpace(text))
 	return nil
@@ -199,7 +191,7 @@ func (p *plan) given(args *schema.Value) *schema.Value {
 		if a.place < inField {
 			continue
 		}
-		v := a.value(args)
+		v := a.Value(args)
 		if a.place == inBody {
 			return v
 		}

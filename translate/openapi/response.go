@@ -11,8 +11,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/tidwall/gjson"
-
 	"weir/catalog/rawjson"
 	"weir/translate"
 	"weir/translate/schema"
@@ -194,14 +192,6 @@ func (x *exchange) json(ctx context.Context, response *http.Response, data []byt
 	if on.more && x.tool.page.most > 0 && x.args.True(pagesArgument) {
 		v, more = x.follow(ctx, v, len(data), on)
 		data = v.Append(nil)
-	}
-	if path := x.tool.Output.Shape.Path; path != "" {
-		if part := gjson.GetBytes(data, path); part.Exists() {
-			data = []byte(part.Raw)
-			if v, err = schema.Parse(data); err != nil {
-				return translate.Failure("The part of the answer that is configured cannot be read.")
-			}
-		}
 	}
 	y := translate.Reply{Data: rawjson.Compact(make([]byte, 0, len(data)), data), Value: v, Args: x.args, Scrub: translate.Scrub(x.secrets)}
 	if more != "" {

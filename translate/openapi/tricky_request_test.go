@@ -33,7 +33,7 @@ func trickySameName(t *testing.T) {
 	var other string // the parameter that is really called id__query
 	for _, a := range x.plan.arguments {
 		if a.wire == "id__query" {
-			other = a.name
+			other = a.Name
 		}
 	}
 	if other == "id__query" || !strings.HasPrefix(other, "id__query_") {
@@ -56,13 +56,13 @@ func trickyNames(t *testing.T) {
 	}
 	seen := make(map[string]string)
 	for _, a := range x.plan.arguments {
-		if seen[a.name] != "" {
-			t.Errorf("%q and %q are both called %s", seen[a.name], a.wire, a.name)
+		if seen[a.Name] != "" {
+			t.Errorf("%q and %q are both called %s", seen[a.Name], a.wire, a.Name)
 		}
-		seen[a.name] = a.wire
-		args, refused := x.Input.Accept(fmt.Appendf(nil, `{%q:"v"}`, a.name))
+		seen[a.Name] = a.wire
+		args, refused := x.Input.Accept(fmt.Appendf(nil, `{%q:"v"}`, a.Name))
 		if refused != nil {
-			t.Fatalf("%s is refused", a.name)
+			t.Fatalf("%s is refused", a.Name)
 		}
 		out, err := x.plan.outgoing(t.Context(), nil, args, "")
 		if want := (url.Values{a.wire: {"v"}}); err != nil || out.url.Query().Encode() != want.Encode() {

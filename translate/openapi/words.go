@@ -5,73 +5,25 @@ import (
 	"strings"
 
 	"weir/translate"
-	"weir/translate/schema"
 )
 
-// maxWords bounds the description of a tool in bytes.
-const maxWords = 900
-
-// text is the description of the tool: what the API says, and what a model cannot see in the schema.
-func (b *builder) text(o *operation, p *plan) string {
-	text := o.change.Description
-	if text == "" {
-		text = joinWords(o.summary, o.text)
-		if text == "" {
-			text = o.method + " " + o.path
-		}
-	}
-	if o.outdated {
-		text = "Deprecated. " + text
-	}
-	text = schema.Shorten(text, maxWords)
+// say writes the description of the tool: what the API says, and what a model cannot see in the schema.
+func (b *builder) say(o *operation, t *tool) {
+	p := t.plan
+	t.Say(translate.Words{Configured: o.change.Description, Summary: o.summary, Text: o.text, Otherwise: o.method + " " + o.path, Outdated: o.outdated}, p.shared())
+	t.Document.Path, t.Document.Tags = o.method+" "+o.path, o.tags
 	if p.whole && o.body != nil && len(o.body.media) > 1 {
-		text += " The body is sent as " + p.media + "."
+		t.Words += " The body is sent as " + p.media + "."
 	}
 	var group []string
 	for _, a := range p.arguments {
-		if a.group && !a.hidden {
-			group = append(group, a.name)
+		if a.group && !a.Hidden {
+			group = append(group, a.Name)
 		}
 	}
 	if len(group) > 0 && len(group) <= 8 {
-		text += " The body is optional; with any part of it, " + strings.Join(group, ", ") + " must be given."
+		t.Words += " The body is optional; with any part of it, " + strings.Join(group, ", ") + " must be given."
 	}
-	return text
-}
-
-// joinWords puts summary and description together, without saying one thing twice.
-func joinWords(summary, text string) string {
-	switch {
-	case text == "":
-		return summary
-	case summary == "" || strings.HasPrefix(strings.ToLower(text), strings.ToLower(strings.TrimRight(summary, "."))):
-		return text
-	case strings.HasSuffix(summary, ".") || strings.HasSuffix(summary, "?") || strings.HasSuffix(summary, "!"):
-		return summary + " " + text
-	default:
-		return summary + ". " + text
-	}
-}
-
-// document is what the search knows of the tool.
-func (b *builder) document(o *operation, t *tool) translate.Document {
-	d := translate.Document{Name: t.Name, Path: o.method + " " + o.path, Summary: o.summary, Text: o.text, Tags: o.tags, Outdated: o.outdated}
-	if d.Summary == "" {
-		d.Summary = schema.Shorten(o.text, 160)
-	}
-	if words := o.change.Description; words != "" {
-		d.Summary = schema.Shorten(words, 160)
-	}
-	for _, a := range t.plan.arguments {
-		if a.hidden {
-			continue
-		}
-		d.Arguments = append(d.Arguments, a.name)
-		if a.required && a.fallback == nil {
-			d.Required = append(d.Required, a.name)
-		}
-	}
-	return d
 }
 
 // hintsOf derives the annotations from the method; configuration overrides them.
@@ -121,20 +73,20 @@ type paging struct {
 func pagingOf(all []argument) paging {
 	var p paging
 	for _, a := range all {
-		if a.hidden || a.place != inQuery && a.place != inField {
+		if a.Hidden || a.place != inQuery && a.place != inField {
 			continue
 		}
 		switch strings.ToLower(strings.NewReplacer("_", "", "-", "", ".", "", "$", "").Replace(a.wire)) {
 		case "cursor", "pagetoken", "nexttoken", "nextcursor", "startingafter", "after", "continue", "continuation", "continuationtoken", "marker", "nextpagetoken":
 			if p.cursor == "" {
-				p.cursor = a.name
+				p.cursor = a.Name
 			}
 		case "page", "pagenumber", "pageindex":
-			p.page = a.name
+			p.page = a.Name
 		case "offset", "skip", "start", "startat":
-			p.offset = a.name
+			p.offset = a.Name
 		case "limit", "perpage", "pagesize", "maxresults", "count", "top":
-			p.limit = a.name
+			p.limit = a.Name
 		}
 	}
 	return p
