@@ -50,6 +50,15 @@ type Entry struct {
 	Open func() (*Entry, error)
 }
 
+// Entry is the tool of an operation with what configuration says about it, before the description fills in the rest.
+func (s *Spec) Entry(name, key string, change Tool) Entry {
+	t := Entry{Name: name, Key: key, Timeout: change.Timeout, Output: &Output{Shape: change.Result, MaxText: s.MaxText}}
+	if t.Timeout <= 0 {
+		t.Timeout = s.Timeout
+	}
+	return t
+}
+
 // whole is the entry with everything that a call needs.
 func (t *Entry) whole() (*Entry, error) {
 	if t.Open == nil {

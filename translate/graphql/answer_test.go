@@ -178,7 +178,7 @@ func TestCuration(t *testing.T) {
 		Schema: writeFile(t, "type Query { a: Int drop: Int } type Mutation { add(input: New!): T remove(id: ID!): Int } input New { owner: String! name: String! size: Int = 3 } type T { id: ID name: String owner: T }"),
 		Spec: translate.Spec{Exclude: []string{"Query.drop", "kind:mutation re*"}, Tools: map[string]translate.Tool{
 			"Mutation.add": {
-				Name: "create_thing", Description: "Makes a thing.", Hints: translate.Hints{Idempotent: &idempotent}, Result: translate.Shape{Fields: []string{"add.id"}},
+				Name: "create_thing", Description: "Makes a thing.", Hints: translate.Hints{Idempotent: &idempotent}, Result: translate.Shape{Fields: []string{"id"}},
 				Args: map[string]translate.Arg{"owner": {Fixed: fixed}, "name": {Rename: "title", Description: "What it is called."}, "none": {Hide: true}},
 			},
 			"Query.nothing": {Name: "x"},

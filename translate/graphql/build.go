@@ -65,16 +65,10 @@ func (b *builder) build(files []file) []*tool {
 	kept := b.spec.Choose(b.upstream, candidates, func(format string, args ...any) { b.description.warn("", format, args...) })
 	tools := make([]*tool, 0, len(kept))
 	for _, k := range kept {
-		o := all[k.Index]
-		o.change = k.Change
-		if o.field != nil {
-			b.generate(o)
+		all[k.Index].change = k.Change
+		if t := b.tool(all[k.Index], k.Name); t != nil {
+			tools = append(tools, t)
 		}
-		if len(o.arguments) > maxArguments {
-			b.description.lost(o.at, o.key, "the operation is left out: it has more than %d arguments", maxArguments)
-			continue
-		}
-		tools = append(tools, b.tool(o, k.Name))
 	}
 	for _, name := range b.inputs.defs.OpenCycles() {
 		b.description.warn("/types/"+name, "it refers to itself without a step in between; it takes any value there")
@@ -95,13 +89,24 @@ func (o *operation) matches(word string, _ bool) (matches, known bool) {
 	return known && catalog.Glob(kind).Match(string(o.def.Operation)), known
 }
 
-// tool makes the tool of one operation.
-func (b *builder) tool(o *operation, name string) *tool {
-	override := o.change
-	t := &tool{op: o, shape: override.Result, Entry: translate.Entry{Name: name, Key: o.key, Timeout: override.Timeout}}
-	if t.Timeout <= 0 {
-		t.Timeout = b.spec.Timeout
+// tool makes the tool of one operation, nil when it cannot be one.
+func (b *builder) tool(o *operation, name string) (t *tool) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			b.description.lost(o.at, o.key, "the operation is left out: %v", fault)
+			t = nil
+		}
+	}()
+	if o.field != nil {
+		b.generate(o)
 	}
+	if len(o.arguments) > maxArguments {
+		b.description.lost(o.at, o.key, "the operation is left out: it has more than %d arguments", maxArguments)
+		return nil
+	}
+	override := o.change
+	t = &tool{op: o, shape: override.Result, Entry: b.spec.Entry(name, o.key, override)}
+	t.Output.Shape = translate.Shape{MaxBytes: override.Result.MaxBytes} // the rest is about the data in the response
 	t.Annotations = translate.Annotations{Destructive: true, OpenWorld: true}
 	if o.def.Operation != ast.Mutation {
 		t.Annotations = translate.Annotations{ReadOnly: true, Idempotent: true, OpenWorld: true}
@@ -117,13 +122,11 @@ func (b *builder) tool(o *operation, name string) *tool {
 	if o.fallback != "" {
 		t.Input.Adapt = o.adapt
 	}
-	t.Output = &translate.Output{Shape: translate.Shape{MaxBytes: override.Result.MaxBytes}, MaxText: b.spec.MaxText}
 	t.uploads = b.uploads(o)
 	t.pages = pagesOf(o)
 	t.head = requestHead(o)
 	b.results(t)
-	t.Words = b.text(t)
-	t.Document = b.document(t)
+	b.say(t, arguments)
 	return t
 }
 
@@ -166,70 +169,37 @@ func pathsArgument(text string) *schema.Value {
 	)
 }
 
-// maxWords bounds the description of a tool in bytes.
-const maxWords = 900
-
-// text is the description of the tool: what the schema or its author says, and what a model cannot see in the input schema.
-func (b *builder) text(t *tool) string {
+// say writes the description of the tool: what the schema or its author says, and what a model cannot see in the input schema.
+func (b *builder) say(t *tool, arguments []*translate.Argument) {
 	o := t.op
-	text := o.change.Description
-	if text == "" {
-		text = o.words
-	}
-	if text == "" {
-		text = strings.ToUpper(string(o.def.Operation[:1])) + string(o.def.Operation[1:]) + " " + o.def.Name + "."
-	}
-	if o.outdated {
-		text = "Deprecated. " + text
-	}
-	text = schema.Shorten(text, maxWords)
+	kind := string(o.def.Operation)
+	t.Say(translate.Words{
+		Configured: o.change.Description, Text: o.words, Otherwise: strings.ToUpper(kind[:1]) + kind[1:] + " " + o.def.Name + ".", Outdated: o.outdated,
+	}, arguments)
+	t.Document.Path, t.Document.Tags = kind+" "+o.def.Name, []string{kind}
 	if o.field == nil {
-		return text
+		return
 	}
 	to := b.description.schema.Types[o.field.Type.Name()]
-	if to.IsCompositeType() && !strings.Contains(text, to.Name) {
-		text += " Gives " + o.field.Type.String() + "."
+	t.Document.Tags = append(t.Document.Tags, to.Name)
+	if to.IsCompositeType() && !strings.Contains(t.Words, to.Name) {
+		t.Words += " Gives " + o.field.Type.String() + "."
 	}
 	if o.fallback != "" && o.byWire(o.fallback) != nil && !o.byWire(o.fallback).Hidden {
-		text += " A page has " + schema.Int(defaultPage).Text + " elements unless `" + o.byWire(o.fallback).Name + "` says otherwise."
+		t.Words += " A page has " + schema.Int(defaultPage).Text + " elements unless `" + o.byWire(o.fallback).Name + "` says otherwise."
 	}
 	f, _ := o.def.SelectionSet[0].(*ast.Field)
 	if !t.selects || f == nil {
-		return text
+		return
 	}
 	names, needy := b.selector.more(to, f.SelectionSet)
 	if len(names) > 0 {
-		text += " More with `fields`: " + schema.Shorten(strings.Join(names, ", "), moreWords) + "."
+		t.Words += " More with `fields`: " + schema.Shorten(strings.Join(names, ", "), moreWords) + "."
 	}
 	if len(needy) > 0 {
-		text += " Left out, since they need arguments: " + schema.Shorten(strings.Join(needy, ", "), moreWords) + "."
+		t.Words += " Left out, since they need arguments: " + schema.Shorten(strings.Join(needy, ", "), moreWords) + "."
 	}
-	return text
 }
 
 // moreWords bounds what a description tells of fields that can be asked for, in bytes.
 const moreWords = 200
-
-// document is what the search knows of the tool.
-func (b *builder) document(t *tool) translate.Document {
-	o := t.op
-	d := translate.Document{
-		Name: t.Name, Path: string(o.def.Operation) + " " + o.def.Name, Summary: schema.Shorten(o.words, 160), Text: o.words, Tags: []string{string(o.def.Operation)}, Outdated: o.outdated,
-	}
-	if o.field != nil {
-		d.Tags = append(d.Tags, o.field.Type.Name())
-	}
-	if words := o.change.Description; words != "" {
-		d.Summary = schema.Shorten(words, 160)
-	}
-	for _, a := range o.arguments {
-		if a.Hidden {
-			continue
-		}
-		d.Arguments = append(d.Arguments, a.Name)
-		if a.Required && a.Fallback == nil {
-			d.Required = append(d.Required, a.Name)
-		}
-	}
-	return d
-}

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tidwall/gjson"
-
 	"weir/catalog/rawjson"
 	"weir/translate"
 	"weir/translate/schema"
@@ -63,14 +61,8 @@ func (x *exchange) present(response *http.Response, data []byte, v *schema.Value
 	}
 	data = rawjson.Compact(make([]byte, 0, len(data)), data)
 	if fields := x.fields(); len(fields) > 0 || t.shape.Path != "" {
-		inner := v.Get("data")
-		if part := gjson.GetBytes(inner.Append(nil), t.shape.Path); t.shape.Path != "" && part.Exists() {
-			if cut, err := schema.Parse([]byte(part.Raw)); err == nil {
-				inner = cut
-			}
-		}
 		whole := schema.Map(append([]schema.Member(nil), v.Members...)...)
-		whole.Put("data", translate.Mask(inner, fields))
+		whole.Put("data", t.cut(v.Get("data"), &translate.Shape{Path: t.shape.Path, Fields: fields}))
 		v, data = whole, whole.Append(nil)
 	}
 	r := t.Output.Result(translate.Reply{Data: data, Value: v, Args: x.args, Notes: notes, Scrub: translate.Scrub(x.secrets)})
@@ -78,6 +70,18 @@ func (x *exchange) present(response *http.Response, data []byte, v *schema.Value
 		r.Fail()
 	}
 	return r
+}
+
+// cut keeps parts of the data of a written operation, and of the one field of a generated one, as paths of the fields argument mean it.
+func (t *tool) cut(data *schema.Value, s *translate.Shape) *schema.Value {
+	if t.op.field == nil || !data.Is(schema.Object) {
+		return s.Cut(data)
+	}
+	out := schema.Map()
+	for _, m := range data.Members {
+		out.Put(m.Key, s.Cut(m.Value))
+	}
+	return out
 }
 
 // fields are the paths that are kept of the data of a written operation: those that the caller asked for, else those of the configuration. A

@@ -136,10 +136,7 @@ func (b *builder) method(d protoreflect.MethodDescriptor, k translate.Chosen) (m
 		return nil
 	}
 	m = &method{descriptor: d, path: "/" + key(d)}
-	m.Entry = translate.Entry{Name: k.Name, Key: key(d), Timeout: k.Change.Timeout}
-	if m.Timeout <= 0 {
-		m.Timeout = b.spec.Timeout
-	}
+	m.Entry = b.spec.Entry(k.Name, key(d), k.Change)
 	b.arguments(m, k.Change.Args)
 	if b.nesting(d.Input()) > deepMessage {
 		if _, err := m.Input.Check(); err != nil {
@@ -148,7 +145,6 @@ func (b *builder) method(d protoreflect.MethodDescriptor, k translate.Chosen) (m
 		}
 	}
 	m.Annotations = annotations(d).With(k.Change.Hints)
-	m.Output = &translate.Output{Shape: k.Change.Result, MaxText: b.spec.MaxText}
 	b.reply(m)
 	if m.Annotations.ReadOnly {
 		m.Output.Select(m.Input.Full)

@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"runtime"
@@ -130,17 +131,9 @@ func (b *builder) tool(o *operation, name string) (t *tool) {
 		b.description.warn(o.at, "calls will fail: %v", err)
 	}
 	p.server = s
-	override := o.change
-	t = &tool{identity: o.identity, plan: p, Entry: translate.Entry{Name: name, Key: o.id, Timeout: override.Timeout}}
-	if t.Key == "" {
-		t.Key = o.identity
-	}
-	if t.Timeout <= 0 {
-		t.Timeout = b.spec.Timeout
-	}
-	t.Output = &translate.Output{Shape: override.Result, MaxText: b.spec.MaxText}
+	t = &tool{identity: o.identity, plan: p, Entry: b.spec.Entry(name, cmp.Or(o.id, o.identity), o.change)}
 	t.Input = in
-	t.Annotations = hintsOf(o, override.Hints)
+	t.Annotations = hintsOf(o, o.change.Hints)
 	t.page = pagingOf(p.arguments)
 	t.Output.Fewer = t.page.limit
 	b.reply(o, t)
