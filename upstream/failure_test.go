@@ -170,7 +170,7 @@ func TestR19_CanceledCallsReachTheServer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var call sync.WaitGroup
 	call.Go(func() {
-		if _, err := s.Call(ctx, wireCall(t, s, "up__echo", "a", catalog.Modern)); own(t, err).Code != catalog.Canceled {
+		if _, err := s.Call(ctx, wireCall(t, s, "a")); own(t, err).Code != catalog.Canceled {
 			t.Errorf("%v", err)
 		}
 	})

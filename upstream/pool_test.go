@@ -78,7 +78,7 @@ func TestS4_LeastInFlight(t *testing.T) {
 	up(t, s, 2)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	wg.Go(func() { _, _ = s.Call(ctx, wireCall(t, s, "up__echo", "a", catalog.Modern)) })
+	wg.Go(func() { _, _ = s.Call(ctx, wireCall(t, s, "a")) })
 	slow.Ledger().Wait(t, "tools/call", 1)
 	for range 50 {
 		mustCall(t, s, "up__echo")
@@ -109,7 +109,7 @@ func TestS4_CallersAndSessionsStick(t *testing.T) {
 			where := func(owner string) int {
 				t.Helper()
 				before := shares(all)
-				a, err := s.Call(t.Context(), wireCall(t, s, "up__echo", owner, catalog.Modern))
+				a, err := s.Call(t.Context(), wireCall(t, s, owner))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -149,16 +149,16 @@ func TestS4_CallersAndSessionsStick(t *testing.T) {
 	}
 }
 
-// wireCall is a call of a public name by a caller.
-func wireCall(t *testing.T, s *Set, name, owner string, era catalog.Era) *catalog.Call {
+// wireCall is a call of up's echo by a caller.
+func wireCall(t *testing.T, s *Set, owner string) *catalog.Call {
 	t.Helper()
-	e, err := s.o.Catalog.Snapshot().Resolve(catalog.Tool, name, nil)
+	e, err := s.o.Catalog.Snapshot().Resolve(catalog.Tool, "up__echo", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &catalog.Call{
-		Method: "tools/call", Entry: e, Target: e.Ref.Name, Message: message(t, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`","arguments":{}}}`),
-		Owner: owner, InputRequired: true, Client: &catalog.Client{Era: era, Capabilities: []byte(`{}`)},
+		Method: "tools/call", Entry: e, Target: e.Ref.Name, Message: message(t, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"up__echo","arguments":{}}}`),
+		Owner: owner, InputRequired: true, Client: &catalog.Client{Era: catalog.Modern, Capabilities: []byte(`{}`)},
 	}
 }
 

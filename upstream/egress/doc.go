@@ -14,5 +14,6 @@
 //   - Redirects are not followed here: whoever sends a request knows whether what it carries may go elsewhere.
 //   - No proxy from the environment: the guard would judge the proxy's address instead of the target's. Only mcpconn, which dials nothing but the one
 //     origin that configuration names, takes the proxy that the environment names for that.
+//   - Connections are renewed every few minutes, for whoever keeps them: names get new addresses.
 //   - HTTP/1.1 only: HTTP/2 clients repeat requests after stream errors that do not prove that nothing was executed.
 package egress

@@ -35,7 +35,7 @@ type Options struct {
 
 // Transport is a guarded http.RoundTripper. Safe for concurrent use.
 type Transport struct {
-	inner    *http.Transport
+	inner    Renewed
 	declared map[string]*ssrf.Guardian // by host:port
 	public   *ssrf.Guardian
 }
@@ -52,7 +52,7 @@ func New(o Options) (*Transport, error) {
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	t.inner = &http.Transport{
+	t.inner.Transport = &http.Transport{
 		DialContext:            t.Dial,
 		TLSClientConfig:        o.TLS.Clone(),
 		TLSHandshakeTimeout:    dialTimeout,

@@ -16,8 +16,9 @@ type conn struct {
 	raw     syscall.RawConn // nil where the connection has none
 	in      *bufio.Reader
 	out     []byte
-	wrote   int64     // bytes written for the current request
-	used    bool      // it has carried a request before
+	wrote   int64 // bytes written for the current request
+	used    bool  // it has carried a request before
+	born    time.Time
 	since   time.Time // when it began to rest
 	release func() bool
 }
@@ -25,13 +26,22 @@ type conn struct {
 const readBuffer = 8 << 10
 
 func newConn(t *Transport, address string, nc net.Conn) *conn {
-	c := &conn{Conn: nc, t: t, address: address, in: bufio.NewReaderSize(nc, readBuffer)}
+	c := &conn{Conn: nc, t: t, address: address, born: time.Now(), in: bufio.NewReaderSize(nc, readBuffer)}
 	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			c.raw = raw
 		}
 	}
 	return c
+}
+
+// old reports whether no further request should be sent on it.
+func (c *conn) old(now time.Time) bool {
+	limit := c.t.MaxLife
+	if limit == 0 {
+		limit = defaultMaxLife
+	}
+	return now.Sub(c.born) >= limit
 }
 
 // past is a deadline that ends every read and write at once.

@@ -11,6 +11,8 @@
 //     cookies, compression, Expect, Upgrade or trailers. Who needs those takes http.Transport.
 //   - A kept connection is looked at before it is used: nobody reads it while it rests, so nobody has seen it die. What the look finds dead was
 //     never written to, and the request goes to another connection.
+//   - No request is sent on a connection that is older than five minutes: names get new addresses, and behind a balancer the connections of one client would
+//     stay where they are for good. A connection ends after its request, never under it.
 //   - Nothing is ever sent twice. When the only byte-less failure is a kept connection that refused the write, Request.GetBody is asked as net/http would;
 //     an error of GetBody is the answer.
 //   - Reading is bounded: header bytes, header lines, and the body by its declared length.

@@ -19,6 +19,8 @@ type Transport struct {
 	MaxIdle int
 	// IdleTimeout is how long a connection may rest, 0 means 90 seconds.
 	IdleTimeout time.Duration
+	// MaxLife is how old a connection may be when a request is sent on it, 0 means five minutes: a new one asks again for the address behind the name.
+	MaxLife time.Duration
 	// MaxHeader bounds the header of an answer in bytes, 0 means 256 KiB.
 	MaxHeader int
 
@@ -30,6 +32,7 @@ type Transport struct {
 const (
 	defaultMaxIdle     = 256
 	defaultIdleTimeout = 90 * time.Second
+	defaultMaxLife     = 5 * time.Minute
 	defaultMaxHeader   = 256 << 10
 	// joined is the largest body that leaves in one write with its header.
 	joined = 64 << 10
@@ -112,27 +115,21 @@ func (t *Transport) take(ctx context.Context, address string) (*conn, error) {
 	return newConn(t, address, nc), nil
 }
 
-// rested takes the latest used connection that did not rest too long; older ones are closed.
+// rested takes the latest used connection that is not too old and did not rest too long; others are closed.
 func (t *Transport) rested(address string) *conn {
-	limit := t.idleTimeout()
+	limit, now := t.idleTimeout(), time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	list := t.idle[address]
-	if len(list) == 0 {
-		return nil
-	}
-	c := list[len(list)-1]
-	list[len(list)-1] = nil
-	t.idle[address] = list[:len(list)-1]
-	if time.Since(c.since) > limit {
-		for _, old := range t.idle[address] {
-			old.close()
+	for list := t.idle[address]; len(list) > 0; list = t.idle[address] {
+		c := list[len(list)-1]
+		list[len(list)-1] = nil
+		t.idle[address] = list[:len(list)-1]
+		if !c.old(now) && now.Sub(c.since) <= limit {
+			return c
 		}
-		t.idle[address] = nil
 		c.close()
-		return nil
 	}
-	return c
+	return nil
 }
 
 // rest puts a connection back after its answer was read to the end.
@@ -142,6 +139,10 @@ func (t *Transport) rest(c *conn) {
 		limit = defaultMaxIdle
 	}
 	c.used, c.since = true, time.Now()
+	if c.old(c.since) {
+		c.close()
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.idle[c.address]) >= limit {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"weir/catalog"
+	"weir/upstream/egress"
 	"weir/upstream/h1"
 )
 
@@ -105,7 +106,7 @@ func newClient(u *url.URL, cfg *Config) client {
 	}
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
-	return &http.Transport{
+	return &egress.Renewed{Transport: &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            dial,
 		TLSClientConfig:        cfg.TLS.Clone(),
@@ -117,7 +118,7 @@ func newClient(u *url.URL, cfg *Config) client {
 		ReadBufferSize:         ioBuffer,
 		WriteBufferSize:        ioBuffer,
 		Protocols:              &http1,
-	}
+	}}
 }
 
 // errUnsent says that net/http wrote no byte of a request.

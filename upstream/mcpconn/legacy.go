@@ -114,7 +114,14 @@ func (t *legacyHTTP) roundTrip(ctx context.Context, r *request) (*response, erro
 		if err := t.renewSession(ctx, s); err != nil {
 			return nil, err
 		}
-		resp, _, err = t.attempt(ctx, r, o, t.session.Load())
+		if resp, gone, err = t.attempt(ctx, r, o, t.session.Load()); gone {
+			if resp != nil {
+				resp.release()
+			}
+			resp, err = nil, &catalog.Error{
+				Code: catalog.Unavailable, Msg: t.name + ": the server forgot its session twice in a row", Execution: catalog.NotExecuted, Err: err,
+			}
+		}
 	}
 	if err != nil && ctx.Err() != nil && !unsent(err) {
 		t.forsake(r.id)
