@@ -97,15 +97,15 @@ type book struct {
 
 func (b *book) Author() *author { return b.shelf.author(b.author) }
 
-// noReviewError is an error with a code.
-type noReviewError struct{ id graphql.ID }
+// codeError is an error with a code.
+type codeError struct{ text, code string }
 
-func (e noReviewError) Error() string              { return "book " + string(e.id) + " has no review" }
-func (e noReviewError) Extensions() map[string]any { return map[string]any{"code": "NO_REVIEW"} }
+func (e codeError) Error() string              { return e.text }
+func (e codeError) Extensions() map[string]any { return map[string]any{"code": e.code} }
 
 func (b *book) Review() (*string, error) {
 	if b.review == "" {
-		return nil, noReviewError{b.ID}
+		return nil, codeError{"book " + string(b.ID) + " has no review", "NO_REVIEW"}
 	}
 	return &b.review, nil
 }
@@ -310,7 +310,7 @@ func (s *shelf) Matching(args struct {
 
 func (s *shelf) Echo(args struct{ Text string }) string    { return args.Text }
 func (s *shelf) Number(args struct{ Value bigInt }) bigInt { return args.Value }
-func (s *shelf) Broken() (*string, error)                  { return nil, errors.New("it is broken") }
+func (s *shelf) Broken() (*string, error)                  { return nil, codeError{"it is broken", "BROKEN"} }
 
 func (s *shelf) Long(args struct{ Letters int32 }) string {
 	return strings.Repeat("x", int(args.Letters))
