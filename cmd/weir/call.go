@@ -174,7 +174,7 @@ func find(a *app.App, name string) (*catalog.Entry, error) {
 		unknown.Msg += fmt.Sprintf("; did you mean %q?", near)
 	}
 	for _, s := range a.Status() {
-		if s.Name == owner(name) && s.State != upstream.Ready && s.Reason != "" {
+		if s.Name == owner(name) && s.State != upstream.Ready && s.State != upstream.Idle && s.Reason != "" {
 			return nil, &catalog.Error{Code: catalog.Unavailable, Msg: s.Reason, Hint: s.Hint}
 		}
 	}

@@ -17,6 +17,9 @@ import (
 // dial is weir check --dial: it connects to every upstream and says what it offers, or why not.
 func (c *cli) dial(ctx context.Context, file *config.File) error {
 	begin := time.Now()
+	for i := range file.MCPServers {
+		file.MCPServers[i].Spec.Lazy = false // it is to be seen whether they start
+	}
 	return c.with(ctx, file, 0, func(a *app.App) error {
 		rows := rowsOf(a)
 		ready, signIn, failed := 0, 0, 0

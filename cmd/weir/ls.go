@@ -89,7 +89,7 @@ func rowsOf(a *app.App) []upstreamRow {
 			Server: strings.TrimSpace(s.ServerName + " " + s.ServerVer), Tools: s.Tools, Prompts: s.Prompts, Resources: s.Resources,
 			Templates: s.Templates, Stale: s.Stale, Required: s.Required, Reason: s.Reason, Hint: s.Hint, Junk: s.Junk, Warnings: []string{},
 		}
-		if s.State != upstream.Ready {
+		if s.State != upstream.Ready && s.State != upstream.Idle {
 			r.Stderr, r.Facts = s.Stderr, s.Facts
 		}
 		for _, p := range s.Problems {
@@ -118,7 +118,7 @@ func tableOf(rows []upstreamRow, now time.Time) *term.Table {
 		style := term.Green
 		switch upstream.State(r.State) {
 		case upstream.Ready:
-		case upstream.Disabled, upstream.Stopped:
+		case upstream.Idle, upstream.Disabled, upstream.Stopped:
 			style = term.Dim
 		default:
 			style = term.Red

@@ -20,7 +20,7 @@ func main() {
 	home, _ := os.UserHomeDir() // nor does every user have a home
 	c := &cli{
 		Streams: term.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr},
-		env:     config.Env{Lookup: os.LookupEnv, Home: home, Dir: dir},
+		env:     config.Env{Lookup: os.LookupEnv, Home: home, Dir: dir, Lacks: process.Sandbox.Lacks},
 	}
 	os.Stdout = os.Stderr // from here on only the command at work has standard output
 	os.Exit(c.run(context.Background(), os.Args[1:]))

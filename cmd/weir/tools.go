@@ -119,6 +119,7 @@ func (c *cli) listTools(ctx context.Context, file *config.File, q *listing) erro
 		}
 		for _, s := range a.Status() {
 			switch {
+			case s.State == upstream.Idle:
 			case s.Reason != "":
 				c.Note("not there: %s", term.Line(s.Reason))
 			case s.State == upstream.Starting:

@@ -65,7 +65,7 @@ const (
 
 // states are those of upstreams.
 func states() []string {
-	return []string{"starting", "ready", "failed", "sign_in", "disabled", "stopped"}
+	return []string{"starting", "ready", "idle", "failed", "sign_in", "disabled", "stopped"}
 }
 
 // aboutUpstreams are the tools that tell of upstreams.

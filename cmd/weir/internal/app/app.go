@@ -186,7 +186,7 @@ func (a *App) Required(ctx context.Context) error {
 		for _, s := range a.set.Status() {
 			switch {
 			case !s.Required || s.State == upstream.Disabled:
-			case s.State == upstream.Ready:
+			case s.State == upstream.Ready, s.State == upstream.Idle:
 				waiting = waiting || !a.shows(s.Name)
 			case s.State == upstream.Starting:
 				waiting = true

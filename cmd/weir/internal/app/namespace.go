@@ -31,6 +31,14 @@ func namespaceOf(file *config.File) upstream.Namespace {
 				names = append(names, &s.GRPC.Protos[i])
 			}
 		}
+		s.Sandbox.Read, s.Sandbox.Write = slices.Clone(s.Sandbox.Read), slices.Clone(s.Sandbox.Write)
+		for _, list := range [...][]string{s.Sandbox.Read, s.Sandbox.Write} {
+			for i := range list {
+				if !strings.HasPrefix(list[i], "~") {
+					names = append(names, &list[i])
+				}
+			}
+		}
 		for _, name := range names {
 			*name = beside(folder, *name)
 		}

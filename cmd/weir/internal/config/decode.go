@@ -10,12 +10,14 @@ import (
 
 	"weir/server/authn"
 	"weir/translate"
+	"weir/upstream/process"
 )
 
 // reader is one pass over one file. It collects what is wrong and goes on.
 type reader struct {
 	src      *source
 	expand   *Expander
+	lacks    func(process.Sandbox) string
 	client   bool // a client's own file: what weir does not know there is the client's business
 	section  *Section
 	problems Problems

@@ -163,7 +163,7 @@ func parseFile(path string, data []byte, env Env, policyOnly bool) (*File, error
 	}
 	e.text = data
 	file.Expander = e
-	r := &reader{src: s, expand: e, client: file.Client, section: file.Section}
+	r := &reader{src: s, expand: e, lacks: env.Lacks, client: file.Client, section: file.Section}
 	switch {
 	case policyOnly && file.Client: // it has none
 	case policyOnly:

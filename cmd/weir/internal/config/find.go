@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"weir/catalog"
+	"weir/upstream/process"
 )
 
 // ErrNone says that there is no configuration.
@@ -18,6 +19,8 @@ type Env struct {
 	Lookup func(name string) (string, bool) // environment variables
 	Home   string                           // the user's home directory
 	Dir    string                           // the working directory
+	// Lacks says which bound of a sandbox this machine cannot set, "" when it can set all. Nil asks nobody.
+	Lacks func(process.Sandbox) string
 }
 
 // Find returns the path of the configuration: the one given, else that of WEIR_CONFIG, else weir.yaml or weir.json in the working directory,

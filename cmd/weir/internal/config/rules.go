@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"net"
 	"net/textproto"
 	"net/url"
@@ -10,10 +11,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"weir/translate"
 	"weir/upstream"
 	"weir/upstream/mcpconn"
+	"weir/upstream/process"
 )
 
 // upstreams decodes mcpServers in order.
@@ -213,12 +216,50 @@ func (r *reader) checkCommand(n *node, s upstream.Spec, path string) {
 		r.problem(n.get("type").at, "%s.type: %s goes with url, not with command", path, s.Type)
 	}
 	r.misplaced(n, path, "command", append(apiKeys(), "headers", "credentials", "tls")...)
+	r.checkSandbox(n.member("sandbox"), &s.Sandbox, path+".sandbox")
 	if env := n.get("env"); env != nil && env.kind == object {
 		for _, m := range env.members {
 			if m.key.text == "" || strings.ContainsAny(m.key.text, "=\x00") {
 				r.problem(m.key.at, "%s.env: %q cannot name a variable", path, m.key.text)
 			}
 		}
+	}
+}
+
+// childKeys are the keys that mean something only for a server that weir starts.
+func childKeys() []string {
+	return []string{"args", "env", "envFile", "cwd", "lazy", "idleStop", "sandbox"}
+}
+
+// checkSandbox reports bounds that bound nothing, that are none, and that this machine cannot set.
+func (r *reader) checkSandbox(m *member, box *process.Sandbox, path string) {
+	switch {
+	case m == nil || m.value.kind != object:
+		return
+	case !box.On() && r.client:
+		r.warn(m.key.at, "%s: bounds nothing that weir knows of", path)
+	case !box.On():
+		r.problem(m.key.at, "%s: bounds nothing; give read, write, connect, listen or a limit, or remove it", path)
+	}
+	for key, ports := range map[string][]int{"connect": box.Connect, "listen": box.Listen} {
+		for i, port := range ports {
+			if port > math.MaxUint16 || port == 0 && key == "connect" {
+				r.mismatch(m.value.get(key).items[i], fmt.Sprintf("%s.%s[%d]", path, key, i), "a port")
+			}
+		}
+	}
+	if cpu := m.value.get("cpu"); cpu != nil && box.CPU > 0 && box.CPU < time.Second {
+		r.mismatch(cpu, path+".cpu", "at least 1s")
+	}
+	if r.lacks == nil {
+		return
+	}
+	switch lack := r.lacks(*box); {
+	case lack == "":
+	case box.Optional:
+		r.warn(m.key.at, "%s: %s; the server is started without what is missing", path, lack)
+	default:
+		r.problem(m.key.at, "%s: %s; with optional: true the server is started without", path, lack)
 	}
 }
 
@@ -236,7 +277,7 @@ func (r *reader) checkHTTP(n *node, way string, s upstream.Spec, path string) {
 	if s.Type == "stdio" {
 		r.problem(n.get("type").at, "%s.type: stdio goes with command, not with %s", path, way)
 	}
-	r.misplaced(n, path, way, append(apiKeys(), "args", "env", "envFile", "cwd")...)
+	r.misplaced(n, path, way, append(apiKeys(), childKeys()...)...)
 	r.checkHeaders(n.get("headers"), path)
 	r.checkServerCredentials(n, s, path)
 	r.checkClientTLS(n, s, path)

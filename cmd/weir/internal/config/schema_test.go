@@ -30,7 +30,7 @@ func generate(t *testing.T) []byte {
 	r := &jsonschema.Reflector{FieldNameTag: "yaml", RequiredFromJSONSchemaTags: true, Anonymous: true, DoNotReference: true}
 	root := "../../../.."
 	t.Chdir(root)
-	for _, dir := range []string{"upstream", "upstream/cred", "translate", "translate/openapi", "translate/grpc", "translate/graphql", "server", "server/authn", "policy", "cmd/weir/internal/config"} {
+	for _, dir := range []string{"upstream", "upstream/cred", "upstream/process", "translate", "translate/openapi", "translate/grpc", "translate/graphql", "server", "server/authn", "policy", "cmd/weir/internal/config"} {
 		if err := r.AddGoComments("weir", dir, jsonschema.WithFullComment()); err != nil {
 			t.Fatal(err)
 		}
