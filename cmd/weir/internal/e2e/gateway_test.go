@@ -140,8 +140,13 @@ type gateway struct {
 // serve starts weir with config, and returns when it listens. Upstreams may not be ready yet: see [gateway.offers].
 func serve(t testing.TB, config object) *gateway {
 	t.Helper()
+	return serveFile(t, configFile(t, config))
+}
+
+func serveFile(t testing.TB, path string) *gateway {
+	t.Helper()
 	addr := freeAddr(t)
-	c := start(t, exec.Command(weirBinary, "serve", configFile(t, config), "--listen", addr))
+	c := start(t, exec.Command(weirBinary, "serve", path, "--listen", addr))
 	c.listening(t, addr)
 	return &gateway{child: c, url: "http://" + addr + "/mcp"}
 }

@@ -110,7 +110,7 @@ func wellAgain(clients []*lanes, s struck, since time.Time) time.Duration {
 // and they answer as fast as when all is quiet; no call is executed twice or said to be what it is not; memory does not grow; and nothing is left
 // behind: no goroutine, process or descriptor. The audit log is whole.
 //
-//	go test -run TestSoak -timeout 30m -v ./cmd/weir/internal/e2e -soak 20m
+//	go test -run TestSoak -timeout 40m -v ./cmd/weir/internal/e2e -soak 20m
 func TestSoak(t *testing.T) {
 	dir := t.TempDir()
 	servers, steady, unwell := soakUpstreams(t)
