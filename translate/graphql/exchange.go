@@ -2,11 +2,8 @@ package graphql
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"mime"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -27,15 +24,6 @@ type exchange struct {
 	args    *schema.Value
 	timeout time.Duration
 	secrets []string // what credentials put on the request; it never comes back to a model
-}
-
-const defaultMaxBody = 16 << 20
-
-func (a *API) maxBody() int64 {
-	if a.spec.MaxBody > 0 {
-		return a.spec.MaxBody
-	}
-	return defaultMaxBody
 }
 
 func (a *API) configured() bool {
@@ -140,24 +128,13 @@ func (x *exchange) authorize(ctx context.Context, r *http.Request) *translate.Re
 	return nil
 }
 
-func (x *exchange) outcome() string {
-	if x.tool.Annotations.ReadOnly {
-		return "It only reads, so it may be tried again."
-	}
-	return "It is not known whether the API carried it out."
-}
-
 // unreached describes a request that got no answer.
 func (x *exchange) unreached(ctx context.Context, err error) *translate.Result {
-	var op *net.OpError
-	switch {
-	case errors.As(err, &op) && op.Op == "dial":
-		return translate.Failure("The API could not be reached; nothing was sent. " + translate.TryLater)
-	case errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
-		return translate.Failure(fmt.Sprintf("The API did not answer within %s. %s", x.timeout, x.outcome()))
+	text, unusual := x.tool.Unreached(ctx, err, x.timeout)
+	if unusual {
+		x.api.options.Log.Warn("a call got no answer", "upstream", x.api.options.Upstream, "tool", x.tool.Name, "error", x.scrub(err.Error()))
 	}
-	x.api.options.Log.Warn("a call got no answer", "upstream", x.api.options.Upstream, "tool", x.tool.Name, "error", x.scrub(err.Error()))
-	return translate.Failure("The connection to the API failed before an answer came. " + x.outcome())
+	return translate.Failure(text)
 }
 
 func (x *exchange) scrub(s string) string {
@@ -169,24 +146,13 @@ func (x *exchange) scrub(s string) string {
 
 // body reads the answer. cut says that it ended too early or was longer than is taken.
 func (x *exchange) body(response *http.Response) (data []byte, cut string) {
-	limit := x.api.maxBody()
-	data, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
-	switch {
-	case int64(len(data)) > limit:
-		return nil, "it is longer than " + translate.Bytes(int(limit))
-	case err != nil:
-		return nil, "it ended after " + translate.Bytes(len(data)) + ", before it was complete"
-	}
-	return data, ""
+	return x.api.spec.ReadBody(response.Body)
 }
 
 // cutOff is the result of an answer that is not whole.
 func (x *exchange) cutOff(why string) *translate.Result {
-	text := "The API answered, but the answer cannot be used: " + why + "."
-	if x.tool.Annotations.ReadOnly {
-		return translate.Failure(text + " Ask for less, for example with a smaller page or fewer `fields`.")
-	}
-	return translate.Failure(text + " The call was carried out, or part of it; check before you repeat it.")
+	return translate.Failure("The API answered, but the answer cannot be used: " + why + ". " +
+		x.tool.TooLarge(", for example with a smaller page or fewer `fields`"))
 }
 
 func essence(contentType string) string {

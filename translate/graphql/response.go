@@ -223,7 +223,7 @@ func (x *exchange) stranger(response *http.Response, data []byte, v *schema.Valu
 		if name == "text/html" {
 			b.WriteString(" but a web page")
 		}
-		b.WriteString(". The endpoint in the configuration may be wrong. " + x.outcome())
+		b.WriteString(". The endpoint in the configuration may be wrong. " + x.tool.CarriedOut())
 		return translate.Failure(x.scrub(b.String()))
 	}
 	b.WriteString(".")

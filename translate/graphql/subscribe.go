@@ -85,7 +85,7 @@ func (x *exchange) events(ctx context.Context, out *outgoing) *translate.Result 
 		return x.result(response, data)
 	}
 	c := x.newCollector()
-	err := readEvents(io.LimitReader(response.Body, x.api.maxBody()), func(name string, data []byte) bool {
+	err := readEvents(io.LimitReader(response.Body, x.api.spec.BodyLimit()), func(name string, data []byte) bool {
 		switch {
 		case name == "complete":
 			return false

@@ -150,8 +150,8 @@ func (x *exchange) follow(ctx context.Context, conn *websocket.Conn, c *collecto
 	received := int64(0)
 	for !c.Stopped() {
 		m, err := hear(ctx, conn)
-		if received += int64(len(m.Payload)); received > x.api.maxBody() {
-			c.Stop("the limit of " + translate.Bytes(int(x.api.maxBody())) + " is reached")
+		if received += int64(len(m.Payload)); received > x.api.spec.BodyLimit() {
+			c.Stop("the limit of " + translate.Bytes(int(x.api.spec.BodyLimit())) + " is reached")
 			break
 		}
 		switch {

@@ -104,7 +104,7 @@ func TestStreamLimits(t *testing.T) {
 	}
 	// One message of 100 MiB is refused by the size that it announces.
 	got = run(t, a, "Greeter_Count", `{"to":1,"padding":104857600}`)
-	if !got.True("isError") || !strings.Contains(textOf(got), "the answer is larger than 16.0 MiB") {
+	if !got.True("isError") || !strings.Contains(textOf(got), "it is longer than 16.0 MiB") {
 		t.Errorf("got %s", schema.Shorten(got.JSON(), 300))
 	}
 	// A stream that fails keeps what came before.

@@ -108,10 +108,7 @@ func dialOptions(spec *Spec, o *translate.Options) ([]grpc.DialOption, error) {
 
 // maxBody bounds one message of the server, in bytes.
 func (s *Spec) maxBody() int {
-	if s.MaxBody > 0 && s.MaxBody < 1<<31 {
-		return int(s.MaxBody)
-	}
-	return defaultMaxBody
+	return int(min(s.BodyLimit(), 1<<31-1))
 }
 
 // next is the connection for the next call.

@@ -195,21 +195,13 @@ func (e *unsentError) Unwrap() error { return e.error }
 func (x *exchange) single(m *dynamicpb.Message) (*translate.Result, error) {
 	data, err := x.types.json(m)
 	if err != nil {
-		return translate.Failure("The API answered, but the answer cannot be written as JSON: " + plainError(err) + ". " + x.outcome()), nil
+		return translate.Failure("The API answered, but the answer cannot be written as JSON: " + plainError(err) + ". " + x.method.CarriedOut()), nil
 	}
 	v, err := schema.Parse(data)
 	if err != nil {
-		return translate.Failure("The API answered, but the answer cannot be used: " + err.Error() + ". " + x.outcome()), nil //nolint:nilerr // the result says it
+		return translate.Failure("The API answered, but the answer cannot be used: " + err.Error() + ". " + x.method.CarriedOut()), nil //nolint:nilerr // the result says it
 	}
 	return x.method.Output.Result(translate.Reply{Data: data, Value: v, Args: x.args, Scrub: translate.Scrub(x.secrets)}), nil
-}
-
-// outcome says what an answer that cannot be used means.
-func (x *exchange) outcome() string {
-	if x.method.Annotations.ReadOnly {
-		return "It only reads, so it may be tried again."
-	}
-	return "The call was carried out; check before you repeat it."
 }
 
 // collect gathers the messages of a stream until it ends or a limit is met.

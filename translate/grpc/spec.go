@@ -46,7 +46,6 @@ type Spec struct {
 
 const (
 	defaultMaxMessages = 100
-	defaultMaxBody     = 16 << 20
 	defaultKeepalive   = 5*time.Minute + 10*time.Second
 	// maxConnections bounds the pool.
 	maxConnections = 64

@@ -51,21 +51,17 @@ func (x *exchange) failureText(ctx context.Context, err error) string {
 		return "The call was not sent: " + unsent.Error() + "."
 	}
 	s := status.Convert(err)
-	outcome := "It is not known whether the API carried it out."
-	if x.method.Annotations.ReadOnly {
-		outcome = "It only reads, so it may be tried again."
-	}
 	switch {
 	case timeIsOver(ctx, err):
-		return fmt.Sprintf("The API did not answer within %s. %s", x.timeout, outcome)
+		return x.method.Silent(x.timeout)
 	case s.Code() == codes.Unavailable && x.peer.Addr == nil:
 		x.log(err)
-		return "The API could not be reached; nothing was sent. " + translate.TryLater
+		return translate.Unreachable
 	case s.Code() == codes.ResourceExhausted && strings.HasPrefix(s.Message(), "grpc: received message"):
-		return fmt.Sprintf("The API answered, but the answer is larger than %s. ", translate.Bytes(x.api.spec.maxBody())) + x.tooLarge()
+		return fmt.Sprintf("The API answered, but the answer cannot be used: it is longer than %s. ", translate.Bytes(x.api.spec.maxBody())) + x.method.TooLarge("")
 	case s.Code() == codes.Unavailable && broken(s.Message()):
 		x.log(err)
-		return "The connection to the API failed before an answer came. " + outcome
+		return x.method.Broken()
 	case s.Code() == codes.Unimplemented:
 		select { // the description may be an old one
 		case x.api.stale <- struct{}{}:
@@ -104,13 +100,6 @@ func broken(message string) bool {
 		}
 	}
 	return false
-}
-
-func (x *exchange) tooLarge() string {
-	if x.method.Annotations.ReadOnly {
-		return "Ask for less."
-	}
-	return "The call was carried out; check before you repeat it."
 }
 
 // said writes a status for a model.

@@ -2,10 +2,7 @@ package openapi
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -28,18 +25,8 @@ type exchange struct {
 	secrets []string  // what credentials put on the request; it never comes back to a model
 }
 
-const (
-	defaultMaxBody = 16 << 20
-	// maxRedirects bounds how often a read follows its own origin.
-	maxRedirects = 3
-)
-
-func (x *exchange) maxBody() int64 {
-	if x.api.spec.MaxBody > 0 {
-		return x.api.spec.MaxBody
-	}
-	return defaultMaxBody
-}
+// maxRedirects bounds how often a read follows its own origin.
+const maxRedirects = 3
 
 // run sends the request and makes a result of whatever comes.
 func (x *exchange) run(ctx context.Context, out *outgoing) *translate.Result {
@@ -148,19 +135,11 @@ func (x *exchange) scrub(s string) string {
 
 // unreached describes a request that got no answer.
 func (x *exchange) unreached(ctx context.Context, err error) *translate.Result {
-	var op *net.OpError
-	outcome := "It is not known whether the API carried it out."
-	if x.tool.Annotations.ReadOnly {
-		outcome = "It only reads, so it may be tried again."
+	text, unusual := x.tool.Unreached(ctx, err, x.timeout)
+	if unusual {
+		x.api.options.Log.Warn("a call got no answer", "upstream", x.api.options.Upstream, "tool", x.tool.Name, "error", x.scrub(err.Error()))
 	}
-	switch {
-	case errors.As(err, &op) && op.Op == "dial":
-		return translate.Failure("The API could not be reached; nothing was sent. " + translate.TryLater)
-	case errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
-		return translate.Failure(fmt.Sprintf("The API did not answer within %s. %s", x.timeout, outcome))
-	}
-	x.api.options.Log.Warn("a call got no answer", "upstream", x.api.options.Upstream, "tool", x.tool.Name, "error", x.scrub(err.Error()))
-	return translate.Failure("The connection to the API failed before an answer came. " + outcome)
+	return translate.Failure(text)
 }
 
 // redirect returns the request that follows a redirect, nil when there is none to follow: only reads follow, and only their own origin,
@@ -182,13 +161,5 @@ func (x *exchange) redirect(response *http.Response, out *outgoing) *outgoing {
 
 // body reads the answer. cut says that it ended too early or was longer than is taken.
 func (x *exchange) body(response *http.Response) (data []byte, cut string) {
-	limit := x.maxBody()
-	data, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
-	switch {
-	case int64(len(data)) > limit:
-		return data[:limit], fmt.Sprintf("it is longer than %s", translate.Bytes(int(limit)))
-	case err != nil:
-		return data, fmt.Sprintf("it ended after %s, before it was complete", translate.Bytes(len(data)))
-	}
-	return data, ""
+	return x.api.spec.ReadBody(response.Body)
 }

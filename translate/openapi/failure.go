@@ -41,7 +41,7 @@ func (x *exchange) failure(response *http.Response, data []byte) *translate.Resu
 
 // said returns the message in the body of an error, and the body itself where it says more.
 func (x *exchange) said(response *http.Response, data []byte) (message, raw string) {
-	if looksJSON(data) && len(data) <= defaultMaxBody {
+	if looksJSON(data) {
 		v, err := schema.Parse(data)
 		if err != nil {
 			return "", ""

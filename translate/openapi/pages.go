@@ -69,7 +69,7 @@ func (x *exchange) follow(ctx context.Context, first *schema.Value, size int, on
 			why = fmt.Sprintf("one call reads %d pages at most", p.count)
 		case p.kept >= x.tool.Output.Bound():
 			why = "the result is as large as results may be"
-		case p.read >= x.maxBody():
+		case p.read >= x.api.spec.BodyLimit():
 			why = "the API sent " + translate.Bytes(int(p.read))
 		default:
 			why = x.turn(ctx, p)

@@ -81,11 +81,7 @@ func (x *exchange) empty(response *http.Response) *translate.Result {
 // cutOff is the result of an answer that is not whole.
 func (x *exchange) cutOff(why string) *translate.Result {
 	text := "The API answered, but the answer cannot be used: " + why + "."
-	if x.tool.Annotations.ReadOnly {
-		text += " Ask for less" + x.tool.page.lessHint() + "."
-	} else {
-		text += " The call was carried out, or part of it; check before you repeat it."
-	}
+	text += " " + x.tool.TooLarge(x.tool.page.lessHint())
 	return translate.Failure(text)
 }
 
@@ -185,7 +181,7 @@ func (x *exchange) json(ctx context.Context, response *http.Response, data []byt
 		if strings.HasPrefix(strings.TrimSpace(text), "<") {
 			return translate.Failure("The API answered with a web page instead of JSON" + pageTitle(text) + ".")
 		}
-		return translate.Failure("The API answered JSON that cannot be read (" + err.Error() + "). " + x.outcome())
+		return translate.Failure("The API answered JSON that cannot be read (" + err.Error() + "). " + x.tool.CarriedOut())
 	}
 	on := x.next(response, v)
 	more := on.String()
@@ -198,11 +194,4 @@ func (x *exchange) json(ctx context.Context, response *http.Response, data []byt
 		y.Notes = []string{more}
 	}
 	return x.tool.Output.Result(y)
-}
-
-func (x *exchange) outcome() string {
-	if x.tool.Annotations.ReadOnly {
-		return "It only reads, so it may be tried again."
-	}
-	return "The call was carried out; check before you repeat it."
 }

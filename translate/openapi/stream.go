@@ -20,7 +20,7 @@ const maxItems = 1000
 // stream collects the events of a text/event-stream or the lines of NDJSON until the end, a limit, or the deadline. Each one is progress.
 func (x *exchange) stream(ctx context.Context, response *http.Response, kind mediaKind) *translate.Result {
 	s := collector{translate.Collector{Call: x.call, Name: "items", Limit: x.tool.Output.Bound(), Most: maxItems}}
-	in := bufio.NewScanner(io.LimitReader(response.Body, x.maxBody()))
+	in := bufio.NewScanner(io.LimitReader(response.Body, x.api.spec.BodyLimit()))
 	in.Buffer(make([]byte, 0, 16<<10), 1<<20)
 	in.Split(bufio.ScanLines)
 	var event []byte

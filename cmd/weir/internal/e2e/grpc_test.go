@@ -145,7 +145,7 @@ func grpcRows() []row {
 		},
 		{
 			"100 MB stream", "in one message", "api__Greeter_Count", object{"to": 1, "padding": 100_000_000},
-			[]string{`"isError":true`, "larger than 4.0 MiB"}, []string{`/weir.test.Greeter/Count {"to":1,"padding":100000000}`},
+			[]string{`"isError":true`, "longer than 4.0 MiB"}, []string{`/weir.test.Greeter/Count {"to":1,"padding":100000000}`},
 		},
 		{"unknown method", "one that nobody has", "api__Greeter_Goodbye", object{}, []string{`Greeter_Goodbye`}, nil},
 		{"unknown method", "one that is excluded", "api__Greeter_Old", object{}, []string{`Greeter_Old`}, nil},

@@ -1,0 +1,85 @@
+package translate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+)
+
+// defaultMaxBody bounds one answer of an API where configuration does not.
+const defaultMaxBody = 16 << 20
+
+// BodyLimit is how long one answer of the API may be, in bytes.
+func (s *Spec) BodyLimit() int64 {
+	if s.MaxBody > 0 {
+		return s.MaxBody
+	}
+	return defaultMaxBody
+}
+
+// ReadBody reads an answer. cut says that it ended too early or was longer than is taken; data is what came until then.
+func (s *Spec) ReadBody(body io.Reader) (data []byte, cut string) {
+	limit := s.BodyLimit()
+	data, err := io.ReadAll(io.LimitReader(body, limit+1))
+	switch {
+	case int64(len(data)) > limit:
+		return data[:limit], "it is longer than " + Bytes(int(limit))
+	case err != nil:
+		return data, "it ended after " + Bytes(len(data)) + ", before it was complete"
+	}
+	return data, ""
+}
+
+const readsOnly = "It only reads, so it may be tried again."
+
+// Unreachable says that a call never went out.
+const Unreachable = "The API could not be reached; nothing was sent. " + TryLater
+
+// Unknown says what a call came to that got no answer.
+func (t *Entry) Unknown() string {
+	if t.Annotations.ReadOnly {
+		return readsOnly
+	}
+	return "It is not known whether the API carried it out."
+}
+
+// CarriedOut says what a call came to whose answer cannot be used.
+func (t *Entry) CarriedOut() string {
+	if t.Annotations.ReadOnly {
+		return readsOnly
+	}
+	return "The call was carried out; check before you repeat it."
+}
+
+// TooLarge says what a call came to whose answer is longer than is taken; less says how to ask for less, may be empty.
+func (t *Entry) TooLarge(less string) string {
+	if t.Annotations.ReadOnly {
+		return "Ask for less" + less + "."
+	}
+	return "The call was carried out, or part of it; check before you repeat it."
+}
+
+// Silent says that no answer came in time.
+func (t *Entry) Silent(timeout time.Duration) string {
+	return fmt.Sprintf("The API did not answer within %s. %s", timeout, t.Unknown())
+}
+
+// Broken says that the connection was lost before an answer came.
+func (t *Entry) Broken() string {
+	return "The connection to the API failed before an answer came. " + t.Unknown()
+}
+
+// Unreached is what is said of an HTTP request that ended with an error. unusual means that the error is worth a line in the log.
+func (t *Entry) Unreached(ctx context.Context, err error, timeout time.Duration) (text string, unusual bool) {
+	op, network := errors.AsType[*net.OpError](err)
+	switch {
+	case network && op.Op == "dial":
+		return Unreachable, false
+	case errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
+		return t.Silent(timeout), false
+	}
+	return t.Broken(), true
+}
