@@ -29,7 +29,7 @@ func BenchmarkServe(b *testing.B) {
 		b.Run(tt.name, func(b *testing.B) {
 			o := record.Options{Log: slog.New(slog.DiscardHandler)}
 			if tt.traces {
-				o.Tracer = sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.TraceIDRatioBased(0.01))).Tracer("weir")
+				o.Tracer, o.Sample = sdktrace.NewTracerProvider().Tracer("weir"), 0.01
 			}
 			if tt.metrics {
 				o.Meter = sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader())).Meter("weir")

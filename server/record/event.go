@@ -7,12 +7,16 @@ import (
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
+	"weir/policy"
 	"weir/server"
 )
 
-// intent is the audit log's record of a call that is about to leave.
-func (r *Recorder) intent(s *state, e *server.Event) []byte {
-	b := r.who([]byte(`{"kind":"intent"`), s, e)
+// eventSize is the room that most records fit in, in bytes.
+const eventSize = 768
+
+// intent appends the audit log's record of a call that is about to leave.
+func (r *Recorder) intent(b []byte, s *state, e *server.Event) []byte {
+	b = r.who(append(b, `{"kind":"intent"`...), s, e)
 	if r.o.Arguments {
 		if arguments := e.Request.Arguments.Of(e.Request.Data); arguments != nil {
 			b = append(b, `,"arguments":`...)
@@ -22,9 +26,9 @@ func (r *Recorder) intent(s *state, e *server.Event) []byte {
 	return append(b, '}')
 }
 
-// outcome is the audit log's record of a request that is over; for one that never left it is the only one.
-func (r *Recorder) outcome(s *state, e *server.Event) []byte {
-	b := []byte(`{"kind":"outcome"`)
+// outcome appends the audit log's record of a request that is over; for one that never left it is the only one.
+func (r *Recorder) outcome(b []byte, s *state, e *server.Event) []byte {
+	b = append(b, `{"kind":"outcome"`...)
 	if s.intended {
 		b = appendText(b, "id", s.id)
 	} else {
@@ -52,20 +56,7 @@ func (r *Recorder) outcome(s *state, e *server.Event) []byte {
 // who is what both records begin with.
 func (r *Recorder) who(b []byte, s *state, e *server.Event) []byte {
 	b = appendText(b, "id", s.id)
-	b = appendText(b, "who", e.Principal.String())
-	if with := slices.DeleteFunc(e.Principal.Subjects(), func(s string) bool { return s == e.Principal.String() }); len(with) > 0 {
-		b = append(b, `,"with":[`...)
-		for i, s := range with {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = rawjson.AppendString(b, s)
-		}
-		b = append(b, ']')
-	}
-	if tenant := e.Principal.Tenant(); tenant != "" {
-		b = appendText(b, "tenant", tenant)
-	}
+	b = append(b, r.caller(e.Principal)...)
 	b = appendText(b, "method", e.Method)
 	if e.Ref != (catalog.Ref{}) {
 		b = appendText(b, "ref", e.Ref.String())
@@ -78,11 +69,34 @@ func (r *Recorder) who(b []byte, s *state, e *server.Event) []byte {
 	}
 	b = appendText(b, "era", e.Era().String())
 	if e.Address.IsValid() {
-		b = appendText(b, "address", e.Address.String())
+		b = append(e.Address.AppendTo(append(b, `,"address":"`...)), '"')
 	}
-	if s.traceID != "" {
-		b = appendText(b, "trace", s.traceID)
+	if id := s.traceID(); id != "" {
+		b = appendText(b, "trace", id)
 	}
+	return b
+}
+
+// caller is what records say of a caller.
+func (r *Recorder) caller(p policy.Principal) []byte {
+	if b, ok := r.callers.Get(p); ok {
+		return b
+	}
+	b := appendText(nil, "who", p.String())
+	if with := slices.DeleteFunc(p.Subjects(), func(s string) bool { return s == p.String() }); len(with) > 0 {
+		b = append(b, `,"with":[`...)
+		for i, s := range with {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = rawjson.AppendString(b, s)
+		}
+		b = append(b, ']')
+	}
+	if tenant := p.Tenant(); tenant != "" {
+		b = appendText(b, "tenant", tenant)
+	}
+	r.callers.Add(p, b)
 	return b
 }
 
@@ -96,6 +110,7 @@ func appendText(b []byte, key, value string) []byte {
 	return rawjson.AppendString(b, value)
 }
 
+// appendMillis appends milliseconds, to the microsecond.
 func appendMillis(b []byte, key string, d time.Duration) []byte {
 	b = append(append(append(b, `,"`...), key...), `":`...)
 	return strconv.AppendFloat(b, millis(d), 'f', -1, 64)

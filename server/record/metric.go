@@ -52,7 +52,7 @@ func (h *histograms) record(ctx context.Context, s series, d time.Duration) {
 
 // seriesOf are the labels of a request about an entry, whose Ref may be zero. A method that does not exist is one label, whatever it is called.
 func seriesOf(method string, kind catalog.Kind, ref catalog.Ref) series {
-	s := series{method: known(method), upstream: ref.Upstream}
+	s := series{method: knownMethod(method), upstream: ref.Upstream}
 	switch kind {
 	case catalog.Tool:
 		s.tool = ref.Name
@@ -70,8 +70,8 @@ func seriesOfEvent(e *server.Event) series {
 	return s
 }
 
-// known returns a method of the specification as it is, and everything else as _OTHER.
-func known(method string) string {
+// knownMethod returns a method of the specification as it is, and everything else as _OTHER.
+func knownMethod(method string) string {
 	switch method {
 	case "tools/call", "tools/list", "prompts/get", "prompts/list", "resources/read", "resources/list", "resources/templates/list",
 		"resources/subscribe", "resources/unsubscribe", "completion/complete", "logging/setLevel", "ping", "initialize", "server/discover",

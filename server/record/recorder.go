@@ -8,11 +8,13 @@ import (
 	"strings"
 	"sync/atomic"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/trace"
 
 	"weir/catalog"
+	"weir/policy"
 	"weir/server"
 	"weir/server/record/audit"
 	"weir/server/record/requestlog"
@@ -21,6 +23,9 @@ import (
 // Options are what a Recorder is made of; everything but Log may be left out.
 type Options struct {
 	Tracer trace.Tracer // nil: nothing is traced, and what callers say of their traces is handed on
+	// Sample is the part of the traces that begin here which are kept, 0 to 1. It is decided here, so that what is not kept costs no span; whoever makes
+	// the Tracer keeps all.
+	Sample float64
 	Meter  metric.Meter
 	Audit  *audit.Log
 	// Arguments puts the redacted arguments of calls into the audit log.
@@ -44,9 +49,13 @@ type Recorder struct {
 	o        Options
 	server   histograms
 	client   histograms
-	instance string // tells the ids of this process from those of others
+	callers  *lru.Cache[policy.Principal, []byte] // what records say of them
+	instance string                               // tells the ids of this process from those of others
 	next     atomic.Uint64
 }
+
+// callersKept bounds what is remembered of callers.
+const callersKept = 4096
 
 // New returns a recorder.
 func New(o Options) (*Recorder, error) {
@@ -61,29 +70,50 @@ func New(o Options) (*Recorder, error) {
 	if r.server, err = newHistograms(o.Meter, "mcp.server.operation.duration", "Duration of the requests of clients"); err != nil {
 		return nil, err
 	}
-	r.client, err = newHistograms(o.Meter, "mcp.client.operation.duration", "Duration of the requests to upstreams")
+	if r.client, err = newHistograms(o.Meter, "mcp.client.operation.duration", "Duration of the requests to upstreams"); err != nil {
+		return nil, err
+	}
+	r.callers, err = lru.New[policy.Principal, []byte](callersKept)
 	return r, err
 }
 
 // stateKey finds the state of a request in its context.
 type stateKey struct{}
 
-// state is what the recorder knows of a request under way.
+// state is what the recorder knows of a request under way. It is the request's context, too.
 type state struct {
-	id       string
-	intended bool
-	span     trace.Span
-	traceID  string
+	context.Context //nolint:containedctx // it is one
+	id              string
+	intended        bool
+	span            trace.Span // nil for a request whose trace is not kept
+	// traceparent and tracestate are handed on where there is no span.
+	traceparent, tracestate string
+}
+
+// Value implements context.Context.
+func (s *state) Value(key any) any {
+	if key == (stateKey{}) {
+		return s
+	}
+	return s.Context.Value(key)
+}
+
+// traceID is 32 hex digits, "" for a request whose trace is not kept.
+func (s *state) traceID() string {
+	if s.span == nil {
+		return ""
+	}
+	return s.span.SpanContext().TraceID().String()
 }
 
 // Begin implements server.Observer.
 func (r *Recorder) Begin(ctx context.Context, e *server.Event) context.Context {
-	s := &state{id: requestlog.ID(e.Start, r.instance+strconv.FormatUint(r.next.Add(1), 36))}
-	ctx, s.span = r.begin(ctx, e)
-	if sc := s.span.SpanContext(); sc.IsSampled() { // others are found nowhere
-		s.traceID = sc.TraceID().String()
+	var number [32]byte
+	s := &state{Context: ctx, id: requestlog.ID(e.Start, string(strconv.AppendUint(append(number[:0], r.instance...), r.next.Add(1), 36)))}
+	if r.o.Tracer != nil {
+		r.trace(s, e)
 	}
-	return context.WithValue(ctx, stateKey{}, s)
+	return s
 }
 
 // Intent implements server.Observer: the audit log has it on disk before it returns.
@@ -92,7 +122,8 @@ func (r *Recorder) Intent(ctx context.Context, e *server.Event) error {
 	if r.o.Audit == nil || s == nil || s.intended {
 		return nil
 	}
-	if err := r.o.Audit.Append(ctx, r.intent(s, e)); err != nil {
+	var room [eventSize]byte
+	if err := r.o.Audit.Append(ctx, r.intent(room[:0], s, e)); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -112,11 +143,14 @@ func (r *Recorder) End(ctx context.Context, e *server.Event) {
 		return
 	}
 	r.server.record(ctx, seriesOfEvent(e), e.Duration)
-	r.end(s.span, e)
+	if s.span != nil {
+		end(s.span, e)
+	}
 	if r.o.Audit != nil {
-		r.o.Audit.Post(r.outcome(s, e))
+		var room [eventSize]byte
+		r.o.Audit.Post(r.outcome(room[:0], s, e))
 	}
 	if r.o.Done != nil {
-		r.o.Done(&Record{Event: e, ID: s.id, TraceID: s.traceID})
+		r.o.Done(&Record{Event: e, ID: s.id, TraceID: s.traceID()})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,11 @@ type stage struct {
 
 func newStage(t *testing.T, answer string) *stage {
 	t.Helper()
+	return newStageOf(t, answer, 1)
+}
+
+func newStageOf(t *testing.T, answer string, sample float64) *stage {
+	t.Helper()
 	s := &stage{spans: tracetest.NewInMemoryExporter(), metrics: sdkmetric.NewManualReader(), dir: t.TempDir()}
 	traces := sdktrace.NewTracerProvider(sdktrace.WithSyncer(s.spans))
 	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(s.metrics))
@@ -47,7 +53,7 @@ func newStage(t *testing.T, answer string) *stage {
 	}
 	t.Cleanup(func() { _ = s.audit.Close() })
 	r, err := record.New(record.Options{
-		Tracer: traces.Tracer("weir"), Meter: meters.Meter("weir"), Audit: s.audit, Arguments: true, Log: slog.New(slog.DiscardHandler),
+		Tracer: traces.Tracer("weir"), Sample: sample, Meter: meters.Meter("weir"), Audit: s.audit, Arguments: true, Log: slog.New(slog.DiscardHandler),
 		Policy: func() string { return "p1" },
 		Done:   func(r *record.Record) { s.records = append(s.records, *r) },
 	})
@@ -284,5 +290,34 @@ func TestAuditTellsRights(t *testing.T) {
 	found := false
 	if err := audit.Read(s.dir, func(r audit.Record) bool { found = found || strings.Contains(string(r.Event), want); return true }); err != nil || !found {
 		t.Errorf("no record says %s (%v)", want, err)
+	}
+}
+
+// TestR25_UnkeptTraces: a trace that is not kept costs no span, and who comes behind is told not to keep it either.
+func TestR25_UnkeptTraces(t *testing.T) {
+	const unkept = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+	for _, tt := range []struct{ name, meta, want string }{
+		{"weir's own", ``, `^00-[0-9a-f]{32}-[0-9a-f]{16}-00$`},
+		{"the caller's", `,"_meta":{"traceparent":"` + unkept + `","tracestate":"v=1"}`, `^` + unkept + `$`},
+		{"the caller's, not well formed", `,"_meta":{"traceparent":"` + unkept[:50] + `"}`, `^00-[0-9a-f]{32}-[0-9a-f]{16}-00$`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStageOf(t, result, 0)
+			s.ask(t, "tools/call", `{"name":"bank__pay"`+tt.meta+`}`)
+			s.ask(t, "tools/call", `{"name":"bank__pay"`+tt.meta+`}`)
+			if n := len(s.spans.GetSpans()); n > 0 {
+				t.Errorf("%d spans", n)
+			}
+			got := s.calls[0].Traceparent
+			if !regexp.MustCompile(tt.want).MatchString(got) || strings.Contains(got, strings.Repeat("0", 16)) || s.records[0].TraceID != "" {
+				t.Errorf("upstream goes traceparent %q, recorded is trace %q", got, s.records[0].TraceID)
+			}
+			if same := got == s.calls[1].Traceparent; same != (tt.want == `^`+unkept+`$`) {
+				t.Errorf("the traceparent is %q twice", got)
+			}
+			if kept := s.calls[0].Tracestate == "v=1"; kept != (tt.want == `^`+unkept+`$`) {
+				t.Errorf("tracestate %q", s.calls[0].Tracestate)
+			}
+		})
 	}
 }

@@ -2,6 +2,9 @@ package record
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"math/rand/v2"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -14,30 +17,59 @@ import (
 	"weir/server/record/requestlog"
 )
 
-// begin starts the span of a client's request, under the caller's own when it names one.
-func (r *Recorder) begin(ctx context.Context, e *server.Event) (context.Context, trace.Span) {
-	if r.o.Tracer == nil {
-		return ctx, trace.SpanFromContext(ctx)
+// trace begins the span of a client's request, under the caller's own when it names one, or finds that there is none.
+func (r *Recorder) trace(s *state, e *server.Event) {
+	parent, known := callersTrace(e)
+	if !known && rand.Float64() >= r.o.Sample { //nolint:gosec // which traces are kept is no secret
+		s.traceparent = unkept()
+		return
 	}
-	carrier := propagation.MapCarrier{}
+	if known && !parent.IsSampled() {
+		carrier := propagation.MapCarrier{}
+		propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(context.Background(), parent), carrier)
+		s.traceparent, s.tracestate = carrier["traceparent"], carrier["tracestate"]
+		return
+	}
+	if known {
+		s.Context = trace.ContextWithRemoteSpanContext(s.Context, parent)
+	}
+	s.Context, s.span = r.o.Tracer.Start(s.Context, knownMethod(e.Method), trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(e.Start)) //nolint:spancheck // End ends it
+}
+
+// callersTrace is what a caller says of its trace, in _meta or else in the header; false when it says nothing, or nothing that is well formed.
+func callersTrace(e *server.Event) (trace.SpanContext, bool) {
 	m := e.Request
-	if parent, ok := rawjson.String(m.Meta.Traceparent.Of(m.Data)); ok {
-		carrier["traceparent"] = parent
-		carrier["tracestate"], _ = rawjson.String(m.Meta.Tracestate.Of(m.Data))
+	var parent, state string
+	if text, ok := rawjson.String(m.Meta.Traceparent.Of(m.Data)); ok {
+		parent = text
+		state, _ = rawjson.String(m.Meta.Tracestate.Of(m.Data))
 	} else if e.Header != nil {
-		carrier["traceparent"], _ = e.Header("Traceparent")
-		carrier["tracestate"], _ = e.Header("Tracestate")
+		if parent, _ = e.Header("Traceparent"); parent != "" {
+			state, _ = e.Header("Tracestate")
+		}
 	}
-	ctx = propagation.TraceContext{}.Extract(ctx, carrier)
-	return r.o.Tracer.Start(ctx, known(e.Method), trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(e.Start)) //nolint:spancheck // End ends it
+	if parent == "" {
+		return trace.SpanContext{}, false
+	}
+	ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": parent, "tracestate": state})
+	c := trace.SpanContextFromContext(ctx)
+	return c, c.IsValid()
+}
+
+// unkept is the traceparent (W3C Trace Context, 3.2.2) of a trace that begins here and is not kept: who gets it does not keep it either.
+func unkept() string {
+	var id [24]byte
+	binary.BigEndian.PutUint64(id[:], rand.Uint64()|1)   //nolint:gosec // ids of traces are no secrets; zero is none
+	binary.BigEndian.PutUint64(id[8:], rand.Uint64())    //nolint:gosec // as above
+	binary.BigEndian.PutUint64(id[16:], rand.Uint64()|1) //nolint:gosec // as above
+	var b [55]byte
+	text := hex.AppendEncode(append(b[:0], "00-"...), id[:16])
+	text = hex.AppendEncode(append(text, '-'), id[16:])
+	return string(append(text, "-00"...))
 }
 
 // end says what the request was and ends its span.
-func (r *Recorder) end(span trace.Span, e *server.Event) {
-	if !span.IsRecording() {
-		span.End()
-		return
-	}
+func end(span trace.Span, e *server.Event) {
 	s := seriesOfEvent(e)
 	span.SetName(spanName(s))
 	span.SetAttributes(s.attributes()...)

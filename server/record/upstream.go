@@ -24,37 +24,37 @@ type observed struct {
 // Call implements server.Upstream.
 func (o observed) Call(ctx context.Context, c *catalog.Call) (*catalog.Answer, error) {
 	start := time.Now()
-	s := seriesOf(c.Method, c.Entry.Kind, c.Entry.Ref)
+	labels := seriesOf(c.Method, c.Entry.Kind, c.Entry.Ref)
 	var span trace.Span
-	if o.r.o.Tracer != nil {
-		ctx, span = o.r.o.Tracer.Start(ctx, spanName(s), trace.WithSpanKind(trace.SpanKindClient))
+	if s, _ := ctx.Value(stateKey{}).(*state); s != nil && s.span != nil {
+		ctx, span = o.r.o.Tracer.Start(ctx, spanName(labels), trace.WithSpanKind(trace.SpanKindClient))
 		carrier := propagation.MapCarrier{}
 		propagation.TraceContext{}.Inject(ctx, carrier)
 		c.Traceparent, c.Tracestate = carrier["traceparent"], carrier["tracestate"]
+	} else if s != nil {
+		c.Traceparent, c.Tracestate = s.traceparent, s.tracestate
 	}
 	answer, err := o.next.Call(ctx, c)
-	outcome, reason := outcomeOf(answer, err)
-	s.outcome = outcome
+	var reason string
+	labels.outcome, reason = outcomeOf(answer, err)
 	if answer != nil {
-		s.era = answer.Era.String()
+		labels.era = answer.Era.String()
 	}
-	o.r.client.record(ctx, s, time.Since(start))
+	o.r.client.record(ctx, labels, time.Since(start))
 	if span != nil {
-		if span.IsRecording() {
-			span.SetAttributes(s.attributes()...)
-		}
-		finish(span, outcome, reason)
+		span.SetAttributes(labels.attributes()...)
+		finish(span, labels.outcome, reason)
 	}
 	return answer, err
 }
 
 // outcomeOf is how a call to an upstream ended, in the words of server.Event.
 func outcomeOf(a *catalog.Answer, err error) (outcome, reason string) {
-	var own *catalog.Error
 	switch {
-	case errors.As(err, &own):
-		return string(own.Code), own.Msg
 	case err != nil:
+		if own, ok := errors.AsType[*catalog.Error](err); ok {
+			return string(own.Code), own.Msg
+		}
 		return string(catalog.Internal), ""
 	case a.Message.Kind == rawjson.Error:
 		return "rpc_error", ""

@@ -38,16 +38,15 @@ func (b *batch) reset() {
 	*b = batch{entries: b.entries[:0], memory: b.memory[:0], commit: &commit{done: make(chan struct{})}}
 }
 
-// add copies an entry.
-func (b *batch) add(e entry) {
-	if cap(b.memory)-len(b.memory) < len(e.event) { // entries keep what they are in
-		b.memory = make([]byte, 0, max(memorySize, len(e.event)))
+// add puts a copy of an event into the batch.
+func (b *batch) add(event []byte, at time.Time, waited bool) {
+	if cap(b.memory)-len(b.memory) < len(event) { // entries keep what they are in
+		b.memory = make([]byte, 0, max(memorySize, len(event)))
 	}
 	start := len(b.memory)
-	b.memory = append(b.memory, e.event...)
-	e.event = b.memory[start:len(b.memory):len(b.memory)]
-	b.entries = append(b.entries, e)
-	if e.waited {
+	b.memory = append(b.memory, event...)
+	b.entries = append(b.entries, entry{b.memory[start:len(b.memory):len(b.memory)], at, waited})
+	if waited {
 		b.waited++
 	}
 }

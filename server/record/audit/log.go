@@ -134,7 +134,7 @@ func (l *Log) add(ctx context.Context, event []byte, waited bool) (*commit, erro
 		return nil, ErrClosed
 	}
 	b, c := l.next, l.next.commit
-	b.add(entry{event, time.Now(), waited})
+	b.add(event, time.Now(), waited)
 	now := waited && b.waited == l.crowd || len(b.entries) == together
 	switch {
 	case now:

@@ -1,14 +1,17 @@
 package requestlog
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"weir/catalog/rawjson"
 )
 
 // Filter says which requests are meant; empty members mean all.
@@ -21,215 +24,175 @@ type Filter struct {
 	Failed, Denied bool
 }
 
-// Failed reports whether an outcome is an error; failing says the same in SQL.
+// Failed reports whether an outcome is an error.
 func Failed(outcome string) bool { return outcome != "ok" && outcome != "input_required" }
-
-const failing = "outcome NOT IN ('ok', 'input_required')"
 
 // MaxRows bounds one answer of List and Count.
 const MaxRows = 1000
 
-// List returns requests, the newest first, from behind cursor ("" is the beginning). next is the cursor of the rest, "" at the end.
-func (l *Log) List(ctx context.Context, f Filter, cursor string, limit int) (rows []Row, next string, err error) {
-	where, args := f.where()
-	if cursor != "" {
-		where = append(where, fmt.Sprintf("id < $%d", len(args)+1))
-		args = append(args, cursor)
+// matcher is a filter in the terms of rows as they are kept.
+type matcher struct {
+	Filter
+	before       string // ids are smaller; "" for all
+	since, until string // in the form of their times
+	equal        [members][]byte
+}
+
+// matcherOf is the matcher of a filter, for rows behind cursor.
+func matcherOf(f Filter, cursor string) *matcher {
+	m := &matcher{Filter: f, before: cursor}
+	if !f.Since.IsZero() {
+		m.since = f.Since.UTC().Format(moment)
 	}
-	limit = min(max(limit, 1), MaxRows)
-	query := "SELECT " + columns + " FROM requests" + clause(where) + " ORDER BY id DESC LIMIT " + strconv.Itoa(limit+1) //nolint:gosec // values are arguments
-	found, err := l.db.QueryContext(ctx, query, args...)
+	if !f.Until.IsZero() {
+		m.until = f.Until.UTC().Format(moment)
+	}
+	for _, e := range [...]struct {
+		member int
+		value  string
+	}{{inID, f.ID}, {inWho, f.Who}, {inMethod, f.Method}, {inUpstream, f.Upstream}, {inName, f.Name}, {inTrace, f.Trace}, {inOutcome, f.Outcome}} {
+		if e.value != "" {
+			m.equal[e.member] = rawjson.AppendString(nil, e.value)
+		}
+	}
+	return m
+}
+
+// clause chooses chunks in SQL, with its arguments: those of the time.
+func (m *matcher) clause() (where string, args []any) {
+	var conditions []string
+	add := func(condition string, micros int64) {
+		args = append(args, micros)
+		conditions = append(conditions, condition+" $"+strconv.Itoa(len(args)))
+	}
+	if !m.Since.IsZero() {
+		add("last >=", m.Since.UnixMicro())
+	}
+	if !m.Until.IsZero() {
+		add("first <=", m.Until.UnixMicro())
+	}
+	if at, ok := idTime(m.before); ok {
+		add("first <=", at)
+	}
+	if at, ok := idTime(m.ID); ok {
+		add("first <=", at)
+		add("last >=", at)
+	}
+	if len(conditions) > 0 {
+		where = " WHERE " + strings.Join(conditions, " AND ")
+	}
+	return where, args
+}
+
+// may reports whether any row of a chunk may match: what is looked for must be there somewhere.
+func (m *matcher) may(rows []byte) bool {
+	for _, raw := range m.equal {
+		if len(raw) > 0 && !bytes.Contains(rows, raw) {
+			return false
+		}
+	}
+	return true
+}
+
+// matches reports whether a row is meant.
+func (m *matcher) matches(l *line) bool {
+	for i, raw := range m.equal {
+		if !l.is(i, raw) {
+			return false
+		}
+	}
+	at, outcome := unquoted(l.member[inAt]), unquoted(l.member[inOutcome])
+	switch {
+	case m.since != "" && string(at) < m.since, m.until != "" && string(at) >= m.until:
+		return false
+	case m.before != "" && string(unquoted(l.member[inID])) >= m.before:
+		return false
+	case m.Failed && !Failed(string(outcome)):
+		return false
+	case m.Denied:
+		return string(outcome) == "denied" || string(outcome) == "not_found" || string(outcome) == "unauthenticated"
+	}
+	return true
+}
+
+// unquoted is a raw string without its quotes; what is escaped in it stays so.
+func unquoted(raw []byte) []byte {
+	if len(raw) < 2 {
+		return nil
+	}
+	return raw[1 : len(raw)-1]
+}
+
+// errEnough ends a scan.
+var errEnough = errors.New("enough")
+
+// scan calls f with each row that matches, chunk by chunk, those with the latest first; in a chunk rows have no order. Before each chunk it calls chunk with the time
+// of its latest row, in Unix microseconds; an error of it ends the scan.
+func (l *Log) scan(ctx context.Context, m *matcher, chunk func(last int64) error, f func(*line) error) error {
+	where, args := m.clause()
+	found, err := l.db.QueryContext(ctx, "SELECT last, rows FROM request_chunks"+where+" ORDER BY last DESC", args...) //nolint:gosec // values are arguments
 	if err != nil {
-		return nil, "", fmt.Errorf("request log: %w", bare(err))
+		return fmt.Errorf("request log: %w", bare(err))
 	}
 	defer func() { _ = found.Close() }()
+	keys := names()
 	for found.Next() {
-		r, err := scan(found)
-		if err != nil {
-			return nil, "", fmt.Errorf("request log: %w", err)
+		var last int64
+		var rows sql.RawBytes
+		if err := found.Scan(&last, &rows); err != nil {
+			return fmt.Errorf("request log: %w", err)
 		}
-		rows = append(rows, r)
+		if err := chunk(last); err != nil {
+			return err
+		}
+		if !m.may(rows) {
+			continue
+		}
+		var one line
+		for text := range bytes.Lines(bytes.Trim(rows, "[]")) {
+			if err := one.parse(bytes.TrimRight(text, ",\n"), &keys); err != nil {
+				return fmt.Errorf("request log: a row cannot be read: %w", err)
+			}
+			if !m.matches(&one) {
+				continue
+			}
+			if err := f(&one); err != nil {
+				return err
+			}
+		}
 	}
 	if err := found.Err(); err != nil {
-		return nil, "", fmt.Errorf("request log: %w", bare(err))
+		return fmt.Errorf("request log: %w", bare(err))
 	}
-	if len(rows) > limit {
+	return nil
+}
+
+// List returns requests, the newest first, from behind cursor ("" is the beginning). next is the cursor of the rest, "" at the end.
+func (l *Log) List(ctx context.Context, f Filter, cursor string, limit int) (rows []Row, next string, err error) {
+	limit = min(max(limit, 1), MaxRows)
+	newest := func() {
+		slices.SortStableFunc(rows, func(a, b Row) int { return strings.Compare(b.ID, a.ID) })
+		rows = rows[:min(len(rows), limit+1)]
+	}
+	err = l.scan(ctx, matcherOf(f, cursor), func(last int64) error {
+		if newest(); len(rows) > limit && rows[limit].At.UnixMicro() > last {
+			return errEnough
+		}
+		return nil
+	}, func(one *line) error {
+		if len(rows) >= 2*MaxRows {
+			newest()
+		}
+		r, err := one.row()
+		rows = append(rows, r)
+		return err
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, "", err
+	}
+	if newest(); len(rows) > limit {
 		rows = rows[:limit]
 		next = rows[limit-1].ID
 	}
 	return rows, next, nil
-}
-
-func scan(rows *sql.Rows) (Row, error) {
-	var r Row
-	var at int64
-	err := rows.Scan(&r.ID, &at, &r.Who, &r.Method, &r.Upstream, &r.Name, &r.Kind, &r.Era, &r.Rule, &r.Outcome, &r.Execution, &r.Reason,
-		&r.Millis, &r.Upstreams, &r.In, &r.Out, &r.Trace, &r.Address, &r.Arguments)
-	r.At = time.UnixMilli(at).UTC()
-	return r, err
-}
-
-// where is the filter as SQL, with its arguments.
-func (f *Filter) where() (conditions []string, args []any) {
-	add := func(condition string, arg any) {
-		args = append(args, arg)
-		conditions = append(conditions, strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(args))))
-	}
-	if !f.Since.IsZero() {
-		add("id >= ?", ID(f.Since, ""))
-	}
-	if !f.Until.IsZero() {
-		add("id < ?", ID(f.Until, ""))
-	}
-	for _, c := range []struct{ column, value string }{
-		{"who", f.Who}, {"method", f.Method}, {"upstream", f.Upstream}, {"name", f.Name}, {"trace", f.Trace}, {"id", f.ID}, {"outcome", f.Outcome},
-	} {
-		if c.value != "" {
-			add(c.column+" = ?", c.value)
-		}
-	}
-	if f.Failed {
-		conditions = append(conditions, failing)
-	}
-	if f.Denied {
-		conditions = append(conditions, "outcome IN ('denied', 'not_found', 'unauthenticated')")
-	}
-	return conditions, args
-}
-
-func clause(where []string) string {
-	if len(where) == 0 {
-		return ""
-	}
-	return " WHERE " + strings.Join(where, " AND ")
-}
-
-// Dimension is what requests are counted by.
-type Dimension string
-
-// Dimensions are all of them.
-func Dimensions() []Dimension {
-	return []Dimension{"upstream", "name", "who", "method", "outcome", "era", "rule", "hour", "day"}
-}
-
-// expression is a dimension as SQL. Hours and days are those of UTC, as Unix milliseconds of their beginning.
-func (d Dimension) expression() string {
-	switch d {
-	case "hour":
-		return "at - at % 3600000"
-	case "day":
-		return "at - at % 86400000"
-	default:
-		return string(d)
-	}
-}
-
-// MaxDimensions bounds what one count is by: tables that people can read have two.
-const MaxDimensions = 2
-
-// Count is the requests of one combination of values.
-type Count struct {
-	By                                []string // the values, in the order of the dimensions
-	Requests, Failed                  int64
-	MeanMillis, MaxMillis, UpstreamMs float64 // means but for the maximum
-	In, Out                           int64
-}
-
-// Measure is what combinations are ordered by, the most of it first.
-type Measure string
-
-// Measures are all of them; requests is the default.
-func Measures() []Measure {
-	return []Measure{"requests", "failed", "mean_ms", "max_ms", "in", "out"}
-}
-
-// expression is a measure as SQL.
-func (m Measure) expression() string {
-	switch m {
-	case "failed":
-		return "COALESCE(SUM(CASE WHEN " + failing + " THEN 1 ELSE 0 END), 0)"
-	case "mean_ms":
-		return "COALESCE(AVG(ms), 0)"
-	case "max_ms":
-		return "COALESCE(MAX(ms), 0)"
-	case "in":
-		return "COALESCE(SUM(size_in), 0)"
-	case "out":
-		return "COALESCE(SUM(size_out), 0)"
-	default:
-		return "COUNT(*)"
-	}
-}
-
-// Count counts requests by at most two dimensions, those with the most of order first; cut says that there are more combinations than limit.
-func (l *Log) Count(ctx context.Context, f Filter, by []Dimension, order Measure, limit int) (counts []Count, cut bool, err error) {
-	if len(by) > MaxDimensions {
-		return nil, false, fmt.Errorf("request log: count by at most %d dimensions, not %d", MaxDimensions, len(by))
-	}
-	for _, d := range by {
-		if !slices.Contains(Dimensions(), d) {
-			return nil, false, fmt.Errorf("request log: there is no dimension %q", d)
-		}
-	}
-	if order != "" && !slices.Contains(Measures(), order) {
-		return nil, false, fmt.Errorf("request log: there is no measure %q", order)
-	}
-	limit = min(max(limit, 1), MaxRows)
-	query, args := countQuery(f, by, order)
-	rows, err := l.db.QueryContext(ctx, query+" LIMIT "+strconv.Itoa(limit+1), args...)
-	if err != nil {
-		return nil, false, fmt.Errorf("request log: %w", bare(err))
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		c, err := scanCount(rows, by)
-		if err != nil {
-			return nil, false, fmt.Errorf("request log: %w", err)
-		}
-		counts = append(counts, c)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, false, fmt.Errorf("request log: %w", bare(err))
-	}
-	if len(counts) > limit {
-		return counts[:limit], true, nil
-	}
-	return counts, false, nil
-}
-
-func countQuery(f Filter, by []Dimension, order Measure) (query string, args []any) {
-	var groups []string
-	for _, d := range by {
-		groups = append(groups, d.expression())
-	}
-	where, args := f.where()
-	columns := slices.Clone(groups)
-	for _, m := range [...]Measure{"requests", "failed", "mean_ms", "max_ms"} {
-		columns = append(columns, m.expression())
-	}
-	columns = append(columns, "COALESCE(AVG(upstream_ms), 0)", Measure("in").expression(), Measure("out").expression())
-	query = "SELECT " + strings.Join(columns, ", ") + " FROM requests" + clause(where)
-	if len(groups) > 0 {
-		query += " GROUP BY " + strings.Join(groups, ", ")
-	}
-	return query + " ORDER BY " + strings.Join(append([]string{order.expression() + " DESC"}, groups...), ", "), args
-}
-
-func scanCount(rows *sql.Rows, by []Dimension) (Count, error) {
-	c := Count{By: make([]string, len(by))}
-	var into []any
-	for i := range by {
-		into = append(into, &c.By[i])
-	}
-	var in, out float64 // PostgreSQL adds integers up to a numeric
-	err := rows.Scan(append(into, &c.Requests, &c.Failed, &c.MeanMillis, &c.MaxMillis, &c.UpstreamMs, &in, &out)...)
-	c.In, c.Out = int64(math.Round(in)), int64(math.Round(out))
-	for i, d := range by {
-		if d == "hour" || d == "day" {
-			if millis, err := strconv.ParseInt(c.By[i], 10, 64); err == nil {
-				c.By[i] = time.UnixMilli(millis).UTC().Format("2006-01-02T15:04Z")
-			}
-		}
-	}
-	return c, err
 }

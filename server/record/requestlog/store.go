@@ -9,8 +9,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,34 +18,12 @@ import (
 	_ "modernc.org/sqlite"             // registers sqlite
 )
 
-// Row is one request.
-type Row struct {
-	ID        string    `json:"id"`
-	At        time.Time `json:"at"`
-	Who       string    `json:"who"`
-	Method    string    `json:"method"`
-	Upstream  string    `json:"upstream,omitempty"`
-	Name      string    `json:"name,omitempty"` // of the tool or prompt, or the URI
-	Kind      string    `json:"kind,omitempty"`
-	Era       string    `json:"era"`
-	Rule      string    `json:"rule,omitempty"`
-	Outcome   string    `json:"outcome"`
-	Execution string    `json:"execution,omitempty"`
-	Reason    string    `json:"reason,omitempty"`
-	Millis    float64   `json:"ms"`
-	Upstreams float64   `json:"upstreamMs,omitempty"` // of it, with the upstream
-	In        int       `json:"in"`
-	Out       int       `json:"out"`
-	Trace     string    `json:"trace,omitempty"`
-	Address   string    `json:"address,omitempty"`
-	Arguments string    `json:"arguments,omitempty"` // raw, redacted
-}
-
 const (
-	queued = 8192
-	batch  = 1024
-	// together is how many rows one statement inserts; fields is how many columns a row has.
-	together, fields = 64, 19
+	// chunkRows is how many rows a chunk has at most, chunkBytes how large it may become, and chunkSpan how long rows are added to it: rows are removed by
+	// the chunk.
+	chunkRows, chunkBytes, chunkSpan = 1024, 1 << 20, time.Hour
+	// queuedRows and queuedBytes bound what waits in memory.
+	queuedRows, queuedBytes = 8192, 16 << 20
 	// pause gathers rows that come one by one.
 	pause = 100 * time.Millisecond
 	// expiry is how often old rows are removed.
@@ -56,31 +32,63 @@ const (
 	patience = 10 * time.Second
 )
 
-// schema is the table. Ids begin with their time, so the one tree of a table without rowids, which only SQLite has, is written at its end; the index
-// of traces has only the rows that have one.
-const schema = `CREATE TABLE IF NOT EXISTS requests (
-	id TEXT PRIMARY KEY, at BIGINT NOT NULL, who TEXT NOT NULL, method TEXT NOT NULL, upstream TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,
-	era TEXT NOT NULL, rule TEXT NOT NULL, outcome TEXT NOT NULL, execution TEXT NOT NULL, reason TEXT NOT NULL, ms DOUBLE PRECISION NOT NULL,
-	upstream_ms DOUBLE PRECISION NOT NULL, size_in BIGINT NOT NULL, size_out BIGINT NOT NULL, trace TEXT NOT NULL, address TEXT NOT NULL, arguments TEXT NOT NULL)%s;
-CREATE INDEX IF NOT EXISTS requests_trace ON requests (trace) WHERE trace <> ''`
-
-const columns = "id, at, who, method, upstream, name, kind, era, rule, outcome, execution, reason, ms, upstream_ms, size_in, size_out, trace, address, arguments"
-
 // Log is an open request log. It is safe for concurrent use, also by several programs.
 type Log struct {
-	db       *sql.DB
-	keep     time.Duration
-	log      *slog.Logger
-	queue    chan Row
-	postgres bool
-	many     string // the statement for together rows
-	lost     atomic.Int64
-	end      chan struct{}
-	done     chan struct{}
-	once     sync.Once
+	db    *sql.DB
+	keep  time.Duration
+	log   *slog.Logger
+	lost  atomic.Int64
+	wake  chan struct{} // has room for one: there is something to write
+	timer *time.Timer   // wakes too
+	end   chan struct{}
+	done  chan struct{}
+	once  sync.Once
+
+	mu     sync.Mutex
+	next   chunk // what is gathered
+	closed bool
+
+	tail tail // of the goroutine that writes, alone
 }
 
-// Open opens the database of a spec, whose references are resolved, and makes the table when needed.
+// chunk is rows that are kept together, in the order in which the requests ended.
+type chunk struct {
+	rows        []byte // JSON objects, with a comma and a line end between them
+	n           int
+	first, last int64 // when its earliest and its latest request began, Unix microseconds
+}
+
+// add puts a row into the chunk.
+func (c *chunk) add(r *Row) {
+	at := r.At.UnixMicro()
+	c.span(at, at, 1)
+	c.rows = r.append(c.rows)
+}
+
+// join puts the rows of another chunk behind its own.
+func (c *chunk) join(other *chunk) {
+	c.span(other.first, other.last, other.n)
+	c.rows = append(c.rows, other.rows...)
+}
+
+// span makes room for n rows that began between first and last.
+func (c *chunk) span(first, last int64, n int) {
+	if c.n == 0 {
+		c.first, c.last = first, last
+	} else {
+		c.rows = append(c.rows, ",\n"...)
+	}
+	c.first, c.last, c.n = min(c.first, first), max(c.last, last), c.n+n
+}
+
+// tail is the small chunks that were written last. They become one when there are enough of them.
+type tail struct {
+	chunk
+	ids   []int64
+	since time.Time
+}
+
+// Open opens the database of a spec, whose references are resolved, and makes its tables when needed.
 func Open(ctx context.Context, s Spec, log *slog.Logger) (*Log, error) {
 	db, err := connect(s.Database)
 	if err != nil {
@@ -88,29 +96,17 @@ func Open(ctx context.Context, s Spec, log *slog.Logger) (*Log, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	only := " WITHOUT ROWID"
-	if isPostgres(s.Database) {
-		only = ""
+	if err := create(ctx, db, isPostgres(s.Database)); err != nil {
+		return nil, errors.Join(fmt.Errorf("request log: %w", bare(err)), db.Close())
 	}
-	for statement := range strings.SplitSeq(fmt.Sprintf(schema, only), ";") {
-		if _, err := db.ExecContext(ctx, statement); err != nil {
-			return nil, errors.Join(fmt.Errorf("request log: %w", bare(err)), db.Close())
-		}
-	}
-	l := &Log{db: db, keep: s.Keep, log: log, queue: make(chan Row, queued), postgres: isPostgres(s.Database), many: insertion(together, isPostgres(s.Database)), end: make(chan struct{}), done: make(chan struct{})}
+	l := &Log{db: db, keep: s.Keep, log: log, wake: make(chan struct{}, 1), end: make(chan struct{}), done: make(chan struct{})}
+	l.timer = time.AfterFunc(pause, l.rouse)
 	go l.run()
 	return l, nil
 }
 
 func isPostgres(database string) bool {
 	return strings.HasPrefix(database, "postgres://") || strings.HasPrefix(database, "postgresql://")
-}
-
-// ID makes the id of a request that began at a moment; rest tells it from others of the same microsecond. Ids are in the order of time.
-func ID(at time.Time, rest string) string {
-	const digits = 10 // of base 36: enough until 2085
-	moment := strconv.FormatInt(at.UnixMicro(), 36)
-	return strings.Repeat("0", max(digits-len(moment), 0)) + moment + "-" + rest
 }
 
 // connect opens a database without talking to it.
@@ -137,12 +133,41 @@ func connect(database string) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("request log: %w", err)
 	}
-	uri := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: "_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(5000)"}
+	uri := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)"}
 	db, err := sql.Open("sqlite", uri.String()) // a URI, in which # and ? mean something
 	if err != nil {
 		return nil, fmt.Errorf("request log: %w", err)
 	}
 	return db, nil
+}
+
+// create makes the table, its index and, for people, the view request_log with a line for each request.
+func create(ctx context.Context, db *sql.DB, postgres bool) error {
+	id, value, each := "INTEGER PRIMARY KEY", "each.value", "json_each(request_chunks.rows) AS each"
+	if postgres {
+		id, value, each = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "each", "json_array_elements(request_chunks.rows::json) AS each"
+	}
+	for _, statement := range [...]string{
+		"CREATE TABLE IF NOT EXISTS request_chunks (id " + id + ", first BIGINT NOT NULL, last BIGINT NOT NULL, rows TEXT NOT NULL)",
+		"CREATE INDEX IF NOT EXISTS request_chunks_last ON request_chunks (last)",
+	} {
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	if rows, err := db.QueryContext(ctx, "SELECT id FROM request_log LIMIT 0"); err == nil {
+		return errors.Join(rows.Err(), rows.Close())
+	}
+	var columns []string
+	for i, name := range names() {
+		column := value + " ->> '" + name + "'"
+		if i >= inMillis && i <= inOut {
+			column = "CAST(" + column + " AS DOUBLE PRECISION)"
+		}
+		columns = append(columns, column+` AS "`+name+`"`)
+	}
+	_, err := db.ExecContext(ctx, "CREATE VIEW request_log AS SELECT "+strings.Join(columns, ", ")+" FROM request_chunks, "+each) //nolint:gosec // all of it is written here
+	return err
 }
 
 // bare is an error without what pgx says of the connection, which may hold a password.
@@ -155,10 +180,29 @@ func bare(err error) error {
 
 // Put hands over a row. It never waits: a row that there is no room for is lost and counted.
 func (l *Log) Put(r Row) {
-	select {
-	case l.queue <- r:
-	default:
+	l.mu.Lock()
+	if l.closed || l.next.n >= queuedRows || len(l.next.rows) >= queuedBytes {
+		l.mu.Unlock()
 		l.lost.Add(1)
+		return
+	}
+	before := len(l.next.rows) >= chunkBytes
+	l.next.add(&r)
+	full := l.next.n == chunkRows || !before && len(l.next.rows) >= chunkBytes
+	if l.next.n == 1 {
+		l.timer.Reset(pause)
+	}
+	l.mu.Unlock()
+	if full {
+		l.rouse()
+	}
+}
+
+// rouse has what was gathered written.
+func (l *Log) rouse() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -167,7 +211,12 @@ func (l *Log) Lost() int64 { return l.lost.Load() }
 
 // Close writes what waits and closes the database.
 func (l *Log) Close() error {
-	l.once.Do(func() { close(l.end) })
+	l.once.Do(func() {
+		l.mu.Lock()
+		l.closed = true
+		l.mu.Unlock()
+		close(l.end)
+	})
 	<-l.done
 	return l.db.Close()
 }
@@ -175,96 +224,89 @@ func (l *Log) Close() error {
 // run writes rows until the log is closed.
 func (l *Log) run() {
 	defer close(l.done)
+	defer l.timer.Stop()
 	clean := time.NewTicker(expiry)
 	defer clean.Stop()
 	l.expire()
+	var spare []byte
 	for {
 		select {
-		case r := <-l.queue:
-			l.write(l.gather(r))
+		case <-l.wake:
+			spare = l.write(spare, false)
 		case <-clean.C:
 			l.expire()
 		case <-l.end:
-			for len(l.queue) > 0 {
-				l.write(l.gather(<-l.queue))
-			}
+			l.write(nil, true)
 			return
 		}
 	}
 }
 
-// gather returns r and what comes within a moment.
-func (l *Log) gather(r Row) []Row {
-	rows := append(make([]Row, 0, batch), r)
-	for wait := time.After(pause); len(rows) < batch; {
-		select {
-		case r := <-l.queue:
-			rows = append(rows, r)
-		case <-wait:
-			return rows
-		case <-l.end:
-			wait = nil
-			if len(l.queue) == 0 {
-				return rows
-			}
-		}
+// write writes what was gathered, and returns its memory; spare is that of an earlier time. The last one leaves no small chunks.
+func (l *Log) write(spare []byte, last bool) []byte {
+	l.mu.Lock()
+	c := l.next
+	l.next = chunk{rows: spare[:0]}
+	l.mu.Unlock()
+	if c.n == 0 && (!last || len(l.tail.ids) < 2) {
+		return c.rows
 	}
-	return rows
-}
-
-// write inserts rows in one transaction.
-func (l *Log) write(rows []Row) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := l.insert(ctx, rows); err != nil {
-		if l.lost.Add(int64(len(rows))) == int64(len(rows)) {
+	if err := l.store(ctx, &c, last); err != nil {
+		if l.lost.Add(int64(c.n)) == int64(c.n) {
 			l.log.Error("the request log cannot be written; requests go on", "error", bare(err))
 		}
 	}
+	return c.rows
 }
 
-func (l *Log) insert(ctx context.Context, rows []Row) error {
-	tx, err := l.db.BeginTx(ctx, nil)
-	if err != nil {
+// store writes a chunk. A small one is written by itself, and again with the others of the tail when they are large enough together: so each row is
+// written twice at most, and chunks are large however slowly rows come.
+func (l *Log) store(ctx context.Context, c *chunk, last bool) error {
+	if c.n >= chunkRows/2 || len(c.rows) >= chunkBytes/2 {
+		_, err := l.insert(ctx, c, nil)
 		return err
 	}
-	defer func() { _ = tx.Rollback() }() // nothing after a commit
-	for part := range slices.Chunk(rows, together) {
-		query := l.many
-		if len(part) < together {
-			query = insertion(len(part), l.postgres)
-		}
-		args := make([]any, 0, len(part)*fields)
-		for _, r := range part {
-			args = append(args, r.ID, r.At.UnixMilli(), r.Who, r.Method, r.Upstream, r.Name, r.Kind, r.Era, r.Rule, r.Outcome, r.Execution, r.Reason,
-				r.Millis, r.Upstreams, r.In, r.Out, r.Trace, r.Address, r.Arguments)
-		}
-		if _, err := tx.ExecContext(ctx, query, args...); err != nil {
-			return err
-		}
+	t := l.tail
+	if len(t.ids) == 0 {
+		t = tail{since: time.Now()}
 	}
-	return tx.Commit()
+	if c.n > 0 {
+		t.join(c)
+	}
+	if last || t.n >= chunkRows || len(t.rows) >= chunkBytes || time.Since(t.since) >= chunkSpan {
+		_, err := l.insert(ctx, &t.chunk, t.ids)
+		if err == nil {
+			l.tail = tail{}
+		}
+		return err
+	}
+	id, err := l.insert(ctx, c, nil)
+	if err == nil {
+		t.ids = append(t.ids, id)
+		l.tail = t
+	}
+	return err
 }
 
-// insertion is the statement that inserts n rows. SQLite takes $1 for a name, and looks names up one by one.
-func insertion(n int, postgres bool) string {
-	b := []byte("INSERT INTO requests (" + columns + ") VALUES ")
-	for i := range n * fields {
-		switch {
-		case i == 0:
-			b = append(b, '(')
-		case i%fields == 0:
-			b = append(b, "),("...)
-		default:
-			b = append(b, ',')
-		}
-		if postgres {
-			b = strconv.AppendInt(append(b, '$'), int64(i+1), 10)
-		} else {
-			b = append(b, '?')
+// insert writes a chunk in the place of others.
+func (l *Log) insert(ctx context.Context, c *chunk, others []int64) (id int64, err error) {
+	tx, err := l.db.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing after a commit
+	for _, other := range others {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM request_chunks WHERE id = $1", other); err != nil {
+			return 0, err
 		}
 	}
-	return string(append(b, ')'))
+	err = tx.QueryRowContext(ctx, "INSERT INTO request_chunks (first, last, rows) VALUES ($1, $2, $3) RETURNING id", c.first, c.last, "["+string(c.rows)+"]").Scan(&id)
+	if err != nil {
+		return 0, err
+	}
+	return id, tx.Commit()
 }
 
 // expire removes rows that are too old.
@@ -274,7 +316,7 @@ func (l *Log) expire() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if _, err := l.db.ExecContext(ctx, "DELETE FROM requests WHERE id < $1", ID(time.Now().Add(-l.keep), "")); err != nil {
+	if _, err := l.db.ExecContext(ctx, "DELETE FROM request_chunks WHERE last < $1", time.Now().Add(-l.keep).UnixMicro()); err != nil {
 		l.log.Warn("old rows of the request log could not be removed", "error", bare(err))
 	}
 }

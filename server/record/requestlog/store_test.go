@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -225,6 +226,144 @@ func checkCounts(t *testing.T, l *Log) {
 	}
 }
 
+// TestChunks: rows that come slowly become chunks that are large, none is lost or doubled on the way, and calls that took long are where they belong.
+func TestChunks(t *testing.T) {
+	for name, database := range databases(t) {
+		t.Run(name, func(t *testing.T) {
+			l := open(t, Spec{Database: database})
+			const writes, each = 80, 16
+			for i := range writes {
+				var c chunk
+				for k := range each {
+					at := noon.Add(time.Duration(i*each+k) * time.Second)
+					if k == 0 {
+						at = noon.Add(-time.Duration(i) * time.Second) // it began long ago
+					}
+					c.add(&Row{ID: ID(at, strconv.Itoa(i)), At: at, Upstream: "mail", Outcome: "ok", Millis: 2})
+				}
+				if err := l.store(t.Context(), &c, false); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n := chunks(t, l); n != writes-chunkRows/each+1 {
+				t.Errorf("%d chunks", n)
+			}
+			var ids []string
+			for cursor := ""; ; {
+				rows, next, err := l.List(t.Context(), Filter{}, cursor, 100)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range rows {
+					ids = append(ids, r.ID)
+				}
+				if cursor = next; next == "" {
+					break
+				}
+			}
+			if !slices.IsSortedFunc(ids, func(a, b string) int { return strings.Compare(b, a) }) || len(slices.Compact(ids)) != writes*each {
+				t.Errorf("%d rows, not in order or not once each", len(ids))
+			}
+			var n int
+			var ms float64
+			if err := l.db.QueryRowContext(t.Context(), `SELECT COUNT(*), SUM(ms) FROM request_log WHERE upstream = 'mail' AND outcome = 'ok'`).Scan(&n, &ms); err != nil || n != writes*each || ms != 2*float64(n) {
+				t.Errorf("in SQL there are %d rows of %v ms: %v", n, ms, err)
+			}
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if n := chunks(t, open(t, Spec{Database: database})); n != 2 {
+				t.Errorf("%d chunks after the end", n)
+			}
+		})
+	}
+}
+
+func chunks(t *testing.T, l *Log) (n int) {
+	t.Helper()
+	if err := l.db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM request_chunks").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestChunkSpan: rows that come very slowly do not wait for others for ever, since they are removed together.
+func TestChunkSpan(t *testing.T) {
+	l := open(t, Spec{Database: filepath.Join(t.TempDir(), "x.db")})
+	for i := range 5 {
+		var c chunk
+		c.add(&Row{ID: ID(noon, strconv.Itoa(i)), At: noon})
+		if err := l.store(t.Context(), &c, false); err != nil {
+			t.Fatal(err)
+		}
+		if i == 3 {
+			l.tail.since = l.tail.since.Add(-chunkSpan)
+		}
+	}
+	if n := chunks(t, l); n != 1 || len(l.tail.ids) > 0 {
+		t.Errorf("%d chunks, and a tail of %d", n, len(l.tail.ids))
+	}
+}
+
+// BenchmarkMillion is what people wait for with a million requests.
+func BenchmarkMillion(b *testing.B) {
+	l, err := Open(b.Context(), Spec{Database: filepath.Join(b.TempDir(), "x.db")}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	const rows = 1_000_000
+	var c chunk
+	for i := range rows {
+		at := noon.Add(time.Duration(i) * time.Millisecond)
+		r := Row{ID: ID(at, "abcdef-"+strconv.Itoa(i)), At: at, Who: "user:" + strconv.Itoa(i%50), Method: "tools/call", Upstream: "up" + strconv.Itoa(i%9), Name: "tool_" + strconv.Itoa(i%300), Kind: "tool", Era: "modern", Rule: "readers", Outcome: "ok", Millis: 1.234, Upstreams: 0.98, In: 200, Out: 300, Address: "127.0.0.1"}
+		if i%100 == 0 {
+			r.Outcome, r.Reason, r.Trace = "timeout", "up: took too long", fmt.Sprintf("%032x", i)
+		}
+		if c.add(&r); c.n == chunkRows || i == rows-1 {
+			if err := l.store(b.Context(), &c, false); err != nil {
+				b.Fatal(err)
+			}
+			c = chunk{}
+		}
+	}
+	b.Run("errors by upstream", func(b *testing.B) {
+		for b.Loop() {
+			if n, _, err := l.Count(b.Context(), Filter{Failed: true}, []Dimension{"upstream"}, "requests", 10); err != nil || len(n) != 9 {
+				b.Fatal(n, err)
+			}
+		}
+	})
+	b.Run("all by hour and who", func(b *testing.B) {
+		for b.Loop() {
+			if n, _, err := l.Count(b.Context(), Filter{}, []Dimension{"hour", "who"}, "requests", 10); err != nil || len(n) != 10 {
+				b.Fatal(n, err)
+			}
+		}
+	})
+	b.Run("newest", func(b *testing.B) {
+		for b.Loop() {
+			if r, _, err := l.List(b.Context(), Filter{}, "", 50); err != nil || len(r) != 50 {
+				b.Fatal(r, err)
+			}
+		}
+	})
+	b.Run("trace", func(b *testing.B) {
+		for b.Loop() {
+			if r, _, err := l.List(b.Context(), Filter{Trace: fmt.Sprintf("%032x", 500)}, "", 50); err != nil || len(r) != 1 {
+				b.Fatal(r, err)
+			}
+		}
+	})
+	b.Run("id", func(b *testing.B) {
+		for b.Loop() {
+			if r, _, err := l.List(b.Context(), Filter{ID: ID(noon.Add(time.Second), "abcdef-1000")}, "", 50); err != nil || len(r) != 1 {
+				b.Fatal(r, err)
+			}
+		}
+	})
+}
+
 // TestDatabaseAway: the log is lost, and nothing waits for it; no error shows a password.
 func TestDatabaseAway(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -240,14 +379,14 @@ func TestDatabaseAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	for range 3 * queued {
+	for range 3 * queuedRows {
 		l.Put(Row{})
 	}
 	if spent := time.Since(start); spent > 5*time.Second {
 		t.Errorf("putting took %v", spent)
 	}
 	_ = l.Close()
-	if l.Lost() != 3*queued {
-		t.Errorf("%d lost rows are counted, not %d", l.Lost(), 3*queued)
+	if l.Lost() != 3*queuedRows {
+		t.Errorf("%d lost rows are counted, not %d", l.Lost(), 3*queuedRows)
 	}
 }

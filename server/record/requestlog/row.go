@@ -1,0 +1,156 @@
+package requestlog
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"weir/catalog/rawjson"
+)
+
+// Row is one request.
+type Row struct {
+	ID        string    `json:"id"`
+	At        time.Time `json:"at"`
+	Who       string    `json:"who"`
+	Method    string    `json:"method"`
+	Upstream  string    `json:"upstream,omitempty"`
+	Name      string    `json:"name,omitempty"` // of the tool or prompt, or the URI
+	Kind      string    `json:"kind,omitempty"`
+	Era       string    `json:"era"`
+	Rule      string    `json:"rule,omitempty"`
+	Outcome   string    `json:"outcome"`
+	Execution string    `json:"execution,omitempty"`
+	Reason    string    `json:"reason,omitempty"`
+	Millis    float64   `json:"ms"`
+	Queue     float64   `json:"queueMs,omitempty"`    // of it, waiting for a turn at the upstream
+	Upstreams float64   `json:"upstreamMs,omitempty"` // of it, with the upstream
+	In        int       `json:"in"`
+	Out       int       `json:"out"`
+	Trace     string    `json:"trace,omitempty"`
+	Address   string    `json:"address,omitempty"`
+	Arguments string    `json:"arguments,omitempty"` // raw, redacted
+}
+
+// The members of a row as it is kept. All of them are there in every row.
+const (
+	inID = iota
+	inAt
+	inWho
+	inMethod
+	inUpstream
+	inName
+	inKind
+	inEra
+	inRule
+	inOutcome
+	inExecution
+	inReason
+	inMillis
+	inQueue
+	inUpstreamMillis
+	inIn
+	inOut
+	inTrace
+	inAddress
+	inArguments
+	members
+)
+
+// names are the keys of the members, in their order. Those from ms to out are numbers, all others strings.
+func names() [members]string {
+	return [members]string{
+		"id", "at", "who", "method", "upstream", "name", "kind", "era", "rule", "outcome", "execution", "reason", "ms", "queueMs", "upstreamMs", "in", "out",
+		"trace", "address", "arguments",
+	}
+}
+
+// moment is how times are written: in UTC and of one length, so that they are in the order of their texts.
+const moment = "2006-01-02T15:04:05.000000Z"
+
+// append appends the row as one line of JSON, without its line end.
+func (r *Row) append(b []byte) []byte {
+	b = rawjson.AppendString(append(b, `{"id":`...), r.ID)
+	b = append(r.At.UTC().AppendFormat(append(b, `,"at":"`...), moment), '"')
+	text := func(key, value string) {
+		b = rawjson.AppendString(append(b, key...), value)
+	}
+	text(`,"who":`, r.Who)
+	text(`,"method":`, r.Method)
+	text(`,"upstream":`, r.Upstream)
+	text(`,"name":`, r.Name)
+	text(`,"kind":`, r.Kind)
+	text(`,"era":`, r.Era)
+	text(`,"rule":`, r.Rule)
+	text(`,"outcome":`, r.Outcome)
+	text(`,"execution":`, r.Execution)
+	text(`,"reason":`, r.Reason)
+	b = strconv.AppendFloat(append(b, `,"ms":`...), r.Millis, 'f', -1, 64)
+	b = strconv.AppendFloat(append(b, `,"queueMs":`...), r.Queue, 'f', -1, 64)
+	b = strconv.AppendFloat(append(b, `,"upstreamMs":`...), r.Upstreams, 'f', -1, 64)
+	b = strconv.AppendInt(append(b, `,"in":`...), int64(r.In), 10)
+	b = strconv.AppendInt(append(b, `,"out":`...), int64(r.Out), 10)
+	text(`,"trace":`, r.Trace)
+	text(`,"address":`, r.Address)
+	text(`,"arguments":`, r.Arguments)
+	return append(b, '}')
+}
+
+// line is a row as it is kept, taken apart: the raw values of its members.
+type line struct {
+	text   []byte
+	member [members][]byte
+}
+
+// parse takes a row apart. Members come in their order, so that the next one is found at once.
+func (l *line) parse(text []byte, keys *[members]string) error {
+	*l = line{text: text}
+	next := 0
+	return rawjson.Members(text, func(key []byte, _, v rawjson.Span) bool {
+		for i := range keys {
+			if at := (next + i) % members; string(key) == keys[at] {
+				l.member[at], next = v.Of(text), at+1
+				break
+			}
+		}
+		return true
+	})
+}
+
+// row is the whole row.
+func (l *line) row() (r Row, err error) {
+	err = json.Unmarshal(l.text, &r)
+	return r, err
+}
+
+// number is a member that is a number.
+func (l *line) number(member int) float64 {
+	n, _ := strconv.ParseFloat(string(l.member[member]), 64) // weir wrote it
+	return n
+}
+
+// is reports whether a member is a string in raw form; an empty one is everything.
+func (l *line) is(member int, raw []byte) bool {
+	return len(raw) == 0 || bytes.Equal(l.member[member], raw)
+}
+
+// ID makes the id of a request that began at a moment; rest tells it from others of the same microsecond. Ids are in the order of time.
+func ID(at time.Time, rest string) string {
+	const digits = 10 // of base 36: enough until 2085
+	var b [64]byte
+	moment := max(at.UnixMicro(), 0)
+	for i := digits - 1; i >= 0; i-- {
+		b[i] = "0123456789abcdefghijklmnopqrstuvwxyz"[moment%36]
+		moment /= 36
+	}
+	return string(append(append(b[:digits], '-'), rest...))
+}
+
+// idTime is the moment of an id, in Unix microseconds.
+func idTime(id string) (int64, bool) {
+	text, _, _ := strings.Cut(id, "-")
+	n, err := strconv.ParseInt(text, 36, 64)
+	return n, err == nil
+}
