@@ -12,6 +12,7 @@ import (
 func TestMain(m *testing.M) {
 	process.MaybeGuard()
 	upstreamtest.RunChild()
-	// toxiproxy leaves these behind where a connection breaks under them.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"))
+	const toxiproxy = "github.com/Shopify/toxiproxy/v2" // which leaves these behind where a connection breaks under them
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(toxiproxy+"/toxics.(*ToxicStub).Run"), goleak.IgnoreAnyFunction(toxiproxy+".(*ToxicLink).read"),
+		goleak.IgnoreAnyFunction(toxiproxy+".(*ToxicLink).write"))
 }
