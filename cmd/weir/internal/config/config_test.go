@@ -16,6 +16,7 @@ import (
 	"weir/server"
 	"weir/server/authn"
 	"weir/upstream"
+	"weir/upstream/process"
 )
 
 var update = flag.Bool("update", os.Getenv("UPDATE") != "", "rewrite expected output")
@@ -248,6 +249,27 @@ func TestSizes(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("parseSize(%q) = %d, want %d", text, got, want)
+		}
+	}
+}
+
+// What this machine cannot bound is a problem of the file, and a warning where that is allowed.
+func TestSandboxOnAMachineThatCannot(t *testing.T) {
+	e := env(nil)
+	e.Lacks = func(b process.Sandbox) string {
+		if b.Read == nil {
+			return ""
+		}
+		return "this kernel has no Landlock"
+	}
+	for box, want := range map[string]string{
+		"{ openFiles: 10 }":              "a server \n",
+		"{ read: [], optional: true }":   "warning: weir.yaml:1:33: mcpServers.a.sandbox: this kernel has no Landlock; the server is started without what is missing\na server \n",
+		"{ read: [~/a], openFiles: 10 }": "mcpServers.a.sandbox: this kernel has no Landlock; with optional: true the server is started without\n",
+	} {
+		f, err := Parse("/work/weir.yaml", []byte("mcpServers: { a: { command: server, sandbox: "+box+" } }"), e)
+		if got := describe(f, err); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", box, got)
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // shown are the keys whose values may be quoted in messages and excerpts. Values of all others can hold secrets.
-const shown = " command cwd type transport transportType era include exclude includeTools excludeTools alias timeout idleTimeout idempotent hedge startTimeout maxMessage required disabled" +
+const shown = " command cwd type transport transportType era include exclude includeTools excludeTools alias timeout idleTimeout idempotent hedge startTimeout maxMessage required disabled lazy idleStop memory fileSize cpu" +
 	" listen path allowedHosts allowedOrigins maxBody maxHeader writeTimeout sessionIdle drainTimeout drainDelay maxConnections listTTL insecureNoAuth" +
 	" oidc issuer audience resource scopes clockSkew algorithms tokenType acceptIDTokens requiredGroups owner groups roles expires" +
 	" naming pageSize log level format id " +
