@@ -263,8 +263,8 @@ func TestSandboxOnAMachineThatCannot(t *testing.T) {
 		return "this kernel has no Landlock"
 	}
 	for box, want := range map[string]string{
-		"{ openFiles: 10 }":              "a server \n",
-		"{ read: [], optional: true }":   "warning: weir.yaml:1:33: mcpServers.a.sandbox: this kernel has no Landlock; the server is started without what is missing\na server \n",
+		"{ openFiles: 10 }":              "a  server\n",
+		"{ read: [], optional: true }":   "warning: weir.yaml:1:37: mcpServers.a.sandbox: this kernel has no Landlock; the server is started without what is missing\na  server\n",
 		"{ read: [~/a], openFiles: 10 }": "mcpServers.a.sandbox: this kernel has no Landlock; with optional: true the server is started without\n",
 	} {
 		f, err := Parse("/work/weir.yaml", []byte("mcpServers: { a: { command: server, sandbox: "+box+" } }"), e)
