@@ -90,5 +90,5 @@ func inUse() int64 {
 	for _, heap := range s[2:] {
 		n -= heap.Value.Uint64()
 	}
-	return int64(n) //nolint:gosec // the memory of a process
+	return int64(n)
 }

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
 
 	"weir/catalog"
 	"weir/policy"
@@ -57,6 +59,7 @@ type Options struct {
 	// Transport reaches the issuers; nil is http.DefaultTransport.
 	Transport http.RoundTripper
 	Log       *slog.Logger
+	Meter     metric.Meter // nil for nobody who measures
 }
 
 // Authenticator says who is calling. It is safe for concurrent use. Close must be called in the end.
@@ -66,6 +69,7 @@ type Authenticator struct {
 	state     atomic.Pointer[state]
 	reload    sync.Mutex
 	limit     *limiter
+	skew      metric.Float64Histogram // how far clocks of issuers are ahead
 }
 
 // state is everything that a reload replaces.
@@ -105,6 +109,14 @@ func New(o Options) (*Authenticator, error) {
 		return nil, err
 	}
 	a := &Authenticator{transport: o.Transport, log: o.Log, limit: limit}
+	if o.Meter == nil {
+		o.Meter = noop.NewMeterProvider().Meter("")
+	}
+	a.skew, err = o.Meter.Float64Histogram("weir.auth.clock_skew", metric.WithUnit("s"), metric.WithExplicitBucketBoundaries(1, 5, 10, 20, 30, 60, 300),
+		metric.WithDescription("How far the clock of an issuer is ahead, where its tokens show that"))
+	if err != nil {
+		return nil, err
+	}
 	if a.transport == nil {
 		a.transport = http.DefaultTransport
 	}

@@ -3,6 +3,7 @@ package authn_test
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"weir/policy"
 	"weir/server/authn"
@@ -241,16 +244,25 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-// Clocks may differ by so much and no more (R13), and a caller is known until the token is over.
-func TestClockSkew(t *testing.T) {
+// Clocks may differ by so much and no more, which the refusal says; clocks that are seen to be ahead are measured. A caller is known until the token is over.
+func TestR13_ClockSkew(t *testing.T) {
 	for _, skew := range []time.Duration{0, 30 * time.Second, time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			p := newIDP(t, issuerURL)
 			spec := specOf(p)
 			spec.ClockSkew = skew
-			a := start(t, spec, p)
+			reader := sdkmetric.NewManualReader()
+			a, err := authn.New(authn.Options{
+				Spec: spec, Transport: p, Log: slog.New(slog.DiscardHandler), Resources: resources(),
+				Meter: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)).Meter("weir"),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer a.Close()
 			synctest.Wait()
 			now := time.Now()
+			reasons := map[string]string{"exp": "the token has expired", "nbf": "the token is not valid yet", "iat": "the token was issued in the future"}
 			for claim, sign := range map[string]int{"exp": 1, "nbf": -1, "iat": -1} {
 				for _, beyond := range []int{0, 2} { // seconds
 					at := now.Add(-time.Duration(sign) * (skew + time.Duration(beyond-1)*time.Second)).Unix()
@@ -259,7 +271,18 @@ func TestClockSkew(t *testing.T) {
 					if status(refusal) != want {
 						t.Errorf("skew %v, %s %ds: %v, want %d", skew, claim, at-now.Unix(), refusal, want)
 					}
+					if refusal != nil && (refusal.Reason != reasons[claim] || !strings.Contains(refusal.Challenge, `error_description="`+reasons[claim]+`"`)) {
+						t.Errorf("skew %v, %s: %+v", skew, claim, refusal)
+					}
 				}
+			}
+			ahead := int(skew / time.Second) // nbf and iat, good and bad: one second within the limit and one beyond it
+			want := map[bool]float64{false: float64(2 * (ahead + 1))}
+			if ahead > 1 {
+				want[true] = float64(2 * (ahead - 1))
+			}
+			if diff := cmp.Diff(want, skews(t, reader)); diff != "" {
+				t.Errorf("skew %v: measured seconds (-want +got)\n%s", skew, diff)
 			}
 			token := "Bearer " + p.token(t, object{"exp": now.Add(time.Minute).Unix()}, nil)
 			c, _ := ask(t, a, "/mcp", token)
@@ -276,6 +299,29 @@ func TestClockSkew(t *testing.T) {
 			}
 		})
 	}
+}
+
+// skews sums up how far issuers were ahead, by whether their tokens were accepted.
+func skews(t *testing.T, reader *sdkmetric.ManualReader) map[bool]float64 {
+	t.Helper()
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	got := map[bool]float64{}
+	for _, scope := range all.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			h, ok := m.Data.(metricdata.Histogram[float64])
+			if !ok || m.Name != "weir.auth.clock_skew" {
+				t.Errorf("%s is measured", m.Name)
+			}
+			for _, point := range h.DataPoints {
+				accepted, _ := point.Attributes.Value("weir.accepted")
+				got[accepted.AsBool()] += point.Sum
+			}
+		}
+	}
+	return got
 }
 
 // API keys are known by their hash, until they expire, and only where their whole text is sent.

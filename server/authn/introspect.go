@@ -130,7 +130,8 @@ func (s *state) judge(i *issuer, res *resource, answer []byte) (until time.Time,
 	case kind.Exists() && !strings.EqualFold(kind.String(), "bearer") && !strings.EqualFold(kind.String(), "access_token"):
 		return until, "no bearer token"
 	}
-	return until, s.untimely(answer)
+	reason, _ = s.untimely(answer)
+	return until, reason
 }
 
 // ask sends one introspection request and returns the answer, an object without ambiguous keys.

@@ -12,6 +12,8 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/tidwall/gjson"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 
 	"weir/catalog/rawjson"
 )
@@ -92,7 +94,9 @@ func (a *Authenticator) verifyJWT(ctx context.Context, s *state, res *resource, 
 		return known{}, &cause{status: invalid("").status, code: "invalid_token", reason: "the token is malformed", detail: err}
 	}
 	until := verified.Expiry.Add(s.spec.ClockSkew)
-	if reason := s.untimely(payload); reason != "" {
+	reason, ahead := s.untimely(payload)
+	a.tellSkew(ctx, i, ahead, reason == "")
+	if reason != "" {
 		return known{}, invalid(reason)
 	}
 	if !time.Now().Before(until) {
@@ -147,16 +151,27 @@ func why(signing, err error) *cause {
 	return c
 }
 
-// untimely says why a token may not be used yet. go-oidc has fixed five minutes for nbf and does not look at iat.
-func (s *state) untimely(claims []byte) string {
-	latest := float64(time.Now().Add(s.spec.ClockSkew).Unix())
+// untimely says why a token may not be used yet. ahead is how many seconds its issuer's clock is ahead of this one at least, 0 when nothing shows that. go-oidc has
+// fixed five minutes for nbf and does not look at iat.
+func (s *state) untimely(claims []byte) (reason string, ahead float64) {
+	now := time.Now()
+	latest := float64(now.Add(s.spec.ClockSkew).Unix())
+	nbf, iat := gjson.GetBytes(claims, "nbf").Float(), gjson.GetBytes(claims, "iat").Float()
+	ahead = max(nbf, iat, float64(now.Unix())) - float64(now.Unix())
 	switch {
-	case gjson.GetBytes(claims, "nbf").Float() > latest:
-		return "the token is not valid yet"
-	case gjson.GetBytes(claims, "iat").Float() > latest:
-		return "the token was issued in the future"
+	case nbf > latest:
+		return "the token is not valid yet", ahead
+	case iat > latest:
+		return "the token was issued in the future", ahead
 	}
-	return ""
+	return "", ahead
+}
+
+// tellSkew measures that an issuer's clock is ahead.
+func (a *Authenticator) tellSkew(ctx context.Context, i *issuer, ahead float64, accepted bool) {
+	if ahead > 0 {
+		a.skew.Record(ctx, ahead, metric.WithAttributes(attribute.String("weir.issuer", i.spec.Issuer), attribute.Bool("weir.accepted", accepted)))
+	}
 }
 
 // isAccess reports whether a token is an access token, by the typ of its header and by its claims (RFC 9068, 2.1 and 4; OpenID Connect Core, 2).

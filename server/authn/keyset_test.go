@@ -95,8 +95,8 @@ func TestKeysRotate(t *testing.T) {
 	})
 }
 
-// While the issuer is away, known keys work for an hour and new ones are refused; then nothing is verified until it is back (R14).
-func TestIssuerGoesAway(t *testing.T) {
+// While the issuer is away, known keys work for an hour and new ones are refused; then nothing is verified until it is back. What says so changes with it.
+func TestR14_IssuerGoesAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newIDP(t, issuerURL)
 		a := start(t, specOf(p), p)
@@ -116,6 +116,9 @@ func TestIssuerGoesAway(t *testing.T) {
 		if err := a.Ready(); err == nil || !strings.Contains(err.Error(), issuerURL) {
 			t.Errorf("Ready: %v", err)
 		}
+		if !a.Verifies() {
+			t.Error("it says that nothing can be verified")
+		}
 		held := fresh()
 		if _, refusal := ask(t, a, "/mcp", "Bearer "+held); refusal != nil {
 			t.Fatal(refusal)
@@ -126,6 +129,9 @@ func TestIssuerGoesAway(t *testing.T) {
 			if status(refusal) != 503 || refusal.RetryAfter == 0 || strings.Contains(refusal.Reason, "10.1.2.3") {
 				t.Errorf("old keys: %+v", refusal)
 			}
+		}
+		if a.Verifies() {
+			t.Error("it says that something can be verified")
 		}
 		p.do(func() { p.away = false })
 		time.Sleep(25 * time.Second)
@@ -138,8 +144,8 @@ func TestIssuerGoesAway(t *testing.T) {
 	})
 }
 
-// weir starts without the issuer, says so, and is ready five seconds after it (R15).
-func TestIssuerStartsLater(t *testing.T) {
+// weir starts without the issuer, says so, and is ready five seconds after it.
+func TestR15_IssuerStartsLater(t *testing.T) {
 	for _, discovered := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			p := newIDP(t, issuerURL)
@@ -150,7 +156,7 @@ func TestIssuerStartsLater(t *testing.T) {
 			}
 			a := start(t, spec, p)
 			time.Sleep(3*time.Minute + 100*time.Millisecond)
-			if a.Ready() == nil {
+			if a.Ready() == nil || a.Verifies() {
 				t.Error("ready without keys")
 			}
 			if _, refusal := ask(t, a, "/mcp", "Bearer "+p.token(t, nil, nil)); status(refusal) != 503 {
@@ -158,7 +164,7 @@ func TestIssuerStartsLater(t *testing.T) {
 			}
 			p.do(func() { p.away = false })
 			time.Sleep(5 * time.Second)
-			if err := a.Ready(); err != nil {
+			if err := a.Ready(); err != nil || !a.Verifies() {
 				t.Error(err)
 			}
 			if _, refusal := ask(t, a, "/mcp", "Bearer "+p.token(t, nil, nil)); refusal != nil {

@@ -164,7 +164,7 @@ func (x *exchange) finish(reply *server.Reply) {
 	h["Content-Type"] = jsonType
 	h["Content-Length"] = []string{strconv.Itoa(reply.Len())}
 	if reply.Status == http.StatusServiceUnavailable {
-		h["Retry-After"] = retryAfter
+		h.Set("Retry-After", "1")
 	}
 	x.conn.allow(x.w, x.endpoint.spec.WriteTimeout)
 	x.w.WriteHeader(reply.Status)
@@ -197,10 +197,7 @@ func (s steps) Write(b []byte) (n int, err error) {
 // joined is the largest reply that is put together before it is written: copying so much costs less than one more write.
 const joined = 64 << 10
 
-var (
-	jsonType   = []string{"application/json"}
-	retryAfter = []string{"1"}
-)
+var jsonType = []string{"application/json"}
 
 // accepted answers a notification or a response.
 func (x *exchange) accepted() { x.w.WriteHeader(http.StatusAccepted) }

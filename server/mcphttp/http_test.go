@@ -290,8 +290,7 @@ func TestR26_Drain(t *testing.T) {
 			return result(t, catalog.Modern, `{"content":[]}`), nil
 		}
 		<-ctx.Done()
-		own := *context.Cause(ctx).(*catalog.Error) //nolint:errcheck,forcetypeassert // as upstreams do; a panic is a failure
-		return nil, &own
+		return nil, context.Cause(ctx)
 	}, func(s *server.Spec) { s.DrainDelay, s.DrainTimeout = 300*time.Millisecond, time.Second })
 	type reply struct {
 		of, text string

@@ -61,8 +61,7 @@ func TestR26_StopSaysSo(t *testing.T) {
 	o := options(t, func(ctx context.Context, _ *catalog.Call) (*catalog.Answer, error) {
 		close(entered)
 		<-ctx.Done()
-		own := *context.Cause(ctx).(*catalog.Error) //nolint:errcheck,forcetypeassert // as upstreams do; a panic is a failure
-		return nil, &own
+		return nil, context.Cause(ctx)
 	})
 	o.DrainTimeout = 50 * time.Millisecond
 	in, feed := io.Pipe()

@@ -13,7 +13,7 @@ func fileLimit() int {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil || l.Cur > 1<<30 {
 		return 0
 	}
-	return int(l.Cur) //nolint:gosec // it was compared
+	return int(l.Cur)
 }
 
 // openFiles is how many files the process has open, and how many it may have; zeros when that is not known.

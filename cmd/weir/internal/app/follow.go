@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"maps"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 
 	"weir/cmd/weir/internal/config"
 )
@@ -28,9 +31,10 @@ func (a *App) follow() (stop func()) {
 		a.log.Warn("changes of the configuration are not noticed; SIGHUP reloads it", "error", err)
 	}
 	end, ended := make(chan struct{}), make(chan struct{})
+	known := sums(a.read(), nil) // they were read a moment ago; if one is gone now, any content is a change
 	go func() {
 		defer close(ended)
-		a.followUntil(end, hup, w)
+		a.followUntil(end, hup, w, known)
 	}()
 	return func() {
 		signal.Stop(hup)
@@ -40,10 +44,9 @@ func (a *App) follow() (stop func()) {
 	}
 }
 
-// followUntil waits for reasons to read the file.
-func (a *App) followUntil(end <-chan struct{}, hup <-chan os.Signal, w *watcher) {
+// followUntil waits for reasons to read the file; last is what it and the others held before.
+func (a *App) followUntil(end <-chan struct{}, hup <-chan os.Signal, w *watcher, last map[string]sum) {
 	path := a.current().Path
-	last := sums(a.read(), nil) // they were read a moment ago; if one is gone now, any content is a change
 	quiet := time.NewTimer(0)
 	if !quiet.Stop() {
 		<-quiet.C
@@ -114,6 +117,11 @@ func (a *App) reread(path string) {
 		}
 		err = a.Reload(file)
 	}
+	outcome := "taken"
+	if err != nil {
+		outcome = "refused"
+	}
+	a.observation.reloads.Add(context.Background(), 1, metric.WithAttributes(attribute.String("weir.outcome", outcome)))
 	var problems config.Problems
 	switch {
 	case errors.As(err, &problems):

@@ -15,6 +15,8 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -36,6 +38,8 @@ type observation struct {
 	requests   *requestlog.Log
 	exports    []*export.Exporter
 	prometheus http.Handler // nil when nobody fetches metrics
+	meter      metric.Meter // never nil
+	reloads    metric.Int64Counter
 	ends       []func(context.Context) error
 }
 
@@ -59,6 +63,12 @@ func (a *App) observe(file *config.File) (*observation, error) {
 			a.record(r)
 			o.put(r.Row(file.RequestLog.Arguments))
 		}
+	}
+	if o.meter = options.Meter; o.meter == nil {
+		o.meter = noop.NewMeterProvider().Meter("")
+	}
+	if err == nil {
+		o.reloads, err = o.meter.Int64Counter("weir.config.reloads", metric.WithDescription("Configurations that were read while running, by what became of them"))
 	}
 	told := options.Tracer != nil || options.Meter != nil || o.audit != nil || o.requests != nil || len(o.exports) > 0
 	if err == nil && (told || a.log.Enabled(context.Background(), slog.LevelDebug)) {
@@ -143,9 +153,9 @@ func (o *observation) trace(t record.Traces, a *App, options *record.Options) er
 		return err
 	}
 	p := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(a.about()),
-		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(t.Sample))))
+		sdktrace.WithSampler(sdktrace.AlwaysSample())) // the recorder asks for a span only where it is kept
 	o.ends = append(o.ends, p.Shutdown)
-	options.Tracer = p.Tracer("weir")
+	options.Tracer, options.Sample = p.Tracer("weir"), t.Sample
 	return nil
 }
 

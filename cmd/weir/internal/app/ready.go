@@ -1,9 +1,11 @@
 package app
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"weir/policy"
 	"weir/server"
@@ -32,7 +34,7 @@ type readiness struct {
 	Reasons []fault   `json:"reasons,omitempty"`
 }
 
-// faults are the reasons why the gateway is not simply ready, none of which has a secret in it.
+// faults are the reasons why the gateway is not simply ready, the worse ones first. None has a secret in it.
 func (r *router) faults() []fault {
 	var all []fault
 	add := func(state condition, format string, args ...any) {
@@ -72,6 +74,7 @@ func (r *router) faults() []fault {
 	if r.app.memory.Short() {
 		add(unready, "memory: too little is left for new calls")
 	}
+	slices.SortStableFunc(all, func(a, b fault) int { return cmp.Compare(b.State, a.State) }) // "not ready" comes after "degraded" in the alphabet
 	return all
 }
 
@@ -81,10 +84,8 @@ func (r *router) ready(w http.ResponseWriter, q *http.Request) {
 		return
 	}
 	now := readiness{State: good, Reasons: r.faults()}
-	for _, f := range now.Reasons {
-		if f.State == unready || now.State == good {
-			now.State = f.State
-		}
+	if len(now.Reasons) > 0 {
+		now.State = now.Reasons[0].State
 	}
 	if !r.operates(q) {
 		now.Reasons = nil

@@ -46,6 +46,7 @@ func (a *App) newSignIn(spec server.Spec, addr net.Addr) (*signIn, error) {
 		}
 		s.origin = "https://" + addr.String()
 	}
+	a.logins.auth = s.auth.Load
 	if err := s.apply(a.current()); err != nil {
 		return nil, err
 	}
@@ -78,7 +79,7 @@ func (s *signIn) apply(file *config.File) error {
 	if u, err := url.Parse(resources[0].URL); err == nil {
 		s.app.logins.serveAt((&url.URL{Scheme: u.Scheme, Host: u.Host}).String())
 	}
-	o := authn.Options{Spec: spec, Resources: resources, Transport: &s.out, Log: s.app.log}
+	o := authn.Options{Spec: spec, Resources: resources, Transport: &s.out, Log: s.app.log, Meter: s.app.observation.meter}
 	if s.tls != nil {
 		o.ClientCA = s.tls.ClientCA()
 	}
