@@ -18,7 +18,9 @@ func (h healer) heal(v, s *schema.Value, depth int) *schema.Value {
 		return v
 	}
 	types := h.defs.Types(s)
-	v = retyped(v, types)
+	if v.Is(schema.String) || h.defs.First(s, "contentEncoding") == nil { // digits and truth are no encoded bytes
+		v = retyped(v, types)
+	}
 	switch v.Kind {
 	case schema.Object:
 		return h.healObject(v, s, depth)
@@ -51,20 +53,33 @@ func (h healer) healObject(v, s *schema.Value, depth int) *schema.Value {
 	}
 	for _, m := range v.Members {
 		value := m.Value
-		for _, f := range facets {
-			if p := f.Get("properties").Get(m.Key); p != nil {
-				value = h.heal(value, p, depth+1)
-				if value.Is(schema.Null) && !h.defs.Allows(p, "null") && !slices.Contains(required, m.Key) {
-					value = nil
-				}
-				break
+		if p := first(facets, "properties", m.Key); p != nil {
+			value = h.heal(value, p, depth+1)
+			if value.Is(schema.Null) && !h.defs.Allows(p, "null") && !slices.Contains(required, m.Key) {
+				value = nil
 			}
+		} else if p := first(facets, "additionalProperties", ""); p.Is(schema.Object) {
+			value = h.heal(value, p, depth+1)
 		}
 		if value != nil {
 			out.Members = append(out.Members, schema.Member{Key: m.Key, Value: value})
 		}
 	}
 	return out
+}
+
+// first is what the first of some schemas has under a keyword, or of that under a key.
+func first(facets []*schema.Value, keyword, key string) *schema.Value {
+	for _, f := range facets {
+		v := f.Get(keyword)
+		if key != "" {
+			v = v.Get(key)
+		}
+		if v != nil {
+			return v
+		}
+	}
+	return nil
 }
 
 // retyped reads a text as JSON when types take what it says and no text, and writes a number or boolean as text when types take only that.

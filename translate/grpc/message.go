@@ -195,6 +195,8 @@ func scalar(kind protoreflect.Kind) *schema.Value {
 		return typed("string", member("pattern", schema.Text(unsignedPattern)))
 	case protoreflect.FloatKind, protoreflect.DoubleKind:
 		return schema.Map(member("type", schema.Texts("number", "string")), member("pattern", schema.Text(floatPattern)))
+	case protoreflect.BytesKind:
+		return typed("string", member("contentEncoding", schema.Text("base64")))
 	default:
 		return typed("string")
 	}

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -131,7 +132,11 @@ func (p *parser) str() string {
 	if !escaped {
 		return p.text[start+1 : p.at-1]
 	}
-	s, _ := rawjson.String([]byte(p.text[start:p.at]))
+	raw := []byte(p.text[start:p.at])
+	s, ok := rawjson.String(raw)
+	if !ok { // half of a surrogate pair: it becomes U+FFFD, as in most readers, and the text around it stays
+		_ = json.Unmarshal(raw, &s)
+	}
 	return s
 }
 

@@ -295,3 +295,14 @@ func TestNear(t *testing.T) {
 		}
 	}
 }
+
+// TestHalfSurrogates: a text with half of a surrogate pair keeps what stands around it.
+func TestHalfSurrogates(t *testing.T) {
+	for text, want := range map[string]string{
+		`"a\ud800b"`: `"a\ufffdb"`, `"\ude00"`: `"\ufffd"`, `"\ud83d\ude00"`: "\"\U0001F600\"", `{"k":["\ud800\u0041"]}`: `{"k":["\ufffdA"]}`,
+	} {
+		if got := parse(t, text).JSON(); got != strings.ReplaceAll(want, `\ufffd`, "\ufffd") {
+			t.Errorf("%s: got %s", text, got)
+		}
+	}
+}
