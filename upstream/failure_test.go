@@ -161,26 +161,3 @@ func TestR17_ReloadUnderLoad(t *testing.T) {
 		}
 	}
 }
-
-// A caller that goes away takes its call with it: the server hears of it within 200 ms, and the place is free.
-func TestR19_CanceledCallsReachTheServer(t *testing.T) {
-	up := upstreamtest.New(t, upstreamtest.Config{Era: upstreamtest.Legacy, Script: []upstreamtest.Act{{On: "echo", Nth: 1, Fault: upstreamtest.Hang}}})
-	s := run(t, Options{Namespace: space(map[string]Spec{"up": {URL: up.URL, Concurrency: 1}})})
-	settle(t, s)
-	ctx, cancel := context.WithCancel(t.Context())
-	var call sync.WaitGroup
-	call.Go(func() {
-		if _, err := s.Call(ctx, wireCall(t, s, "a")); own(t, err).Code != catalog.Canceled {
-			t.Errorf("%v", err)
-		}
-	})
-	up.Ledger().Wait(t, "tools/call", 1)
-	began := time.Now()
-	cancel()
-	up.Ledger().Wait(t, "notifications/cancelled", 1)
-	if took := time.Since(began); took > 200*time.Millisecond {
-		t.Errorf("heard after %s", took)
-	}
-	call.Wait()
-	mustCall(t, s, "up__echo")
-}
