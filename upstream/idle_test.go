@@ -29,6 +29,14 @@ type nap struct {
 	closed int
 	lists  int
 	topics []string
+	lost   chan struct{} // of the last connection
+}
+
+// lose ends the last connection.
+func (n *nap) lose() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	close(n.lost)
 }
 
 func (n *nap) dial(string, *Spec) dialer {
@@ -42,7 +50,8 @@ func (n *nap) dial(string, *Spec) dialer {
 		if n.away != nil {
 			return nil, n.away
 		}
-		return &napping{n, make(chan struct{})}, nil
+		n.lost = make(chan struct{})
+		return &napping{n, n.lost}, nil
 	}
 }
 
@@ -75,7 +84,15 @@ func (b *napping) List(context.Context) (*catalog.Source, map[catalog.Kind]error
 	return &catalog.Source{Upstream: b.name, Tools: [][]byte{[]byte(tool("a"))}}, nil, nil
 }
 func (b *napping) Done() <-chan struct{} { return b.done }
-func (b *napping) Err() error            { return nil }
+func (b *napping) Err() error {
+	select {
+	case <-b.done:
+		return catalog.Errorf(catalog.Unavailable, "up: exited with code 1")
+	default:
+		return nil
+	}
+}
+
 func (b *napping) Close(context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

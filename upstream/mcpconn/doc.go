@@ -29,7 +29,8 @@
 //     waits to write must not be in the reader's way. Callers hand lines to the writer and messages wait for their request in its own queue, so a slow
 //     child or caller costs nobody but itself. A caller that writes by itself when the writer rests was tried: no difference in CPU.
 //   - What a child writes that is no message is skipped, counted and shown, never fatal. A broken or too long line that was an answer, as far as its
-//     ends tell, fails that request at once instead of leaving it to its timeout.
+//     ends tell, fails that request at once instead of leaving it to its timeout. However much of it there is, the child is not restarted for that:
+//     a server that logs to the wrong stream would serve nobody then, and calls in flight would be lost, while a line costs its reading alone.
 //   - HTTP/1.1 only. HTTP/2 clients repeat requests after stream errors that do not prove that nothing was executed, and one slow
 //     stream's flow control holds up the others of its connection; MCP servers that speak HTTP/2 speak HTTP/1.1 too. Plain http:// URLs
 //     without a proxy go through h1, TLS and proxies through net/http; both keep the rule above.

@@ -11,6 +11,14 @@ import (
 	"sync"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	// loggedPerSecond and loggedAtOnce bound the lines of one child's stderr that are logged.
+	loggedPerSecond = 20
+	loggedAtOnce    = 200
 )
 
 // maxLine is how much of one line of a child's text is kept, in bytes.
@@ -59,14 +67,26 @@ func readLines(r io.Reader, f func(line []byte)) {
 	}
 }
 
-// readStderr keeps and logs what the child writes to stderr, and returns when nobody holds the pipe any more.
+// readStderr keeps and logs what the child writes to stderr, and returns when nobody holds the pipe any more. Of a flood only some lines are logged: a
+// server must not fill the operator's disk.
 func (p *Process) readStderr(r io.Reader, log *slog.Logger) {
+	pace, skipped := rate.NewLimiter(loggedPerSecond, loggedAtOnce), 0
 	readLines(r, func(raw []byte) {
 		line := p.Printable(raw)
 		if line == "" {
 			return
 		}
 		p.stderr.add(line)
+		switch {
+		case !log.Enabled(context.Background(), slog.LevelDebug):
+			return
+		case !pace.Allow():
+			skipped++
+			return
+		case skipped > 0:
+			log.LogAttrs(context.Background(), slog.LevelDebug, "stderr: too many lines to log", slog.String("upstream", p.name), slog.Int("skipped", skipped))
+			skipped = 0
+		}
 		log.LogAttrs(context.Background(), slog.LevelDebug, "stderr", slog.String("upstream", p.name), slog.String("line", line))
 	})
 }

@@ -1,7 +1,9 @@
 package process
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -37,6 +39,21 @@ func TestPrintable(t *testing.T) {
 	}
 	if n := len(p.Printable([]byte(strings.Repeat("界", 1<<20)))); n > maxLine+utf8.UTFMax {
 		t.Errorf("%d bytes are kept of one line", n)
+	}
+}
+
+// Of a flood the last lines are kept, some are logged, and the rest is counted.
+func TestR9_StderrFlood(t *testing.T) {
+	const lines = 100_000
+	var log bytes.Buffer
+	p := &Process{name: "server", secrets: hide(nil), stderr: tail{limit: 3}}
+	p.readStderr(strings.NewReader(strings.Repeat("a line that nobody asked for\n", lines)+"the last one\n"),
+		slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	if got := p.stderr.last(); len(got) != 3 || got[2] != "the last one" {
+		t.Errorf("%q", got)
+	}
+	if n := strings.Count(log.String(), "\n"); n < loggedAtOnce || n > 10*loggedAtOnce {
+		t.Errorf("%d of %d lines were logged", n, lines)
 	}
 }
 
