@@ -31,6 +31,9 @@ function provide() {
       client_id: 'agent', client_secret: 'a-secret-of-32-characters-or-more', grant_types: ['client_credentials'],
       redirect_uris: [], response_types: [],
     }, {
+      client_id: 'weir', client_secret: 'a-secret-of-32-characters-or-more', application_type: 'native', // any port of loopback
+      redirect_uris: ['http://127.0.0.1/signin/callback'],
+    }, {
       client_id: 'exchanger', client_secret: 'a-secret-of-32-characters-or-more', grant_types: ['client_credentials', exchange],
       redirect_uris: [], response_types: [],
     }],

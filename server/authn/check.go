@@ -93,6 +93,9 @@ func (i *Issuer) faults(path string, report func(path, format string, args ...an
 	if i.AcceptIDTokens && i.TokenType != "" {
 		report(path+".tokenType", "does nothing beside acceptIDTokens; remove one")
 	}
+	if s := i.SignIn; s.ClientID == "" && s.ClientSecret != "" {
+		report(path+".signIn.clientID", "is missing")
+	}
 	in := i.Introspection
 	switch {
 	case (in.ClientID == "") != (in.ClientSecret == ""):

@@ -22,5 +22,7 @@
 //     They stand in the same bearer header, which is the one place that every MCP client can fill.
 //   - An issuer that is away delays nothing at start. Known keys are used for an hour more; what cannot be verified meanwhile is answered with 503,
 //     because a client would throw away a good token after a 401.
+//   - Where weir has a client of its own at an issuer, the issuer can be asked who sits before a browser. That serves links that were made for one user,
+//     and never a call.
 //   - Reasons in challenges are fixed sentences. What an issuer or a library said stays in the log.
 package authn

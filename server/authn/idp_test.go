@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -39,11 +40,12 @@ type idp struct {
 
 	mu      sync.Mutex
 	keys    []signer
-	away    bool           // connections fail
-	broken  func() string  // the body of /jwks in place of the keys
-	answers map[string]any // of introspection, by token
-	seen    map[string]int // requests by path
-	auth    string         // Authorization of the last introspection
+	away    bool                         // connections fail
+	broken  func() string                // the body of /jwks in place of the keys
+	answers map[string]any               // of introspection, by token
+	seen    map[string]int               // requests by path
+	auth    string                       // Authorization of the last introspection
+	gives   func(form url.Values) object // what /token answers, nil to refuse
 }
 
 // signer is a private key of an issuer.
@@ -85,7 +87,7 @@ func (p *idp) RoundTrip(r *http.Request) (*http.Response, error) {
 	case "/.well-known/openid-configuration":
 		_ = json.NewEncoder(w).Encode(object{
 			"issuer": p.url, "jwks_uri": p.url + "/jwks", "introspection_endpoint": p.url + "/introspect",
-			"authorization_endpoint": p.url + "/auth", "token_endpoint": p.url + "/token", "id_token_signing_alg_values_supported": []string{"RS256"},
+			"authorization_endpoint": p.url + "/auth", "token_endpoint": p.url + "/token", "id_token_signing_alg_values_supported": []string{"ES256"},
 		})
 	case "/jwks":
 		if p.broken != nil {
@@ -104,6 +106,15 @@ func (p *idp) RoundTrip(r *http.Request) (*http.Response, error) {
 		if text, raw := answer.(string); raw {
 			_, _ = io.WriteString(w, text)
 			break
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+	case "/token":
+		body, _ := io.ReadAll(r.Body)
+		form, _ := url.ParseQuery(string(body))
+		answer := p.gives(form)
+		if answer == nil {
+			w.WriteHeader(http.StatusBadRequest)
+			answer = object{"error": "invalid_grant", "error_description": "canary"}
 		}
 		_ = json.NewEncoder(w).Encode(answer)
 	default:

@@ -45,6 +45,8 @@ type Issuer struct {
 	Prefix string `yaml:"prefix"`
 	// Introspection asks the issuer about tokens.
 	Introspection Introspection `yaml:"introspection"`
+	// SignIn asks the issuer who opens a link that was made for one of its users.
+	SignIn SignIn `yaml:"signIn"`
 }
 
 // Claims are the names of claims, or gjson paths to them. A claim with the whole path as its name comes first.

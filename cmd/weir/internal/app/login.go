@@ -17,6 +17,7 @@ import (
 	"weir/catalog"
 	"weir/cmd/weir/internal/config"
 	"weir/policy"
+	"weir/server/authn"
 	"weir/upstream"
 	"weir/upstream/cred"
 )
@@ -34,12 +35,14 @@ const (
 
 // logins are the pages on which users sign in to upstreams. A link holds a ticket that was made for one caller and is good for once; who takes it up
 // gets a cookie, and only the browser that shows it again can come back from the authorization server. So a link to there that is sent on leads
-// nobody's account into the hands of somebody else.
+// nobody's account into the hands of somebody else. Nor does a link to weir, where the caller's issuer can be asked who sits before the browser;
+// elsewhere the page says for whom it is.
 type logins struct {
 	in    *cred.SignIn
 	store *cred.Store
 	set   *upstream.Set
 	log   *slog.Logger
+	auth  func() *authn.Authenticator // how callers sign in, nil where nobody does
 
 	offered atomic.Bool // users sign in to an upstream of the file in force
 
@@ -54,6 +57,9 @@ type logins struct {
 type ticket struct {
 	upstream, owner, who string
 	until                time.Time
+	visit                *authn.Visit // the last that began, of the browser
+	browser              string
+	known                bool // the browser is that of who
 }
 
 // newLogins opens nothing: the token store is opened when it is needed first.
@@ -105,7 +111,7 @@ func (l *logins) link(upstream string, c catalog.Caller) string {
 			return ""
 		}
 		name = rand.Text()
-		l.tickets[name] = ticket{upstream, c.Owner, c.Name, now.Add(ticketLife)}
+		l.tickets[name] = ticket{upstream: upstream, owner: c.Owner, who: c.Name, until: now.Add(ticketLife)}
 	}
 	return l.base + loginPath + "?ticket=" + name
 }
@@ -135,6 +141,8 @@ func (l *logins) begin(w http.ResponseWriter, r *http.Request) {
 		show(w, http.StatusForbidden, page{Title: "This must be sent from weir's own page"})
 	case !ok:
 		show(w, http.StatusForbidden, page{Title: "This link is not good any more", Text: "Ask for what you wanted once more to get another one."})
+	case l.asks(t) && (!t.known || l.shown(r) != t.browser):
+		l.ask(w, r, name, t)
 	case !take:
 		show(w, http.StatusOK, page{Title: "Sign in to " + t.upstream, Text: "What you sign in to there will be used by " + t.who + ". Go on only if that is you.", Ticket: name})
 	default:
@@ -179,13 +187,12 @@ func (l *logins) callback(w http.ResponseWriter, r *http.Request) {
 		show(w, http.StatusMethodNotAllowed, page{Title: "Method not allowed"})
 		return
 	}
-	gone := l.cookie(base, "", -1)
-	shown, err := r.Cookie(gone.Name)
-	if err != nil {
-		shown = gone
+	if name, t := l.visited(r.URL.Query().Get("state")); t.visit != nil {
+		l.answered(w, r, name, t)
+		return
 	}
-	err = l.in.Finish(r.Context(), r.URL.Query(), shown.Value)
-	http.SetCookie(w, gone)
+	err := l.in.Finish(r.Context(), r.URL.Query(), l.shown(r))
+	http.SetCookie(w, l.cookie(base, "", -1))
 	if err != nil {
 		l.log.Warn("a sign-in failed", "error", err)
 		show(w, http.StatusForbidden, page{Title: "The sign-in failed", Text: err.Error()})

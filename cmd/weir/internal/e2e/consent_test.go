@@ -119,15 +119,22 @@ func (f *farServer) calledBy(t *testing.T, want ...string) {
 var signinLink = regexp.MustCompile(`http://127\.0\.0\.1:\d+/signin\?ticket=\w+`)
 
 // Users of one gateway sign in to a server behind it, each in a real browser, in which they agree; everybody's calls go with their own sign-in, in
-// both eras. Whoever is sent a link of somebody else lends nobody their account (T3).
+// both eras. Whoever is sent a link of somebody else lends nobody their account (T3): not where the link leads, and, where the issuer can be asked
+// who opens it, not the link itself.
 func TestUsersSignInUpstream(t *testing.T) {
+	for name, asked := range map[string]object{"link": nil, "link of one user": {"clientID": "weir", "clientSecret": "a-secret-of-32-characters-or-more"}} {
+		t.Run(name, func(t *testing.T) { usersSignInUpstream(t, asked) })
+	}
+}
+
+func usersSignInUpstream(t *testing.T, asked object) {
 	i := newIssuer(t)
 	i.wish(t, object{"asks": true})
 	far := newFarServer(t, i)
 	config := object{
 		"tokens":     object{"dir": filepath.Join(t.TempDir(), "tokens")},
 		"mcpServers": object{"far": object{"url": far.url, "required": true, "credentials": object{"mcp": object{"grant": "authorization_code", "issuer": i.url}}}},
-		"auth":       object{"oidc": object{"issuer": i.url}, "scopes": []string{"mcp:call"}},
+		"auth":       object{"oidc": object{"issuer": i.url, "signIn": asked}, "scopes": []string{"mcp:call"}},
 		"policy":     object{"roles": object{"all": []string{"far/*"}}, "grants": object{"group:eng": []string{"all"}}},
 	}
 	path := configFile(t, config)
@@ -156,32 +163,43 @@ func TestUsersSignInUpstream(t *testing.T) {
 			}
 		}
 	}
-	// Ben, who attacks, begins to sign in, and has Ana follow where it goes on. She has a session at the issuer, so nothing asks her.
-	sentOn := beginsSignIn(t, link(modern, "ben"))
-	ana.visit(sentOn)
-	ana.shows("another browser")
-	if status := ana.eval(`String(performance.getEntriesByType("navigation")[0].responseStatus)`); status != "403" {
-		t.Errorf("the victim is answered with status %s", status)
+	// Ben, who attacks, sends Ana his link, or begins to sign in and has her follow where it goes on. She has a session at the issuer, so nothing asks her.
+	bens := link(modern, "ben")
+	if asked != nil {
+		ana.visit(bens)
+		ana.refused("This link is not for you")
 	}
+	sentOn := beginsSignIn(t, bens)
+	ana.visit(sentOn)
+	ana.refused("another browser")
 	ben.visit(sentOn)
-	ben.shows("no sign-in is under way")
+	ben.refused("") // it was good for once
 	link(legacy, "ben")
 	link(legacy, "ana")
 
-	ana.visit(link(modern, "ana"))
-	ana.shows("|ana. Go on only if that is you.")
-	ana.click("#go")
-	ana.shows("You are signed in")
-	works("ana")
+	signIn := func(w *window, e era, user string) {
+		t.Helper()
+		w.visit(link(e, user))
+		w.shows("|" + user + ". Go on only if that is you.")
+		w.click("#go")
+		w.shows("You are signed in")
+		works(user)
+	}
+	signIn(ana, modern, "ana")
 	link(modern, "ben") // he has nothing of hers
-	ben.visit(link(legacy, "ben"))
-	ben.shows("|ben.")
-	ben.click("#go")
-	ben.shows("You are signed in")
-	works("ben")
+	signIn(ben, legacy, "ben")
 	works("ana")
 	far.calledBy(t, "agent", "ana", "ana", "ben", "ben", "ana", "ana")
 	far.keptFrom(t, tokens)
+}
+
+// refused wants that the page says so, with status 403.
+func (w *window) refused(text string) {
+	w.t.Helper()
+	at := w.shows(text)
+	if status := w.eval(`String(performance.getEntriesByType("navigation")[0].responseStatus)`); status != "403" {
+		w.t.Errorf("%s: status %s", at, status)
+	}
 }
 
 // beginsSignIn follows a link up to where it leads to the issuer, as a program can, and returns that.
