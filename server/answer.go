@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
@@ -224,7 +225,18 @@ func (g *Gateway) fail(r *Request, e *Event, err error) *Reply {
 		uri := r.Message.URI.Of(r.Message.Data)
 		return ErrorReply(statusOK, id, code, text(own), append(append([]byte(`{"uri":`), uri...), '}'))
 	}
-	return ErrorReply(statusOK, id, rpcCode(own.Code), text(own), nil)
+	var data []byte
+	if own.Retry > 0 {
+		data = append(appendRetry([]byte(`{`), own.Retry), '}')
+	}
+	reply := ErrorReply(statusOK, id, rpcCode(own.Code), text(own), data)
+	reply.Retry = own.Retry
+	return reply
+}
+
+// appendRetry appends the member that tells programs when to come back.
+func appendRetry(b []byte, d time.Duration) []byte {
+	return strconv.AppendInt(append(b, `"retryAfterMs":`...), d.Milliseconds(), 10)
 }
 
 // tellModel says whether a failure of a tool call goes to the model as a result, rather than to the client as a protocol error.
@@ -264,10 +276,12 @@ func (g *Gateway) toolError(r *Request, e *catalog.Error) *Reply {
 	b = rawjson.AppendString(append(b, `"weir/error":{"code":`...), string(e.Code))
 	b = rawjson.AppendString(append(b, `,"execution":`...), e.Execution.String())
 	if e.Retry > 0 {
-		b = strconv.AppendInt(append(b, `,"retryAfterMs":`...), e.Retry.Milliseconds(), 10)
+		b = appendRetry(append(b, ','), e.Retry)
 	}
 	b = rawjson.AppendString(append(b, `}},"content":[{"type":"text","text":`...), text(e))
-	return ResultReply(r.Message.ID.Of(r.Message.Data), append(b, `}],"isError":true}`...))
+	reply := ResultReply(r.Message.ID.Of(r.Message.Data), append(b, `}],"isError":true}`...))
+	reply.Retry = e.Retry
+	return reply
 }
 
 // headerError is a mirrored header that does not say what the body says.

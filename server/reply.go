@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"time"
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
@@ -13,7 +14,9 @@ import (
 // Reply is one JSON-RPC response on its way to a client, in segments that may alias an upstream's answer.
 type Reply struct {
 	// Status is the HTTP status that belongs to it.
-	Status  int
+	Status int
+	// Retry is after which time it makes sense to ask again, 0 when nobody knows.
+	Retry   time.Duration
 	segs    [][]byte
 	room    [12][]byte // where segs begins: enough for nearly every reply
 	release func()

@@ -153,6 +153,9 @@ func (x *exchange) finish(reply *server.Reply) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	defer func() { x.gone = true }() // nothing is written after the reply
+	if reply.Retry > 0 && !x.started {
+		x.w.Header().Set("Retry-After", strconv.FormatInt(int64((reply.Retry+time.Second-1)/time.Second), 10))
+	}
 	if x.started || !x.json && reply.Status == http.StatusOK {
 		x.event(reply.AppendLine(append(x.buf[:0], eventStart...)))
 		if x.stream != nil {

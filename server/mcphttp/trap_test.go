@@ -154,3 +154,23 @@ func TestTrap5_18_TasksAreNobodysBusiness(t *testing.T) {
 		}
 	}
 }
+
+// TestR31_CallersHearWhenToComeBack: an upstream that takes no more calls is told of at once, with the time in the answer and in its header, rounded up.
+func TestR31_CallersHearWhenToComeBack(t *testing.T) {
+	f := start(t, func(context.Context, *catalog.Call) (*catalog.Answer, error) {
+		return nil, &catalog.Error{Code: catalog.Limited, Msg: "up: 4 calls run and 8 wait already", Execution: catalog.NotExecuted, Retry: 1500 * time.Millisecond}
+	}, nil)
+	modern := []string{"Mcp-Protocol-Version", "2026-07-28", "Mcp-Method", "tools/call", "Mcp-Name", "up__echo"}
+	for era, call := range map[string]struct {
+		params string
+		header []string
+	}{
+		"modern": {`"name":"up__echo","arguments":{},` + meta, modern}, "legacy": {`"name":"up__echo","arguments":{}`, f.session("2025-11-25")},
+	} {
+		got, header := f.do("POST", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{`+call.params+`}}`, call.header...)
+		if header.Get("Retry-After") != "2" || !strings.Contains(got.Body, `"weir/error":{"code":"limited","execution":"not executed","retryAfterMs":1500}`) ||
+			!strings.Contains(got.Body, `"isError":true`) {
+			t.Errorf("%s: %+v", era, got)
+		}
+	}
+}
