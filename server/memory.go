@@ -16,8 +16,8 @@ const (
 	looked = 5 * time.Millisecond
 	// LargeMessage is the size from which on a message is worth to be counted on its own, before the collector has seen it.
 	LargeMessage = 256 << 10
-	// copies is how often a large call may be in memory at the same time: as it came, on its way to the upstream, and as an answer of its size.
-	copies = 3
+	// copies is how often a large call may be in memory at the same time: as it came and on its way to the upstream, and an answer of its size likewise.
+	copies = 4
 )
 
 // ShortOfMemory is what callers are told while a Memory is short.
