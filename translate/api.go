@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/fsnotify/fsnotify"
+
 	"weir/catalog"
 )
 
@@ -31,8 +33,12 @@ var _ Backend = (*API)(nil)
 // Start reads the description and starts watching it. The error says why nothing can be offered at all.
 func (a *API) Start(ctx context.Context, d Description, spec *Spec, o Options) error {
 	a.description, a.spec, a.options, a.ended = d, spec, o, make(chan struct{})
+	w := openFolders(d.Folders, a.unwatched) // before the reading, so that no change falls between the two
 	s, err := a.read(ctx, nil)
 	if err != nil {
+		if w != nil {
+			_ = w.Close()
+		}
 		return fmt.Errorf("%s: %w", o.Upstream, err)
 	}
 	a.current.Store(s)
@@ -40,10 +46,14 @@ func (a *API) Start(ctx context.Context, d Description, spec *Spec, o Options) e
 	a.stop = stop
 	go func() {
 		defer close(a.ended)
-		a.watch(watching)
+		a.watch(watching, w)
 		<-watching.Done()
 	}()
 	return nil
+}
+
+func (a *API) unwatched(problem string, err error) {
+	a.options.Log.Warn("watching the description failed", "upstream", a.options.Upstream, "problem", problem, "error", err)
 }
 
 // Source implements [Backend].
@@ -145,16 +155,12 @@ func (a *API) Reload(ctx context.Context) bool {
 	return true
 }
 
-// watch calls Reload when the description may have changed, until ctx is done.
-func (a *API) watch(ctx context.Context) {
+// watch calls Reload when the description may have changed, until ctx is done. It closes w, which may be nil.
+func (a *API) watch(ctx context.Context, w *fsnotify.Watcher) {
 	reload := func() { a.Reload(ctx) }
 	var all sync.WaitGroup
-	if len(a.description.Folders) > 0 {
-		all.Go(func() {
-			watchFolders(ctx, a.description.Folders, func(problem string, err error) {
-				a.options.Log.Warn("watching the description failed", "upstream", a.options.Upstream, "problem", problem, "error", err)
-			}, reload)
-		})
+	if w != nil {
+		all.Go(func() { watchFolders(ctx, w, a.unwatched, reload) })
 	}
 	if a.description.Every > 0 {
 		all.Go(func() { poll(ctx, a.description.Every, reload) })

@@ -222,7 +222,7 @@ func (d *Dynamic) tell(c *catalog.Call, args *schema.Value) *Result {
 			continue
 		}
 		o := &d.operations[d.byName[name]]
-		r.AddText(name + ": " + schema.Shorten(o.Summary+" "+o.Text, 600) + "\nArguments: " + string(published))
+		r.AddText(name + ": " + schema.Shorten(joinWords(o.Summary, o.Text), 600) + "\nArguments: " + string(published))
 	}
 	return r
 }

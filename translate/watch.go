@@ -12,14 +12,16 @@ import (
 // settle is how long files must be left alone before they are read.
 const settle = 500 * time.Millisecond
 
-// watchFolders calls reload after something in the folders changed and was left alone, until ctx is done. failed is told what cannot be watched.
-func watchFolders(ctx context.Context, folders []string, failed func(problem string, err error), reload func()) {
+// openFolders begins to note changes in folders, nil when there are none or nothing can be noted. failed is told what is not watched.
+func openFolders(folders []string, failed func(problem string, err error)) *fsnotify.Watcher {
+	if len(folders) == 0 {
+		return nil
+	}
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		failed("the description is not watched", err)
-		return
+		return nil
 	}
-	defer func() { _ = w.Close() }()
 	folders = slices.Clone(folders)
 	slices.Sort(folders)
 	for _, folder := range slices.Compact(folders) {
@@ -27,6 +29,12 @@ func watchFolders(ctx context.Context, folders []string, failed func(problem str
 			failed("a folder is not watched: "+folder, err)
 		}
 	}
+	return w
+}
+
+// watchFolders calls reload after something was noted and the folders were left alone, until ctx is done. It closes w.
+func watchFolders(ctx context.Context, w *fsnotify.Watcher, failed func(problem string, err error), reload func()) {
+	defer func() { _ = w.Close() }()
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	defer timer.Stop()

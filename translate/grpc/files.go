@@ -1,6 +1,7 @@
 package grpc
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -160,7 +161,8 @@ func comment(d protoreflect.Descriptor) string {
 	if all.Len() == 0 {
 		return ""
 	}
-	text := all.ByDescriptor(d).LeadingComments
+	at := all.ByDescriptor(d)
+	text := cmp.Or(at.LeadingComments, at.TrailingComments)
 	for {
 		before, rest, found := strings.Cut(text, "(--")
 		if !found {

@@ -1,11 +1,13 @@
 package openapi
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -102,6 +104,54 @@ func TestCache(t *testing.T) {
 		if again := start(Spec{}, translate.Options{}); len(again.Source().Tools) != len(cold.Source().Tools) {
 			t.Error("a damaged cache was believed")
 		}
+	}
+}
+
+// TestStartWithoutTheServer: what a URL had last is used at a start at which nobody answers there, and the next answer takes its place.
+func TestStartWithoutTheServer(t *testing.T) {
+	up := true
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !up {
+			http.Error(w, "down", http.StatusBadGateway)
+			return
+		}
+		_, _ = fmt.Fprint(w, small)
+	}))
+	defer server.Close()
+	c := &memory{}
+	start := func(o translate.Options) (*API, error) {
+		o.Upstream, o.Transport = "api", server.Client().Transport
+		a, err := New(t.Context(), Spec{OpenAPI: server.URL + "/openapi.json?key=secret", Server: "https://h.test"}, o)
+		if err == nil {
+			t.Cleanup(func() { _ = a.Close(context.WithoutCancel(t.Context())) })
+		}
+		return a, err
+	}
+	first, err := start(translate.Options{Cache: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	up = false
+	if _, err := start(translate.Options{}); err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "status 502") {
+		t.Errorf("without a cache: %v", err)
+	}
+	again, err := start(translate.Options{Cache: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(first.Source().Tools, again.Source().Tools); diff != "" {
+		t.Error(diff)
+	}
+	warned := func() string { return fmt.Sprint(again.Report().Warnings) }
+	if !strings.Contains(warned(), "the description cannot be read now; this is the last one") {
+		t.Error(warned())
+	}
+	if again.Reload(t.Context()); !strings.Contains(again.Report().Outdated, "status 502") {
+		t.Errorf("%+v", again.Report())
+	}
+	up = true
+	if again.Reload(t.Context()); again.Report().Outdated != "" || strings.Contains(warned(), "cannot be read now") {
+		t.Errorf("%+v", again.Report())
 	}
 }
 

@@ -200,6 +200,9 @@ func values(list []any) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
+		if v == nil {
+			v = "null"
+		}
 		fmt.Fprint(&b, v)
 	}
 	return b.String()

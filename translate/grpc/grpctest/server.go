@@ -46,6 +46,10 @@ type Setup struct {
 	TLS    *tls.Config // nil for none
 	// Files are those of proto/ whose services are answered; empty means greeter, edition and old.
 	Files []string
+	// Texts are further files, by name.
+	Texts map[string]string
+	// Answer answers unary methods, named without their service, in JSON. nil answers as the files say.
+	Answer func(ctx context.Context, method, request string) (reply string, err error)
 	// Reflection is asked for each question about the description; its error refuses it. May be nil.
 	Reflection func(ctx context.Context) error
 	// Refuse is asked with the metadata of each call; its error is the answer. May be nil.
@@ -65,6 +69,7 @@ type Server struct {
 	stopped  chan struct{}
 	ended    chan string // methods of calls that ended
 	refuse   func(metadata.MD) error
+	reply    func(ctx context.Context, method, request string) (reply string, err error)
 	mu       sync.Mutex
 	calls    []string
 	metadata []metadata.MD
@@ -76,8 +81,8 @@ func Serve(t testing.TB, o Setup) *Server {
 	if o.Files == nil {
 		o.Files = []string{"greeter.proto", "edition.proto", "old.proto"}
 	}
-	s := &Server{ended: make(chan string, 10_000), stopped: make(chan struct{}), refuse: o.Refuse}
-	s.compile(t, o.Files)
+	s := &Server{ended: make(chan string, 10_000), stopped: make(chan struct{}), refuse: o.Refuse, reply: o.Answer}
+	s.compile(t, o.Files, o.Texts)
 	s.grpc = grpc.NewServer(s.options(&o)...)
 	described := reflection.ServerOptions{Services: s, DescriptorResolver: s.files}
 	if o.Reflect == "v1" || o.Reflect == "both" {
@@ -129,12 +134,17 @@ func (s *Server) options(o *Setup) []grpc.ServerOption {
 }
 
 // compile reads the files and all that they import.
-func (s *Server) compile(t testing.TB, names []string) {
+func (s *Server) compile(t testing.TB, names []string, texts map[string]string) {
 	t.Helper()
 	c := protocompile.Compiler{
 		SourceInfoMode: protocompile.SourceInfoStandard,
 		Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{
-			Accessor: func(name string) (io.ReadCloser, error) { return sources.Open("proto/" + name) },
+			Accessor: func(name string) (io.ReadCloser, error) {
+				if text, ok := texts[name]; ok {
+					return io.NopCloser(strings.NewReader(text)), nil
+				}
+				return sources.Open("proto/" + name)
+			},
 		}),
 	}
 	files, err := c.Compile(t.Context(), names...)
@@ -238,11 +248,28 @@ func (s *Server) handle(_ any, stream grpc.ServerStream) error {
 			return err
 		}
 	}
-	err = s.answer(m, in, stream)
+	if s.reply != nil {
+		err = s.replyTo(m, in, stream)
+	} else {
+		err = s.answer(m, in, stream)
+	}
 	if stream.Context().Err() != nil {
 		s.Canceled.Add(1)
 	}
 	return err
+}
+
+// replyTo sends what the set-up answers.
+func (s *Server) replyTo(m protoreflect.MethodDescriptor, in *dynamicpb.Message, stream grpc.ServerStream) error {
+	text, err := s.reply(stream.Context(), string(m.Name()), s.json(in))
+	if err != nil {
+		return err
+	}
+	out := dynamicpb.NewMessage(m.Output())
+	if err := protojson.Unmarshal([]byte(text), out); err != nil {
+		return status.Error(codes.Internal, err.Error())
+	}
+	return stream.SendMsg(out)
 }
 
 func (s *Server) note(stream grpc.ServerStream, call string) {

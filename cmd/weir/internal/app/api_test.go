@@ -16,25 +16,75 @@ import (
 	"weir/cmd/weir/internal/config"
 	"weir/policy"
 	"weir/server"
+	"weir/translate"
 	"weir/upstream"
 	"weir/upstream/upstreamtest"
 )
 
-// governed is a gateway with a policy over the same four tools of an MCP server and, twice, of an API of each kind: listed as tools, and searched.
-type governed struct {
+// gate is a gateway with a policy over some upstreams.
+type gate struct {
 	gateway *server.Gateway
-	kinds   []*kind
+	set     *upstream.Set
+	catalog *catalog.Catalog
+	policy  *policy.Policy
 	mu      sync.Mutex
 	events  []server.Event // of requests that are over
 }
 
 // Begin, Intent and End implement server.Observer.
-func (g *governed) Begin(ctx context.Context, _ *server.Event) context.Context { return ctx }
-func (g *governed) Intent(context.Context, *server.Event) error                { return nil }
-func (g *governed) End(_ context.Context, e *server.Event) {
+func (g *gate) Begin(ctx context.Context, _ *server.Event) context.Context { return ctx }
+func (g *gate) Intent(context.Context, *server.Event) error                { return nil }
+func (g *gate) End(_ context.Context, e *server.Event) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.events = append(g.events, *e)
+}
+
+// newGate starts a gateway that ends with the test; cache may be nil.
+func newGate(t *testing.T, servers object, spec policy.Spec, cache translate.Cache) *gate {
+	t.Helper()
+	place := newPlace(t, object{"mcpServers": servers})
+	file, err := config.Read(place.path, place.env.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	space := upstream.Namespace{Specs: map[string]upstream.Spec{}}
+	for _, u := range file.MCPServers {
+		space.Order = append(space.Order, u.Name)
+		space.Specs[u.Name] = u.Spec
+	}
+	g := &gate{catalog: catalog.New()}
+	g.set = upstream.New(upstream.Options{Catalog: g.catalog, Log: slog.New(slog.DiscardHandler), Namespace: space, Cache: cache})
+	g.set.Start(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	if err := g.set.Settled(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if g.policy, err = policy.Compile(spec, policy.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	engine, err := policy.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine.Swap(g.policy)
+	g.gateway = server.New(server.Options{Catalog: g.catalog, Policy: engine, Upstream: g.set, Log: slog.New(slog.DiscardHandler), Observer: g})
+	t.Cleanup(func() {
+		g.gateway.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), within)
+		defer cancel()
+		if err := g.set.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return g
+}
+
+// governed is a gateway over the same four tools of an MCP server and, twice, of an API of each kind: listed as tools, and searched.
+type governed struct {
+	*gate
+	kinds []*kind
 }
 
 func newGoverned(t *testing.T, spec policy.Spec) *governed {
@@ -50,45 +100,11 @@ func newGoverned(t *testing.T, spec policy.Spec) *governed {
 		servers[k.name] = k.with(object{"mode": "tools", "tools": k.tools(operations...)})
 		servers[k.name+"found"] = k.with(object{"mode": "dynamic", "tools": k.tools(operations...)})
 	}
-	place := newPlace(t, object{"mcpServers": servers})
-	file, err := config.Read(place.path, place.env.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, space := catalog.New(), upstream.Namespace{Specs: map[string]upstream.Spec{}}
-	for _, u := range file.MCPServers {
-		space.Order = append(space.Order, u.Name)
-		space.Specs[u.Name] = u.Spec
-	}
-	set := upstream.New(upstream.Options{Catalog: c, Log: slog.New(slog.DiscardHandler), Namespace: space})
-	set.Start(t.Context())
-	ctx, cancel := context.WithTimeout(t.Context(), within)
-	defer cancel()
-	if err := set.Settled(ctx); err != nil {
-		t.Fatal(err)
-	}
-	p, err := policy.Compile(spec, policy.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	engine, err := policy.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	engine.Swap(p)
-	g.gateway = server.New(server.Options{Catalog: c, Policy: engine, Upstream: set, Log: slog.New(slog.DiscardHandler), Observer: g})
-	t.Cleanup(func() {
-		g.gateway.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), within)
-		defer cancel()
-		if err := set.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	g.gate = newGate(t, servers, spec, nil)
 	return g
 }
 
-func (g *governed) ask(t *testing.T, who policy.Principal, era catalog.Era, method, params string) string {
+func (g *gate) ask(t *testing.T, who policy.Principal, era catalog.Era, method, params string) string {
 	t.Helper()
 	var m rawjson.Message
 	if err := rawjson.Scan(&m, []byte(`{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":`+params+`}`)); err != nil {
@@ -104,7 +120,7 @@ func (g *governed) ask(t *testing.T, who policy.Principal, era catalog.Era, meth
 }
 
 // last is what the last request was about, how it ended and by which rule, without the upstream's name.
-func (g *governed) last() string {
+func (g *gate) last() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	e := g.events[len(g.events)-1]

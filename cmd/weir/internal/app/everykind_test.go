@@ -98,49 +98,6 @@ func TestNamesOfEveryKind(t *testing.T) {
 	}
 }
 
-// TestCurationOfEveryKind: what configuration says about operations and arguments means the same for every kind, and what it fixed is sent whatever
-// the caller says.
-func TestCurationOfEveryKind(t *testing.T) {
-	t.Parallel()
-	all := kinds(t, "", "getThing", "listThings", "putThing", "deleteThing")
-	p, a := startKinds(t, all, nil, func(k *kind) object {
-		return object{"mode": "tools", "exclude": []string{k.key("deleteThing")}, "tools": object{
-			k.key("getThing"):   object{"name": "fetch", "description": "Fetches it.", "args": object{"size": object{"rename": "amount", "description": "how much"}}},
-			k.key("listThings"): object{"name": "list", "args": object{"size": object{"fixed": 7}}},
-			k.key("putThing"):   object{"name": "put", "args": object{"size": object{"hide": true}}},
-		}}
-	})
-	for _, k := range all {
-		for _, c := range []struct{ tool, arguments, sent, says string }{
-			{"fetch", `{"amount":3}`, "getThing 3", ""},
-			{"fetch", `{"size":3}`, "", "`size` is not an argument; there are amount"},
-			{"list", `{}`, "listThings 7", ""},
-			{"list", `{"size":70}`, "", "`size` is not an argument"},
-			{"list", `{"Size":70}`, "", "`Size` is not an argument"},
-			{"put", `{}`, "putThing", ""},
-			{"put", `{"size":70}`, "", "`size` is not an argument"},
-			{"deleteThing", `{}`, "", "deleteThing"},
-		} {
-			before := len(k.reached())
-			answer := calls(t, a, k.name+"__"+c.tool, c.arguments)
-			if sent := strings.Join(k.reached()[before:], " + "); sent != c.sent || !strings.Contains(answer, c.says) {
-				t.Errorf("%s, %s %s: sent %q, answered %s", k.name, c.tool, c.arguments, sent, answer)
-			}
-		}
-	}
-	for _, e := range a.View().Snapshot().Entries() {
-		item := string(e.Raw(catalog.Modern))
-		input, _, _ := strings.Cut(item, `"outputSchema"`)
-		lacks := func(word string) bool { return !strings.Contains(input, word) }
-		if !lacks(`"size"`) || strings.HasSuffix(e.Name, "__fetch") && slices.ContainsFunc([]string{`"amount"`, "how much", "Fetches it."}, lacks) {
-			t.Errorf("%s is listed as %s", e.Name, item)
-		}
-	}
-	if log := p.log.String(); strings.Contains(log, "level=ERROR") {
-		t.Error(log)
-	}
-}
-
 // TestAuditOfEveryKind: every call is in the audit log before and after, under the operation that it is about, also behind a search; a refused one
 // has its rule, and nothing was sent.
 func TestAuditOfEveryKind(t *testing.T) {

@@ -37,14 +37,14 @@ type kind struct {
 type ledger struct {
 	mu        sync.Mutex
 	calls     []string
-	parents   []string
+	headers   []http.Header
 	complaint string
 }
 
 func (l *ledger) add(operation, size string, header http.Header) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.parents = append(l.parents, header.Get("Traceparent"))
+	l.headers = append(l.headers, header)
 	l.calls = append(l.calls, strings.TrimSpace(operation+" "+size))
 }
 
@@ -54,11 +54,7 @@ func (l *ledger) reached() []string {
 	return append([]string(nil), l.calls...)
 }
 
-func (l *ledger) traces() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return append([]string(nil), l.parents...)
-}
+func (l *ledger) traces() []string { return l.header("Traceparent") }
 
 // kinds returns one API of each kind, with these operations. With a complaint, the servers refuse everything with it.
 func kinds(t *testing.T, complaint string, operations ...string) []*kind {
