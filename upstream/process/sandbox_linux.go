@@ -125,7 +125,7 @@ func (c *confinement) enter() error {
 		return fmt.Errorf("landlock: %w", err)
 	}
 	if c.Sandbox.network() && auditArch() != 0 {
-		if err := filterSockets(c.Sandbox.Connect == nil || len(c.Sandbox.Connect) > 0); err != nil {
+		if err := filterSockets(c.Sandbox.Connect == nil || len(c.Sandbox.Connect) > 0); err != nil && !c.Sandbox.Optional {
 			return fmt.Errorf("seccomp: %w", err)
 		}
 	}

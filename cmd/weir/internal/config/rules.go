@@ -8,6 +8,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -208,6 +209,9 @@ func (r *reader) checkTools(n *node, way, path string) {
 	}
 }
 
+// secretReference is a ${…} that stands for a secret, as far as its name tells.
+var secretReference = regexp.MustCompile(`(?i)\$\{(?:file:|command:|[^}]*(?:token|secret|passw|api_?key|credential))`)
+
 func (r *reader) checkCommand(n *node, s upstream.Spec, path string) {
 	if c := n.get("command"); c.kind == text && strings.TrimSpace(c.text) == "" {
 		r.problem(c.at, "%s.command: is empty", path)
@@ -217,6 +221,13 @@ func (r *reader) checkCommand(n *node, s upstream.Spec, path string) {
 	}
 	r.misplaced(n, path, "command", append(apiKeys(), "headers", "credentials", "tls")...)
 	r.checkSandbox(n.member("sandbox"), &s.Sandbox, path+".sandbox")
+	if args := n.get("args"); args != nil {
+		for i, a := range args.items {
+			if a.kind == text && secretReference.MatchString(a.text) {
+				r.warn(a.at, "%s.args[%d]: every user of this machine can read arguments; secrets belong into env", path, i)
+			}
+		}
+	}
 	if env := n.get("env"); env != nil && env.kind == object {
 		for _, m := range env.members {
 			if m.key.text == "" || strings.ContainsAny(m.key.text, "=\x00") {
