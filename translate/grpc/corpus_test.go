@@ -18,7 +18,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	second "github.com/google/jsonschema-go/jsonschema"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -291,74 +290,6 @@ func fitsReply(m *method, types *types, random *rand.Rand) string {
 		}
 	}
 	return ""
-}
-
-// TestIdenticalTools reads one API by reflection in both versions, as a descriptor set and as sources.
-func TestIdenticalTools(t *testing.T) {
-	want := ""
-	folder := t.TempDir()
-	for _, version := range []string{"v1", "v1alpha", "both"} {
-		s := serve(t, setup{Reflect: version})
-		a := dial(t, s, Spec{Bidi: true}, translate.Options{})
-		got := string(bytes.Join(a.Source().Tools, []byte("\n")))
-		if want == "" {
-			want = got
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s: %s", version, diff)
-		}
-	}
-	compiled, _ := fixture(t, "greeter.proto", "edition.proto", "old.proto")
-	data, err := proto.Marshal(compiled)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(folder, "api.binpb"), data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for name, spec := range map[string]Spec{
-		"descriptor set": {Descriptors: []string{filepath.Join(folder, "api.binpb")}},
-		"sources":        {Protos: []string{"grpctest/proto/greeter.proto", "grpctest/proto/old.proto", "grpctest/proto/edition.proto"}},
-		"import paths":   {Protos: []string{"greeter.proto", "edition.proto", "old.proto"}, ImportPaths: []string{"grpctest/proto"}},
-	} {
-		spec.GRPC, spec.Bidi = "http://127.0.0.1:1", true
-		a, err := New(t.Context(), spec, translate.Options{Upstream: "api"})
-		if err != nil {
-			t.Fatal(name, err)
-		}
-		if diff := cmp.Diff(want, string(bytes.Join(a.Source().Tools, []byte("\n")))); diff != "" {
-			t.Errorf("%s: %s", name, diff)
-		}
-		if err := a.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
-	}
-	if !strings.Contains(want, "Says hello to somebody.") || strings.Contains(want, "linters") {
-		t.Errorf("comments are not as they should be: %s", want)
-	}
-}
-
-// TestIdenticalCorpus compares the tools of every source with those of the same files as a set, in another order.
-func TestIdenticalCorpus(t *testing.T) {
-	for _, p := range corpus(t) {
-		var spec Spec
-		spec.Bidi, spec.Mode = true, translate.ModeTools
-		_, one := p.tools(t, spec)
-		data, err := proto.Marshal(p.set)
-		if err != nil {
-			t.Fatal(err)
-		}
-		again := part{services: slices.Clone(p.services), set: &descriptorpb.FileDescriptorSet{}}
-		if err := proto.Unmarshal(data, again.set); err != nil {
-			t.Fatal(err)
-		}
-		slices.Reverse(again.set.File)
-		slices.Reverse(again.services)
-		_, two := again.tools(t, spec)
-		if !slices.EqualFunc(one.Source.Tools, two.Source.Tools, bytes.Equal) {
-			t.Errorf("%s: the tools differ", p.name)
-		}
-	}
 }
 
 // TestNamesDoNotDependOnOthers takes services away: the names of the rest stay, unless two wanted one.

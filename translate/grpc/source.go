@@ -1,6 +1,7 @@
 package grpc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -96,12 +97,35 @@ func (s *sources) open(path string) (io.ReadCloser, error) {
 		}
 		data, err := translate.ReadLimited(f, -1)
 		_ = f.Close()
+		if err == nil {
+			err = plausible(data)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		return io.NopCloser(strings.NewReader(string(data))), nil
+		return io.NopCloser(bytes.NewReader(data)), nil
 	}
 	return nil, fmt.Errorf("%s: %w in the import paths", path, os.ErrNotExist)
+}
+
+const (
+	maxLine    = 64 << 10 // bytes
+	maxNesting = 5000
+)
+
+// plausible refuses sources that nobody writes and that the compiler takes the square of their size for.
+func plausible(data []byte) error {
+	nesting := 0
+	for line := range bytes.Lines(data) {
+		if len(line) > maxLine {
+			return fmt.Errorf("a line is longer than %d KiB", maxLine>>10)
+		}
+		nesting += bytes.Count(line, []byte("{")) + bytes.Count(line, []byte("[")) - bytes.Count(line, []byte("}")) - bytes.Count(line, []byte("]"))
+		if nesting > maxNesting {
+			return fmt.Errorf("more than %d brackets are open at a time", maxNesting)
+		}
+	}
+	return nil
 }
 
 // compile makes descriptors of the files. One that has faults is left out with a warning; an error comes when none is left.
