@@ -130,12 +130,13 @@ func awaitTool(ctx context.Context, a *app.App, name string) error {
 	for {
 		s := a.Status()[i]
 		_, err := find(a, name)
+		known := s.State == upstream.Ready || s.State == upstream.Idle
 		switch {
-		case err == nil || s.State != upstream.Starting && s.State != upstream.Ready:
+		case err == nil || s.State != upstream.Starting && !known:
 			return nil
-		case s.State == upstream.Ready && ready.IsZero():
+		case known && ready.IsZero():
 			ready = time.Now()
-		case s.State == upstream.Ready && time.Since(ready) > time.Second: // the catalogue follows at once
+		case known && time.Since(ready) > time.Second: // the catalogue follows at once
 			return nil
 		}
 		select {
