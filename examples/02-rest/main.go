@@ -5,20 +5,13 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"net"
 	"net/http"
-	"net/url"
-	"os"
-	"os/exec"
-	"os/signal"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
+
+	"weir/examples/internal/launch"
 )
 
 // book is one book of the library.
@@ -97,19 +90,8 @@ func answer(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v) // the client went away
 }
 
-// serve answers on the address that weir.yaml reads too, unless another copy of the example does already.
-func serve(ctx context.Context) error {
-	addr := "127.0.0.1:7802"
-	if u, err := url.Parse(os.Getenv("LIBRARY_URL")); err == nil && u.Host != "" {
-		addr = u.Host
-	}
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
+// start serves the API on the address that weir.yaml reads too.
+func start(ctx context.Context, _ string) (stop func(), err error) {
 	l := &library{books: []book{
 		{ISBN: "1", Title: "The Left Hand of Darkness", Author: "Ursula K. Le Guin"},
 		{ISBN: "2", Title: "Kindred", Author: "Octavia E. Butler"},
@@ -120,48 +102,9 @@ func serve(ctx context.Context) error {
 	mux.HandleFunc("GET /books/{isbn}", l.get)
 	mux.HandleFunc("POST /loans", l.lend)
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = s.Serve(ln) }() // it ends with the program
-	return nil
+	return nil, launch.Serve(ctx, launch.Address("LIBRARY_URL", "127.0.0.1:7802"), s.Serve)
 }
 
 func main() {
-	// Ctrl-C reaches weir by itself; this program only has to outlive it. SIGTERM is passed on.
-	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	err := run(ctx, os.Args[1:])
-	var exit *exec.ExitError
-	switch {
-	case err == nil || ctx.Err() != nil:
-	case errors.As(err, &exit):
-		os.Exit(exit.ExitCode())
-	default:
-		fmt.Fprintln(os.Stderr, "02-rest:", err)
-		os.Exit(1)
-	}
-}
-
-func run(ctx context.Context, args []string) error {
-	bin, err := os.MkdirTemp("", "weir-example-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(bin) }()
-	fmt.Fprintln(os.Stderr, "02-rest: building weir")
-	build := exec.CommandContext(ctx, "go", "build", "-o", bin+string(filepath.Separator), "./cmd/weir")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("build (is this the root of the repository?): %w", err)
-	}
-	if err := serve(ctx); err != nil {
-		return err
-	}
-	if len(args) == 0 {
-		args = []string{"serve"}
-	}
-	weir := exec.CommandContext(ctx, filepath.Join(bin, "weir"), append(args, "--config", "examples/02-rest/weir.yaml")...)
-	weir.Stdin, weir.Stdout, weir.Stderr = os.Stdin, os.Stdout, os.Stderr
-	weir.Cancel = func() error { return weir.Process.Signal(syscall.SIGTERM) }
-	weir.WaitDelay = time.Minute
-	return weir.Run()
+	launch.Main(launch.Example{Name: "02-rest", Start: start})
 }

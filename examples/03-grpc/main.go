@@ -5,16 +5,8 @@ package main
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
-	"net"
-	"net/url"
-	"os"
-	"os/exec"
-	"os/signal"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/bufbuild/protocompile"
@@ -27,6 +19,8 @@ import (
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
+
+	"weir/examples/internal/launch"
 )
 
 //go:embed tides.proto
@@ -85,73 +79,23 @@ func (h *harbour) handle(_ any, stream grpc.ServerStream) error {
 	}
 }
 
-// serve answers on the address that weir.yaml reads too, unless another copy of the example does already.
-func serve(ctx context.Context) error {
-	addr := "127.0.0.1:7803"
-	if u, err := url.Parse(os.Getenv("TIDES_URL")); err == nil && u.Host != "" {
-		addr = u.Host
-	}
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
+// start serves the API on the address that weir.yaml reads too.
+func start(ctx context.Context, _ string) (stop func(), err error) {
 	c := protocompile.Compiler{
 		Resolver:       protocompile.WithStandardImports(&protocompile.SourceResolver{Accessor: protocompile.SourceAccessorFromMap(map[string]string{"tides.proto": source})}),
 		SourceInfoMode: protocompile.SourceInfoStandard, // reflection tells the comments
 	}
 	files, err := c.Compile(ctx, "tides.proto")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var described protodesc.Resolver = files.AsResolver()
 	h := &harbour{service: files[0].Services().Get(0)}
 	s := grpc.NewServer(grpc.UnknownServiceHandler(h.handle))
 	reflectionpb.RegisterServerReflectionServer(s, reflection.NewServerV1(reflection.ServerOptions{Services: h, DescriptorResolver: described}))
-	go func() { _ = s.Serve(ln) }() // it ends with the program
-	return nil
+	return nil, launch.Serve(ctx, launch.Address("TIDES_URL", "127.0.0.1:7803"), s.Serve)
 }
 
 func main() {
-	// Ctrl-C reaches weir by itself; this program only has to outlive it. SIGTERM is passed on.
-	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	err := run(ctx, os.Args[1:])
-	var exit *exec.ExitError
-	switch {
-	case err == nil || ctx.Err() != nil:
-	case errors.As(err, &exit):
-		os.Exit(exit.ExitCode())
-	default:
-		fmt.Fprintln(os.Stderr, "03-grpc:", err)
-		os.Exit(1)
-	}
-}
-
-func run(ctx context.Context, args []string) error {
-	bin, err := os.MkdirTemp("", "weir-example-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(bin) }()
-	fmt.Fprintln(os.Stderr, "03-grpc: building weir")
-	build := exec.CommandContext(ctx, "go", "build", "-o", bin+string(filepath.Separator), "./cmd/weir")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("build (is this the root of the repository?): %w", err)
-	}
-	if err := serve(ctx); err != nil {
-		return err
-	}
-	if len(args) == 0 {
-		args = []string{"serve"}
-	}
-	weir := exec.CommandContext(ctx, filepath.Join(bin, "weir"), append(args, "--config", "examples/03-grpc/weir.yaml")...)
-	weir.Stdin, weir.Stdout, weir.Stderr = os.Stdin, os.Stdout, os.Stderr
-	weir.Cancel = func() error { return weir.Process.Signal(syscall.SIGTERM) }
-	weir.WaitDelay = time.Minute
-	return weir.Run()
+	launch.Main(launch.Example{Name: "03-grpc", Start: start})
 }
