@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"fmt"
+	"net/url"
 	"slices"
 	"time"
 
@@ -52,6 +54,7 @@ type Status struct {
 	Facts         process.Facts // what else is known about why it is not ready, for the operator only
 	Required      bool
 	Endpoints     []Status          // of one that has several, in the order of the configuration
+	Address       string            // of an endpoint: scheme and host of its URL; its number where those stand in a reference
 	Report        *translate.Report // what the description of an API came to, nil for an MCP server or before it was read
 }
 
@@ -114,8 +117,13 @@ func (m *member) status() Status {
 
 // describe fills in how the endpoints stand; the best one speaks for the server.
 func (p *pool) describe(st *Status) {
-	for _, e := range p.ends {
-		st.Endpoints = append(st.Endpoints, e.status())
+	for i, e := range p.ends {
+		one := e.status()
+		one.Address = fmt.Sprintf("endpoint %d", i+1)
+		if u, err := url.Parse(e.spec.Load().URL); err == nil && u.Host != "" {
+			one.Address = (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
+		}
+		st.Endpoints = append(st.Endpoints, one)
 	}
 	if first := p.first(); first != nil {
 		s := first.status()

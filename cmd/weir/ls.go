@@ -39,6 +39,17 @@ type upstreamRow struct {
 	Facts     process.Facts `json:"facts,omitempty"`  // what else is known about why
 	Junk      uint64        `json:"junk,omitempty"`   // lines on standard output that were no messages
 	Warnings  []string      `json:"warnings"`
+	Endpoints []endpointRow `json:"endpoints,omitempty"` // of one that has several, in the order of the file
+}
+
+// endpointRow is one of the endpoints of an upstream.
+type endpointRow struct {
+	Address string    `json:"address"` // without the path
+	Era     string    `json:"era,omitempty"`
+	State   string    `json:"state"`
+	Since   time.Time `json:"since"`
+	Tools   int       `json:"tools"`
+	Reason  string    `json:"reason,omitempty"`
 }
 
 // ls is weir ls [FILE].
@@ -85,12 +96,18 @@ func rowsOf(a *app.App) []upstreamRow {
 	snapshot := a.View().Snapshot()
 	for _, s := range a.Status() {
 		r := upstreamRow{
-			Name: s.Name, Transport: s.Transport, Era: s.Era, State: strings.ReplaceAll(string(s.State), "_", "-"), Since: s.Since.UTC(), Version: s.Version,
+			Name: s.Name, Transport: s.Transport, Era: s.Era, State: stateWord(s.State), Since: s.Since.UTC(), Version: s.Version,
 			Server: strings.TrimSpace(s.ServerName + " " + s.ServerVer), Tools: s.Tools, Prompts: s.Prompts, Resources: s.Resources,
 			Templates: s.Templates, Stale: s.Stale, Required: s.Required, Reason: s.Reason, Hint: s.Hint, Junk: s.Junk, Warnings: []string{},
 		}
 		if s.State != upstream.Ready && s.State != upstream.Idle {
 			r.Stderr, r.Facts = s.Stderr, s.Facts
+		}
+		for _, e := range s.Endpoints {
+			r.Endpoints = append(r.Endpoints, endpointRow{Address: e.Address, Era: e.Era, State: stateWord(e.State), Since: e.Since.UTC(), Tools: e.Tools, Reason: e.Reason})
+			for _, p := range e.Problems {
+				r.Warnings = append(r.Warnings, e.Address+": "+p.Reason)
+			}
 		}
 		for _, p := range s.Problems {
 			r.Warnings = append(r.Warnings, p.Reason)
@@ -110,21 +127,30 @@ func rowsOf(a *app.App) []upstreamRow {
 	return rows
 }
 
-// tableOf lays the upstreams out.
+// stateWord is a state as people read it.
+func stateWord(s upstream.State) string { return strings.ReplaceAll(string(s), "_", "-") }
+
+// tableOf lays the upstreams out, those of several endpoints with a line for each below.
 func tableOf(rows []upstreamRow, now time.Time) *term.Table {
 	t := &term.Table{}
 	t.Head("NAME", "TRANSPORT", "ERA", "STATE", "SINCE", "TOOLS", "WHY NOT")
-	for _, r := range rows {
+	line := func(name term.Cell, transport, era, state string, since time.Time, tools int, reason string) {
 		style := term.Green
-		switch upstream.State(r.State) {
+		switch upstream.State(state) {
 		case upstream.Ready:
 		case upstream.Idle, upstream.Disabled, upstream.Stopped:
 			style = term.Dim
 		default:
 			style = term.Red
 		}
-		t.Row(term.Cell{Text: r.Name, Style: term.Bold}, term.Cell{Text: r.Transport}, term.Cell{Text: orDash(r.Era)}, term.Cell{Text: r.State, Style: style},
-			term.Cell{Text: ago(now.Sub(r.Since))}, term.Cell{Text: strconv.Itoa(r.Tools), Right: true}, term.Cell{Text: strings.TrimPrefix(r.Reason, r.Name+": ")})
+		t.Row(name, term.Cell{Text: transport}, term.Cell{Text: orDash(era)}, term.Cell{Text: state, Style: style}, term.Cell{Text: ago(now.Sub(since))},
+			term.Cell{Text: strconv.Itoa(tools), Right: true}, term.Cell{Text: reason})
+	}
+	for _, r := range rows {
+		line(term.Cell{Text: r.Name, Style: term.Bold}, r.Transport, r.Era, r.State, r.Since, r.Tools, strings.TrimPrefix(r.Reason, r.Name+": "))
+		for _, e := range r.Endpoints {
+			line(term.Cell{Text: "  " + e.Address}, "", e.Era, e.State, e.Since, e.Tools, strings.TrimPrefix(e.Reason, r.Name+": "))
+		}
 	}
 	return t
 }
