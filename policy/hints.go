@@ -80,6 +80,9 @@ func (ap *approved) of(e *catalog.Entry) hints {
 	return h
 }
 
+// ReadOnly reports whether it is approved that e changes nothing: prompts and resources do not, tools where the annotations of the policy say so.
+func (p *Policy) ReadOnly(e *catalog.Entry) bool { return p.approved.of(e).readOnly }
+
 // claim takes over the annotations of a raw tool (spec, ToolAnnotations). What cannot be read is as if it were not there.
 func (h *hints) claim(raw []byte) {
 	f, err := rawjson.Fields(raw, "annotations")

@@ -8,7 +8,7 @@ import (
 // admit decides whether the caller may do a with entry, which it called name; target is the URI that a template was matched with. The rule that
 // decided goes into the record.
 func (g *Gateway) admit(r *Request, e *Event, profile *policy.Profile, a policy.Action, entry *catalog.Entry, name, target string, arguments []byte) error {
-	e.Kind, e.Ref = entry.Kind, entry.Ref
+	e.Kind, e.Ref, e.Entry = entry.Kind, entry.Ref, entry
 	d := decide(profile, a, entry, policy.Request{
 		Principal: r.Principal, Arguments: arguments, Target: target, Time: e.Start, Address: r.Address,
 	})

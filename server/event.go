@@ -22,7 +22,9 @@ type Event struct {
 	Method    string
 	Kind      catalog.Kind // of the entry; means nothing without Ref
 	Ref       catalog.Ref  // zero when no entry was resolved
-	Rule      string       // the policy rule that decided, "" when none had to
+	// Entry is what the policy decided about, nil when it decided nothing.
+	Entry *catalog.Entry
+	Rule  string // the policy rule that decided, "" when none had to
 	// Outcome is ok, tool_error, rpc_error, input_required, panic, or a catalog.Code. Execution is what is known of a call that failed with a code.
 	Outcome   string
 	Execution catalog.Execution

@@ -16,14 +16,7 @@ const eventSize = 768
 
 // intent appends the audit log's record of a call that is about to leave.
 func (r *Recorder) intent(b []byte, s *state, e *server.Event) []byte {
-	b = r.who(append(b, `{"kind":"intent"`...), s, e)
-	if r.o.Arguments {
-		if arguments := e.Request.Arguments.Of(e.Request.Data); arguments != nil {
-			b = append(b, `,"arguments":`...)
-			b = appendRedacted(b, arguments)
-		}
-	}
-	return append(b, '}')
+	return append(r.call(append(b, `{"kind":"intent"`...), s, e), '}')
 }
 
 // outcome appends the audit log's record of a request that is over; for one that never left it is the only one.
@@ -32,7 +25,7 @@ func (r *Recorder) outcome(b []byte, s *state, e *server.Event) []byte {
 	if s.intended {
 		b = appendText(b, "id", s.id)
 	} else {
-		b = r.who(b, s, e)
+		b = r.call(b, s, e)
 	}
 	b = appendText(b, "outcome", e.Outcome)
 	if e.Reason != "" {
@@ -53,8 +46,8 @@ func (r *Recorder) outcome(b []byte, s *state, e *server.Event) []byte {
 	return append(b, '}')
 }
 
-// who is what both records begin with.
-func (r *Recorder) who(b []byte, s *state, e *server.Event) []byte {
+// call says who asked for what.
+func (r *Recorder) call(b []byte, s *state, e *server.Event) []byte {
 	b = appendText(b, "id", s.id)
 	b = append(b, r.caller(e.Principal)...)
 	b = appendText(b, "method", e.Method)
@@ -73,6 +66,9 @@ func (r *Recorder) who(b []byte, s *state, e *server.Event) []byte {
 	}
 	if id := s.traceID(); id != "" {
 		b = appendText(b, "trace", id)
+	}
+	if arguments := e.Request.Arguments.Of(e.Request.Data); r.o.Arguments && e.Entry != nil && arguments != nil {
+		b = appendRedacted(append(b, `,"arguments":`...), arguments)
 	}
 	return b
 }

@@ -32,6 +32,8 @@ type Options struct {
 	Arguments bool
 	// Policy names the policy in force, for the audit log.
 	Policy func() string
+	// ReadOnly says which calls change nothing. They do not wait until the audit log has them: they have one record, when they are over. Nil when all wait.
+	ReadOnly func(*catalog.Entry) bool
 	// Done gets every record when its request is over.
 	Done func(*Record)
 	Log  *slog.Logger
@@ -116,14 +118,21 @@ func (r *Recorder) Begin(ctx context.Context, e *server.Event) context.Context {
 	return s
 }
 
-// Intent implements server.Observer: the audit log has it on disk before it returns.
+// Intent implements server.Observer: the audit log has it on disk before it returns, unless the call changes nothing.
 func (r *Recorder) Intent(ctx context.Context, e *server.Event) error {
 	s, _ := ctx.Value(stateKey{}).(*state)
 	if r.o.Audit == nil || s == nil || s.intended {
 		return nil
 	}
-	var room [eventSize]byte
-	if err := r.o.Audit.Append(ctx, r.intent(room[:0], s, e)); err != nil {
+	reads := r.o.ReadOnly != nil && e.Entry != nil && r.o.ReadOnly(e.Entry)
+	var err error
+	if reads {
+		err = r.o.Audit.Ready()
+	} else {
+		var room [eventSize]byte
+		err = r.o.Audit.Append(ctx, r.intent(room[:0], s, e))
+	}
+	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -132,7 +141,7 @@ func (r *Recorder) Intent(ctx context.Context, e *server.Event) error {
 			Code: catalog.Unavailable, Msg: "the audit log cannot be written, and no call goes unrecorded", Execution: catalog.NotExecuted, Err: err,
 		}
 	}
-	s.intended = true
+	s.intended = !reads
 	return nil
 }
 

@@ -39,10 +39,10 @@ type stage struct {
 
 func newStage(t *testing.T, answer string) *stage {
 	t.Helper()
-	return newStageOf(t, answer, 1)
+	return newStageOf(t, answer, func(*record.Options) {})
 }
 
-func newStageOf(t *testing.T, answer string, sample float64) *stage {
+func newStageOf(t *testing.T, answer string, change func(*record.Options)) *stage {
 	t.Helper()
 	s := &stage{spans: tracetest.NewInMemoryExporter(), metrics: sdkmetric.NewManualReader(), dir: t.TempDir()}
 	traces := sdktrace.NewTracerProvider(sdktrace.WithSyncer(s.spans))
@@ -52,11 +52,13 @@ func newStageOf(t *testing.T, answer string, sample float64) *stage {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.audit.Close() })
-	r, err := record.New(record.Options{
-		Tracer: traces.Tracer("weir"), Sample: sample, Meter: meters.Meter("weir"), Audit: s.audit, Arguments: true, Log: slog.New(slog.DiscardHandler),
+	o := record.Options{
+		Tracer: traces.Tracer("weir"), Sample: 1, Meter: meters.Meter("weir"), Audit: s.audit, Arguments: true, Log: slog.New(slog.DiscardHandler),
 		Policy: func() string { return "p1" },
 		Done:   func(r *record.Record) { s.records = append(s.records, *r) },
-	})
+	}
+	change(&o)
+	r, err := record.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +69,7 @@ func newStageOf(t *testing.T, answer string, sample float64) *stage {
 	c := catalog.New()
 	c.Publish(catalog.Build([]*catalog.Source{{
 		Upstream: "bank", Capabilities: []byte(`{"tools":{}}`),
-		Tools: [][]byte{[]byte(`{"name":"pay","inputSchema":{"type":"object"}}`)}, Resources: [][]byte{[]byte(`{"name":"a","uri":"bank://a"}`)},
+		Tools: [][]byte{[]byte(`{"name":"pay","inputSchema":{"type":"object"}}`), []byte(`{"name":"look","inputSchema":{"type":"object"}}`)}, Resources: [][]byte{[]byte(`{"name":"a","uri":"bank://a"}`)},
 	}}, catalog.Options{}))
 	up := upstreamFunc(func(_ context.Context, call *catalog.Call) (*catalog.Answer, error) {
 		s.calls = append(s.calls, *call)
@@ -260,6 +262,39 @@ func TestAudit(t *testing.T) {
 	}
 }
 
+// TestAuditOfReads: what changes nothing has one record, with all that is known of it.
+func TestAuditOfReads(t *testing.T) {
+	reads := func(o *record.Options) {
+		o.ReadOnly = func(e *catalog.Entry) bool { return e.Kind == catalog.Resource || e.Ref.Name == "look" }
+	}
+	s := newStageOf(t, result, reads)
+	s.ask(t, "resources/read", `{"uri":"bank://a"}`)
+	s.ask(t, "tools/call", `{"name":"bank__look","arguments":{"at":"ana","token":"CANARY"}}`)
+	s.ask(t, "tools/call", `{"name":"bank__pay"}`)
+	if err := s.audit.Close(); err != nil {
+		t.Fatal(err)
+	}
+	form := regexp.MustCompile(`"kind":"[a-z]*"|"ref":"[^"]*"|"outcome":"[a-z]*"|"arguments":{[^}]*}`)
+	var got []string
+	if err := audit.Read(s.dir, func(r audit.Record) bool {
+		got = append(got, strings.Join(form.FindAllString(string(r.Event), -1), " "))
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		`"kind":"outcome" "ref":"bank/bank://a" "outcome":"ok"`, `"kind":"outcome" "ref":"bank/look" "arguments":{"at":"ana","token":"[redacted]"} "outcome":"ok"`,
+		`"kind":"intent" "ref":"bank/pay"`, `"kind":"outcome" "outcome":"ok"`, `"kind":"seal"`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(s.calls) != 3 {
+		t.Errorf("%d calls (-want +got): %s", len(s.calls), diff)
+	}
+	s.ask(t, "tools/call", `{"name":"bank__look"}`)
+	if len(s.calls) != 3 {
+		t.Error("a call went that cannot be recorded")
+	}
+}
+
 // TestR18_NothingUnrecorded: a call that cannot be recorded does not happen.
 func TestR18_NothingUnrecorded(t *testing.T) {
 	s := newStage(t, result)
@@ -302,7 +337,7 @@ func TestR25_UnkeptTraces(t *testing.T) {
 		{"the caller's, not well formed", `,"_meta":{"traceparent":"` + unkept[:50] + `"}`, `^00-[0-9a-f]{32}-[0-9a-f]{16}-00$`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newStageOf(t, result, 0)
+			s := newStageOf(t, result, func(o *record.Options) { o.Sample = 0 })
 			s.ask(t, "tools/call", `{"name":"bank__pay"`+tt.meta+`}`)
 			s.ask(t, "tools/call", `{"name":"bank__pay"`+tt.meta+`}`)
 			if n := len(s.spans.GetSpans()); n > 0 {

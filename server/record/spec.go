@@ -35,6 +35,8 @@ type Audit struct {
 	Dir string `yaml:"dir"`
 	// OnFailure says what happens to calls while the log cannot be written: block refuses them, degrade lets them pass.
 	OnFailure string `yaml:"onFailure"`
+	// Intents says which calls must be on disk before they leave: those of writes, or all.
+	Intents string `yaml:"intents"`
 	// Keep is how long sealed segments are kept; for ever when left out.
 	Keep time.Duration `yaml:"keep"`
 	// SegmentBytes is how large a segment may become.
@@ -49,4 +51,4 @@ func DefaultTelemetry() Telemetry {
 }
 
 // DefaultAudit is what stands where the file says nothing.
-func DefaultAudit() Audit { return Audit{OnFailure: "block"} }
+func DefaultAudit() Audit { return Audit{OnFailure: "block", Intents: "writes"} }

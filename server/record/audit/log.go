@@ -52,6 +52,9 @@ type file interface {
 // ErrClosed is the error of a log that was closed.
 var ErrClosed = errors.New("audit: the log is closed")
 
+// errFailing is the error of a log that the disk does not take.
+var errFailing = errors.New("audit: the log cannot be written")
+
 // Log is an open audit log: one lane of its folder. It is safe for concurrent use.
 type Log struct {
 	o     Options
@@ -160,6 +163,19 @@ func (l *Log) rouse() {
 
 // Failing reports whether the disk did not take what was written last.
 func (l *Log) Failing() bool { return l.w.failing.Load() }
+
+// Ready returns why calls are refused at the moment, nil when they are not.
+func (l *Log) Ready() error {
+	select {
+	case <-l.end:
+		return ErrClosed
+	default:
+	}
+	if l.Blocks() && l.Failing() {
+		return errFailing
+	}
+	return nil
+}
 
 // Blocks reports whether calls are refused while the disk does not take them.
 func (l *Log) Blocks() bool { return l.o.OnFailure == Block }

@@ -277,10 +277,16 @@ func TestR18_DiskFull(t *testing.T) {
 			if r := verify(t, dir); len(r.Problems) > 0 {
 				t.Errorf("while it is full: %v", r.Problems)
 			}
+			if err := l.Ready(); (err != nil) != (mode == Block) {
+				t.Errorf("while it is full it is ready: %v", err)
+			}
 			l.Post(event("outcome", 0))
 			room.Store(1 << 20)
 			if err := l.Append(t.Context(), event("intent", 99)); err != nil {
 				t.Fatalf("there is room again: %v", err)
+			}
+			if err := l.Ready(); err != nil {
+				t.Error(err)
 			}
 			if err := l.Close(); err != nil {
 				t.Fatal(err)

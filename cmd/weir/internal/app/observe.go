@@ -51,6 +51,9 @@ func (a *App) observe(file *config.File) (*observation, error) {
 	if err == nil && file.Audit.Dir != "" {
 		o.audit, err = a.openAudit(file)
 		options.Audit = o.audit
+		if file.Audit.Intents != "all" {
+			options.ReadOnly = func(e *catalog.Entry) bool { return a.policy.Policy().ReadOnly(e) }
+		}
 	}
 	if err == nil && file.RequestLog.Database != "" {
 		o.requests, err = OpenRequests(file, a.log)

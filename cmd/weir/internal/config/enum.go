@@ -32,7 +32,7 @@ func enum(f field) []string {
 			"generate": {"auto", "always", "never"}, "subscriptions": {"sse", "websocket"}, "persisted": {"hash", "id", "documentId"},
 		},
 		reflect.TypeFor[cred.Spec]():          {"grant": cred.Grants()},
-		reflect.TypeFor[record.Audit]():       {"onFailure": {"block", "degrade"}},
+		reflect.TypeFor[record.Audit]():       {"onFailure": {"block", "degrade"}, "intents": {"writes", "all"}},
 		reflect.TypeFor[export.Spec]():        {"shape": export.Shapes()},
 		reflect.TypeFor[authn.Issuer]():       {"algorithms": authn.Algorithms()},
 		reflect.TypeFor[authn.Certificates](): {"name": authn.CertificateNames()},
