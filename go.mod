@@ -3,6 +3,7 @@ module weir
 go 1.26.0
 
 require (
+	connectrpc.com/connect v1.21.1
 	cel.dev/cel-go v0.33.2
 	github.com/KimMachineGun/automemlimit v1.0.1
 	github.com/Shopify/toxiproxy/v2 v2.12.0

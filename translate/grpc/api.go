@@ -182,6 +182,9 @@ func (a *API) text(in loaded, remote bool) (*translate.Text, error) {
 
 // described says what a server without reflection needs.
 func described(err error) error {
+	if foreign(err) && status.Code(err) != codes.Unimplemented { // 404 may be that of a proxy that lets other methods through
+		return fmt.Errorf("%s (%w)", notGRPC, err)
+	}
 	if status.Code(err) == codes.Unimplemented {
 		return fmt.Errorf("the server describes nothing by reflection (%w); name a descriptor set under descriptors or sources under protos", err)
 	}

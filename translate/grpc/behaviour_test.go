@@ -241,8 +241,8 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
-// TestReplicas: calls go to all addresses in turn, and a connection that is lost costs no call that was not sent.
-func TestReplicas(t *testing.T) {
+// TestLoadBalancing: calls go to all addresses in turn; of one that is gone no call is lost that was not sent.
+func TestLoadBalancing(t *testing.T) {
 	one, two := serve(t, setup{Reflect: "v1"}), serve(t, setup{Reflect: "v1"})
 	a := dial(t, one, Spec{Replicas: []string{"http://" + two.Address}, Connections: 2}, translate.Options{})
 	deadline := time.Now().Add(10 * time.Second)
@@ -253,6 +253,25 @@ func TestReplicas(t *testing.T) {
 	}
 	if len(one.Calls()) == 0 || len(two.Calls()) == 0 {
 		t.Errorf("%d and %d calls", len(one.Calls()), len(two.Calls()))
+	}
+	before := len(one.Calls())
+	for range 40 {
+		if got := run(t, a, "Greeter_Hello", `{}`); got.True("isError") {
+			t.Fatal(got.JSON())
+		}
+	}
+	if share := len(one.Calls()) - before; share < 10 || share > 30 {
+		t.Errorf("one of two servers got %d of 40 calls", share)
+	}
+	two.Stop()
+	lost := 0
+	for range 40 {
+		if got := run(t, a, "Greeter_Hello", `{}`); got.True("isError") {
+			lost++
+		}
+	}
+	if lost > 0 {
+		t.Errorf("%d of 40 calls were lost with a server that nobody was calling", lost)
 	}
 }
 
@@ -278,8 +297,8 @@ func (v *vault) Renew(context.Context, translate.SecurityScheme, string) bool {
 	return true
 }
 
-// TestMetadata: credentials, configured headers and what callers may set go along; nothing else does, and secrets do not come back.
-func TestMetadata(t *testing.T) {
+// TestMetadataAllowList: credentials, configured headers and what callers may set go along; nothing else does, and secrets do not come back.
+func TestMetadataAllowList(t *testing.T) {
 	s := serve(t, setup{Reflect: "v1"})
 	keys := &vault{}
 	keys.value.Store(new("first-token"))
@@ -347,8 +366,8 @@ func authority(t *testing.T) (pool *x509.CertPool, server, client tls.Certificat
 	return pool, leaf(2, x509.ExtKeyUsageServerAuth), leaf(3, x509.ExtKeyUsageClientAuth)
 }
 
-// TestTLS: a server is trusted by its authority, a client by its certificate, and plaintext is spoken only where it is said.
-func TestTLS(t *testing.T) {
+// TestMutualTLS: a server is trusted by its authority, a client by its certificate, and plaintext is spoken only where it is said.
+func TestMutualTLS(t *testing.T) {
 	roots, certificate, client := authority(t)
 	s := serve(t, setup{Reflect: "v1", TLS: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}, ClientCAs: roots, ClientAuth: tls.RequireAndVerifyClientCert}})
 	mutual := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: []tls.Certificate{client}}
@@ -410,7 +429,8 @@ func TestT12_Dialer(t *testing.T) {
 	}
 }
 
-func TestProbe(t *testing.T) {
+// TestHealthServiceAsProbe: the server says of itself whether it serves; one without the service is well when it answers.
+func TestHealthServiceAsProbe(t *testing.T) {
 	for want, status := range map[string]grpc_health_v1.HealthCheckResponse_ServingStatus{
 		"":                                       grpc_health_v1.HealthCheckResponse_SERVING,
 		"the server says that it is NOT_SERVING": grpc_health_v1.HealthCheckResponse_NOT_SERVING,

@@ -18,5 +18,6 @@
 //     library are off, and so are service configurations from DNS, and proxies from the environment.
 //   - Methods that are offered can be called, and no others; a server is asked for its description when it is read, never on behalf of a caller.
 //   - TLS unless the address says http. Names are looked up by the dialer that is handed in, which judges the addresses.
-//   - Connect and gRPC-Web are not spoken: they would be a second transport with its own limits, and servers of both speak gRPC as well.
+//   - Connect and gRPC-Web are not spoken: they would be a second transport with its own limits. Servers of connectrpc speak gRPC at the same address and
+//     are called in it; of one that takes the other two alone, errors say so.
 package grpc

@@ -62,6 +62,8 @@ func (x *exchange) failureText(ctx context.Context, err error) string {
 	case s.Code() == codes.Unavailable && broken(s.Message()):
 		x.log(err)
 		return x.method.Broken()
+	case foreign(err):
+		return "The API did not carry out the call: " + notGRPC + "."
 	case s.Code() == codes.Unimplemented:
 		select { // the description may be an old one
 		case x.api.stale <- struct{}{}:
@@ -69,6 +71,21 @@ func (x *exchange) failureText(ctx context.Context, err error) string {
 		}
 	}
 	return x.said(s)
+}
+
+// notGRPC is said of a server that answers HTTP and nothing of gRPC.
+const notGRPC = "what listens there does not speak gRPC; the address in the configuration may be that of something else, or of Connect or gRPC-Web alone"
+
+// foreign reports whether an answer is one of HTTP and not of gRPC. Those that proxies give for a server that is gone, and refusals for a credential, have
+// codes of their own.
+func foreign(err error) bool {
+	s := status.Convert(err)
+	switch s.Code() {
+	case codes.Unknown, codes.Unimplemented, codes.Internal:
+		return strings.HasPrefix(s.Message(), "unexpected HTTP status code received from server")
+	default:
+		return false
+	}
 }
 
 // timeIsOver reports whether a call ended because its own time did: the server's word about it may come before the own clock's.

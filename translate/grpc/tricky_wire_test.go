@@ -77,7 +77,7 @@ func behindProxy(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy := &http.Server{Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { //nolint:gosec // it ends with the test
+	proxy := &http.Server{Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == reflectV1 {
 			http.NotFound(w, r)
 			return
