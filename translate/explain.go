@@ -58,8 +58,20 @@ func (in *Input) sentences(v *schema.Value, f schema.Fault) []string {
 	return lines
 }
 
+// maxSteps bounds how many alternatives are looked through for a member.
+const maxSteps = 1000
+
 // step is the schema of a member or element, nil when it is not known.
 func (in *Input) step(s *schema.Value, name string) *schema.Value {
+	left := maxSteps
+	return in.stepWithin(s, name, &left)
+}
+
+func (in *Input) stepWithin(s *schema.Value, name string, left *int) *schema.Value {
+	if *left == 0 {
+		return nil
+	}
+	*left--
 	for _, f := range in.Full.Defs.Facets(s) {
 		if p := f.Get("properties").Get(name); p != nil {
 			return p
@@ -69,7 +81,7 @@ func (in *Input) step(s *schema.Value, name string) *schema.Value {
 		}
 		for _, key := range [...]string{"anyOf", "oneOf"} {
 			for _, m := range f.Array(key) {
-				if p := in.step(m.Value, name); p != nil {
+				if p := in.stepWithin(m.Value, name, left); p != nil {
 					return p
 				}
 			}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -229,52 +230,54 @@ func TestLargeResults(t *testing.T) {
 	}
 }
 
-// TestReloadUnderLoad changes the description while calls run: no call fails, a change is told once, a description that is broken or
-// has lost most of its tools changes nothing.
-func TestReloadUnderLoad(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))
-	defer server.Close()
-	var told atomic.Int32
-	a := newAPI(t, small, Spec{Server: server.URL}, translate.Options{Changed: func() { told.Add(1) }})
+// TestCheck17_ReloadUnderLoad changes the description a thousand times while a hundred callers call: no call fails, a change is told once, a
+// description that is broken or has lost most of its tools changes nothing, and nothing is left behind.
+func TestCheck17_ReloadUnderLoad(t *testing.T) {
+	reloads, callers := 1000, 100
+	if testing.Short() {
+		reloads, callers = 50, 10
+	}
+	var told, failed, calls atomic.Int32
+	a := newAPI(t, small, Spec{Server: "https://h.test"}, translate.Options{Changed: func() { told.Add(1) }, Transport: direct{http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })}})
 	write := func(text string) {
 		if err := os.WriteFile(a.spec.OpenAPI, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	var callers sync.WaitGroup
-	stop := make(chan struct{})
-	for range 4 {
-		callers.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
+	texts := [...]string{strings.Replace(small, `"listThings"`, `"listAll"`, 1), small}
+	round := func(i int) {
+		var wait sync.WaitGroup
+		begin := make(chan struct{})
+		for range callers {
+			wait.Go(func() {
+				<-begin
+				got, err := call(t, a, "deleteThing", `{"id":"x"}`)
+				if calls.Add(1); err != nil || got.True("isError") {
+					failed.Add(1)
 				}
-				if got, err := call(t, a, "deleteThing", `{"id":"x"}`); err != nil || got.True("isError") {
-					t.Errorf("a call failed: %v, %v", got, err)
-					return
-				}
-			}
-		})
-	}
-	other := strings.Replace(small, `"listThings"`, `"listAll"`, 1)
-	for i := range 50 {
-		text := small
-		if i%2 == 0 {
-			text = other
+			})
 		}
-		write(text)
+		write(texts[i%2])
+		close(begin)
 		a.Reload(t.Context())
 		if a.Reload(t.Context()) {
 			t.Error("a change was told that was none")
 		}
+		wait.Wait()
 		if n := told.Load(); n != int32(i+1) {
-			t.Errorf("change %d was told %d times", i+1, n)
+			t.Fatalf("change %d was told %d times", i+1, n)
 		}
 	}
-	close(stop)
-	callers.Wait()
+	round(0)
+	round(1)
+	routines, heap := runtime.NumGoroutine(), heapInUse()
+	for i := 2; i < reloads; i++ {
+		round(i)
+	}
+	t.Logf("%d reloads, %d told, %d calls, %d failed; %d goroutines more, %d KiB more", reloads, told.Load(), calls.Load(), failed.Load(), runtime.NumGoroutine()-routines, (heapInUse()-heap)>>10)
+	if failed.Load() > 0 || runtime.NumGoroutine() > routines || heapInUse()-heap > 4<<20 {
+		t.Error("calls failed, or something is left behind")
+	}
 	before := a.Source()
 	for _, broken := range []string{`{"openapi":`, ``, `{"openapi":"3.0.0","paths":{}}`} {
 		write(broken)
@@ -282,6 +285,14 @@ func TestReloadUnderLoad(t *testing.T) {
 			t.Errorf("%q replaced the description", broken)
 		}
 	}
+}
+
+// heapInUse is how many bytes are reachable.
+func heapInUse() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc) //nolint:gosec // a heap has fewer bytes
 }
 
 // TestDescriptionOverHTTP reads a description behind a URL, asks again with its ETag, and calls relative to it.

@@ -32,8 +32,11 @@ func (d *description) content(at site) []media {
 	if at.value != nil && !at.is(schema.Object) {
 		d.warn(at, "content is no object and is not used")
 	}
-	for _, m := range members(at.value) {
-		entry, err := d.follow(at.member(m.Key))
+	if !at.is(schema.Object) {
+		return nil
+	}
+	for i, m := range d.first(at, maxMedia) {
+		entry, err := d.follow(at.nth(i))
 		if err != nil {
 			d.warn(entry, "the media type can be anything: %v", err)
 		}
@@ -59,11 +62,14 @@ func (d *description) responses(op site) []response {
 		return nil
 	}
 	var list []response
-	for _, m := range members(at.value) {
+	if at.value == nil {
+		return nil
+	}
+	for i, m := range d.first(at, maxResponses) {
 		if strings.HasPrefix(m.Key, "x-") {
 			continue
 		}
-		listed := at.member(m.Key)
+		listed := at.nth(i)
 		s, err := d.follow(listed)
 		if err != nil || !s.is(schema.Object) {
 			d.warn(listed, "the response is left out: %s", reason(err, "it is no object"))

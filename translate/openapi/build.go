@@ -45,7 +45,7 @@ func (b *builder) build() []*tool {
 		if t := b.tool(all[k.Index], k.Name); t != nil {
 			tools = append(tools, t)
 		}
-		collect(i)
+		collect(i, len(kept))
 	}
 	for _, dir := range [...]direction{request, reply} {
 		for _, name := range b.converter.defs[dir].OpenCycles() {
@@ -53,7 +53,7 @@ func (b *builder) build() []*tool {
 		}
 	}
 	for i, t := range tools {
-		collect(i)
+		collect(i, len(tools))
 		if t.source.Root != nil {
 			t.Output.Publish(t.source)
 			t.source = schema.Full{}
@@ -67,8 +67,8 @@ func (b *builder) build() []*tool {
 // end, so the collector on its own would let as much garbage pile up beside it.
 const collectEvery = 200
 
-func collect(i int) {
-	if i%collectEvery == collectEvery-1 {
+func collect(i, of int) {
+	if every := max(collectEvery, of/10); i%every == every-1 {
 		runtime.GC()
 	}
 }
@@ -81,13 +81,15 @@ func candidates(all []*operation) []translate.Candidate {
 	return out
 }
 
-// matches compares a word of a pattern: behind tag: stands a tag, one that starts with / is a path, and the name of a method is one, in capitals
+// matches compares a word of a pattern: behind tag: stands a tag, is:deprecated is what it says, one that starts with / is a path, and the name of a method is one, in capitals
 // where it stands alone. A tag with spaces is written with ? for them.
 func (o *operation) matches(word string, alone bool) (matches, known bool) {
 	tag, isTag := strings.CutPrefix(word, "tag:")
 	switch {
 	case isTag:
 		return slices.ContainsFunc(o.tags, catalog.Glob(tag).Match), true
+	case word == "is:deprecated":
+		return o.outdated, true
 	case strings.HasPrefix(word, "/"):
 		return catalog.Glob(word).Match(strings.TrimPrefix(o.identity, o.method+" ")), true
 	case slices.Contains(methods(), strings.ToLower(word)) && (!alone || word == strings.ToUpper(word)):

@@ -20,9 +20,9 @@ func threadTime(t *testing.T) time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// TestCallTime holds what a call costs without the network, with an answer of 50 kB: in the quietest of some slices, 99 of 100 calls take at most a
+// TestCheck13_CallTime holds what a call costs without the network, with an answer of 50 kB: in the quietest of some slices, 99 of 100 calls take at most a
 // millisecond of processor time.
-func TestCallTime(t *testing.T) {
+func TestCheck13_CallTime(t *testing.T) {
 	const slicesOf, limit = 200, time.Millisecond
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

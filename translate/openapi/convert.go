@@ -146,6 +146,9 @@ func (c *converter) schema(s site, dir direction, base bool) *schema.Value {
 	}
 	c.discriminator(s, out, dir, base)
 	c.required(s, out, dir)
+	if len(s.value.Object("properties")) > maxProperties && out.False("additionalProperties") {
+		*out = *out.Without("additionalProperties") // the rest may be given, unchecked
+	}
 	infer(out)
 	return c.nullable(s, out)
 }
@@ -267,8 +270,8 @@ func (c *converter) properties(at site, key string, out *schema.Value, dir direc
 		return
 	}
 	converted := schema.Map()
-	for _, m := range at.value.Members {
-		p := at.member(m.Key)
+	for i, m := range c.d.first(at, maxProperties) {
+		p := at.nth(i)
 		if key == "properties" && (c.hides(p, dir) || slices.Contains(c.hidden, m.Key) || strings.HasPrefix(m.Key, "x-") && !p.is(schema.Object)) {
 			continue
 		}

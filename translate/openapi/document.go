@@ -43,6 +43,12 @@ func (s site) member(key string) site {
 	return site{s.doc, s.value.Get(key), s.pointer + "/" + schema.Token(key)}
 }
 
+// nth steps into the i-th member of an object, without looking for it.
+func (s site) nth(i int) site {
+	m := s.value.Members[i]
+	return site{s.doc, m.Value, s.pointer + "/" + schema.Token(m.Key)}
+}
+
 // element steps into an array.
 func (s site) element(i int) site {
 	return site{s.doc, s.value.Members[i].Value, fmt.Sprintf("%s/%d", s.pointer, i)}
@@ -140,6 +146,25 @@ func (d *description) record(at site, lost bool, format string, args ...any) {
 	}
 	d.warned[key] = true
 	d.warnings = append(d.warnings, w)
+}
+
+// What a description may have in one place. The largest public ones have a tenth of it, and much costs the square of these.
+const (
+	maxOperations = 25_000
+	maxParameters = 1000 // of an operation, and in a path
+	maxProperties = 2000 // of a schema, and names that it requires
+	maxMedia      = 100  // media types of a body
+	maxResponses  = 200  // of an operation
+)
+
+// first returns the first n members or elements of s, with a warning when there are more.
+func (d *description) first(s site, n int) []schema.Member {
+	all := s.value.Members
+	if len(all) > n {
+		d.warn(s, "there are %d, of which the first %d are used", len(all), n)
+		all = all[:n]
+	}
+	return all
 }
 
 // maxHops bounds a chain of references.

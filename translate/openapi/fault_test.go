@@ -85,22 +85,27 @@ func TestSeededFaults(t *testing.T) {
 	}
 }
 
-// TestNamesDoNotDependOnOthers shuffles, removes and adds operations: the names of the rest stay.
-func TestNamesDoNotDependOnOthers(t *testing.T) {
-	for _, prefix := range []string{"github", "twilio", "box", "kubernetes-2"} {
-		f := corpus(t, prefix)[0]
+// TestCheck4_NamesDoNotDependOnOthers shuffles, removes and adds operations: the names of the rest stay.
+func TestCheck4_NamesDoNotDependOnOthers(t *testing.T) {
+	checked := 0
+	defer func() { t.Logf("%d names are what they were", checked) }()
+	for _, f := range corpus(t, "") {
 		names := make(map[string]string)
 		tr := translateText(t, f, Spec{})
 		for _, x := range tr.tools {
 			names[x.identity] = x.Name
 		}
 		paths := tr.builder.description.main.root.Get("paths")
+		if paths == nil {
+			continue
+		}
 		for i, j := 0, len(paths.Members)-1; i < j; i, j = i+1, j-1 {
 			paths.Members[i], paths.Members[j] = paths.Members[j], paths.Members[i]
 		}
 		paths.Members = paths.Members[:len(paths.Members)*2/3]
 		all := tr.builder.description.operations()
 		for _, k := range (&translate.Spec{}).Choose("api", candidates(all), t.Errorf) {
+			checked++
 			if o := all[k.Index]; names[o.identity] != k.Name {
 				t.Errorf("%s: %s was %s and is %s", f.name, o.identity, names[o.identity], k.Name)
 			}

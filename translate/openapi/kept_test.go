@@ -2,12 +2,10 @@ package openapi
 
 import (
 	"encoding/json"
-	"fmt"
-	"runtime"
-	"runtime/debug"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"weir/translate/schema"
 )
@@ -37,24 +35,79 @@ func (r raw) resolve(v any) map[string]any {
 	return nil
 }
 
-// writable lists the properties of a body that a caller may set.
-func (r raw) writable(v any, depth int) []string {
-	m := r.resolve(v)
-	if m == nil || depth > 6 {
-		return nil
-	}
-	var names []string
-	properties, _ := m["properties"].(map[string]any)
-	for name, p := range properties {
-		if inner := r.resolve(p); inner["readOnly"] != true {
-			names = append(names, name)
+// maxLooked is how many steps into a body its properties are looked for.
+const maxLooked = 3
+
+// writable lists the properties of a body that a caller may set, with the way to each: a, a.b, a[].c.
+func (r raw) writable(v any) []string {
+	g := gathering{raw: r, names: make(map[string]bool), hidden: make(map[string]bool)}
+	g.gather(v, "", 0, 0)
+	for name := range g.names {
+		for at := range g.hidden {
+			if rest, inside := strings.CutPrefix(name, at); inside && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+				delete(g.names, name)
+			}
 		}
 	}
-	parts, _ := m["allOf"].([]any)
-	for _, part := range parts {
-		names = append(names, r.writable(part, depth+1)...)
+	return slices.Sorted(maps.Keys(g.names))
+}
+
+// gathering is what a body has, and what of that any of its parts calls read-only.
+type gathering struct {
+	raw
+	names, hidden map[string]bool
+}
+
+func (g *gathering) gather(v any, at string, steps, hops int) {
+	m := g.resolve(v)
+	if m == nil || hops > 6 || steps == maxLooked {
+		return
 	}
-	return names
+	properties, _ := m["properties"].(map[string]any)
+	for name, p := range properties {
+		if g.readOnly(p) {
+			g.hidden[at+name] = true
+			continue
+		}
+		g.names[at+name] = true
+		g.gather(p, at+name+".", steps+1, 0)
+	}
+	if items, ok := m["items"]; ok {
+		g.gather(items, strings.TrimSuffix(at, ".")+"[].", steps, hops+1)
+	}
+	for _, key := range [...]string{"allOf", "anyOf", "oneOf"} {
+		parts, _ := m[key].([]any)
+		for _, part := range parts {
+			g.gather(part, at, steps, hops+1)
+		}
+	}
+}
+
+// readOnly looks at a property, at what it refers to, and at the parts of its allOf.
+func (r raw) readOnly(p any) bool {
+	own, _ := p.(map[string]any)
+	parts, _ := own["allOf"].([]any)
+	return own["readOnly"] == true || r.resolve(p)["readOnly"] == true ||
+		slices.ContainsFunc(parts, func(part any) bool { return r.resolve(part)["readOnly"] == true })
+}
+
+// reachable adds the properties of a full schema in the same form.
+func reachable(defs *schema.Defs, v *schema.Value, at string, steps, hops int, names map[string]bool) {
+	if hops > 8 || steps > maxLooked {
+		return
+	}
+	for _, f := range defs.Facets(v) {
+		for _, m := range f.Object("properties") {
+			names[at+m.Key] = true
+			reachable(defs, m.Value, at+m.Key+".", steps+1, 0, names)
+		}
+		if items := f.Get("items"); items != nil {
+			reachable(defs, items, strings.TrimSuffix(at, ".")+"[].", steps, hops+1, names)
+		}
+		for _, m := range f.Array("anyOf") {
+			reachable(defs, m.Value, at, steps, hops+1, names)
+		}
+	}
 }
 
 // expected lists "place name" for everything that an operation takes.
@@ -69,7 +122,7 @@ func (r raw) expected(item, op map[string]any) []string {
 			in, _ := m["in"].(string)
 			switch {
 			case in == "body":
-				for _, name := range r.writable(m["schema"], 0) {
+				for _, name := range r.writable(m["schema"]) {
 					all = append(all, "body "+name)
 				}
 			case in == "formData":
@@ -85,7 +138,7 @@ func (r raw) expected(item, op map[string]any) []string {
 	content, _ := body["content"].(map[string]any)
 	for media, m := range content {
 		if len(content) == 1 || media == "application/json" {
-			for _, name := range r.writable(m.(map[string]any)["schema"], 0) { //nolint:errcheck,forcetypeassert // the oracle made it
+			for _, name := range r.writable(m.(map[string]any)["schema"]) { //nolint:errcheck,forcetypeassert // the oracle made it
 				all = append(all, "body "+name)
 			}
 		}
@@ -93,44 +146,31 @@ func (r raw) expected(item, op map[string]any) []string {
 	return all
 }
 
-// TestNoArgumentIsLost finds every parameter and every writable property of a body in the full schema of its tool.
-func TestNoArgumentIsLost(t *testing.T) {
-	places := map[place]string{inPath: "path", inQuery: "query", inHeader: "header", inCookie: "cookie"}
+// TestCheck2_NoArgumentIsLost finds every parameter and every property of a body that a caller may write, three steps deep, in the full schema of its tool.
+func TestCheck2_NoArgumentIsLost(t *testing.T) {
 	total, lost := 0, 0
-	for _, prefix := range []string{"github", "stripe", "kubernetes", "slack", "twilio", "box", "adyen", "oas-examples/3.0-petstore.json", "oas-examples/2.0-petstore.json"} {
-		for _, f := range corpus(t, prefix) {
-			if large(f.text) {
-				continue
-			}
-			var r raw
-			if err := json.Unmarshal(f.text, &r); err != nil {
-				t.Fatal(err)
-			}
-			paths, _ := r["paths"].(map[string]any)
-			for _, x := range translateText(t, f, Spec{}).tools {
-				method, path, _ := strings.Cut(x.identity, " ")
-				item := r.resolve(paths[path])
-				op, _ := item[strings.ToLower(method)].(map[string]any)
-				kept := make(map[string]bool)
-				for _, a := range x.plan.arguments {
-					if a.place == inField {
-						kept["body "+a.wire] = true
-					} else if a.place != inBody {
-						kept[places[a.place]+" "+a.wire] = true
-					} else {
-						for _, facet := range allFacets(x.Input.Full.Defs, a.Schema, 0) {
-							for _, m := range facet.Object("properties") {
-								kept["body "+m.Key] = true
-							}
-						}
-					}
-				}
-				for _, want := range r.expected(item, op) {
-					total++
-					if !kept[want] {
-						lost++
-						t.Logf("%s: %s: %s is lost", f.name, x.identity, want)
-					}
+	for _, f := range corpus(t, "") {
+		if strings.Contains(f.name, "separate") { // in parts that the oracle does not read
+			continue
+		}
+		v, err := schema.ParseText(f.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r raw
+		if err := json.Unmarshal([]byte(v.JSON()), &r); err != nil {
+			t.Fatal(err)
+		}
+		paths, _ := r["paths"].(map[string]any)
+		for _, x := range translateText(t, f, Spec{}).tools {
+			method, path, _ := strings.Cut(x.identity, " ")
+			item := r.resolve(paths[path])
+			op, _ := item[strings.ToLower(method)].(map[string]any)
+			kept := keptBy(x)
+			for _, want := range r.expected(item, op) {
+				if total++; !kept[want] {
+					lost++
+					t.Logf("%s: %s: %s is lost", f.name, x.identity, want)
 				}
 			}
 		}
@@ -141,105 +181,29 @@ func TestNoArgumentIsLost(t *testing.T) {
 	}
 }
 
-// allFacets is Facets with the branches of combinators.
-func allFacets(defs *schema.Defs, v *schema.Value, depth int) []*schema.Value {
-	if depth > 8 {
-		return nil
-	}
-	found := defs.Facets(v)
-	for _, f := range found {
-		for _, m := range f.Array("anyOf") {
-			found = append(found, allFacets(defs, m.Value, depth+1)...)
+// keptBy lists "place name" for everything that a tool takes.
+func keptBy(x *tool) map[string]bool {
+	places := map[place]string{inPath: "path", inQuery: "query", inQueryString: "querystring", inHeader: "header", inCookie: "cookie"}
+	kept, body := make(map[string]bool), make(map[string]bool)
+	for _, a := range x.plan.arguments {
+		switch a.place {
+		case inField:
+			body[a.wire] = true
+			reachable(x.Input.Full.Defs, a.Schema, a.wire+".", 1, 0, body)
+		case inBody:
+			reachable(x.Input.Full.Defs, a.Schema, "", 0, 0, body)
+		default:
+			kept[places[a.place]+" "+a.wire] = true
 		}
 	}
-	return found
+	for name := range body {
+		kept["body "+name] = true
+	}
+	return kept
 }
 
-// TestHostileDescriptions are cheap and end nothing: bombs, depth, size, cycles of every keyword, extensions with meaning elsewhere.
-func TestHostileDescriptions(t *testing.T) {
-	body := func(s string, schemas string) string {
-		return `{"openapi":"3.1.0","servers":[{"url":"https://h.test"}],"paths":{"/x":{"post":{"operationId":"x","requestBody":{"content":{"application/json":{"schema":` + s + `}}},"responses":{"200":{"description":"d","content":{"application/json":{"schema":` + s + `}}}}}}},"components":{"schemas":{` + schemas + `}}}`
-	}
-	var doubling, enum, cycles, wide strings.Builder
-	for i := range 40 {
-		_, _ = fmt.Fprintf(&doubling, `"S%d":{"allOf":[{"$ref":"#/components/schemas/S%d"},{"$ref":"#/components/schemas/S%d"}]},`, i, i+1, i+1)
-		_, _ = fmt.Fprintf(&wide, `"W%d":{"type":"object","properties":{"a":{"$ref":"#/components/schemas/W%d"},"b":{"$ref":"#/components/schemas/W%d"},"c":{"$ref":"#/components/schemas/W0"}}},`, i, i+1, i+1)
-	}
-	var fan, readOnly, alternatives, xml strings.Builder
-	for i := range 12 { // each level refers to the next one thirty times
-		refs := func(keyword string) string {
-			part := fmt.Sprintf(`{"$ref":"#/components/schemas/%s%d"},`, keyword, i+1)
-			return strings.TrimSuffix(strings.Repeat(part, 30), ",")
-		}
-		_, _ = fmt.Fprintf(&fan, `"F%d":{"allOf":[%s]},`, i, refs("F"))
-		_, _ = fmt.Fprintf(&readOnly, `"R%d":{"allOf":[%s],"required":["id"],"properties":{"id":{"type":"string","readOnly":%v}}},`, i, refs("R"), i%2 == 0)
-		_, _ = fmt.Fprintf(&alternatives, `"A%d":{"anyOf":[%s,{"type":"null"}]},`, i, refs("A"))
-		_, _ = fmt.Fprintf(&xml, `"X%d":{"type":"object","properties":{`, i)
-		for j := range 30 {
-			_, _ = fmt.Fprintf(&xml, `"p%d":{"$ref":"#/components/schemas/X%d"},`, j, i+1)
-		}
-		_, _ = fmt.Fprintf(&xml, `"last":{"type":"string"}}},`)
-	}
-	for i := range 100_000 {
-		_, _ = fmt.Fprintf(&enum, `"v%d",`, i)
-	}
-	for _, k := range []string{"allOf", "anyOf", "oneOf"} {
-		_, _ = fmt.Fprintf(&cycles, `%q:{%q:[{"$ref":"#/components/schemas/%s"},{"type":"object"}]},`, k, k, k)
-	}
-	for _, k := range []string{"not", "items", "additionalProperties", "contains", "propertyNames", "if"} {
-		_, _ = fmt.Fprintf(&cycles, `%q:{%q:{"$ref":"#/components/schemas/%s"}},`, k, k, k)
-	}
-	bomb := "openapi: 3.0.0\na0: &a0 [x,x,x,x,x,x,x,x,x,x]\n"
-	for i := range 12 {
-		bomb += fmt.Sprintf("a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i+1, i+1, i, i, i, i, i, i, i, i, i, i)
-	}
-	tests := map[string]string{
-		"alias bomb":              bomb + "paths: {}\n",
-		"deep nesting":            strings.Repeat(`{"a":`, 100_000) + "1" + strings.Repeat("}", 100_000),
-		"deep YAML":               "a: " + strings.Repeat("[", 10_000),
-		"doubling references":     body(`{"$ref":"#/components/schemas/S0"}`, doubling.String()+`"S40":{"type":"object"}`),
-		"wide recursion":          body(`{"$ref":"#/components/schemas/W0"}`, wide.String()+`"W40":{"type":"object"}`),
-		"a fan of parts":          body(`{"$ref":"#/components/schemas/F0"}`, fan.String()+`"F12":{"type":"object"}`),
-		"parts that hide":         body(`{"$ref":"#/components/schemas/R0"}`, readOnly.String()+`"R12":{"type":"object"}`),
-		"a fan of alternatives":   body(`{"$ref":"#/components/schemas/A0"}`, alternatives.String()+`"A12":{"type":"object"}`),
-		"a wide tree":             body(`{"$ref":"#/components/schemas/X0"}`, xml.String()+`"X12":{"type":"object"}`),
-		"a wide tree in XML":      strings.ReplaceAll(body(`{"$ref":"#/components/schemas/X0"}`, xml.String()+`"X12":{"type":"object"}`), "application/json", "application/xml"),
-		"many values":             body(`{"type":"object","properties":{"a":{"enum":[`+strings.TrimSuffix(enum.String(), ",")+`]}}}`, ""),
-		"cycles of every kind":    body(`{"anyOf":[{"$ref":"#/components/schemas/allOf"},{"$ref":"#/components/schemas/anyOf"},{"$ref":"#/components/schemas/oneOf"},{"$ref":"#/components/schemas/not"},{"$ref":"#/components/schemas/items"},{"$ref":"#/components/schemas/if"}]}`, strings.TrimSuffix(cycles.String(), ",")),
-		"a header annotation":     body(`{"type":"object","properties":{"a":{"type":"string","x-mcp-header":"Authorization"}}}`, ""),
-		"a reference to a file":   body(`{"$ref":"file:///etc/passwd"}`, ""),
-		"dynamic references":      body(`{"$dynamicRef":"#a","$id":"file:///etc/passwd","$anchor":"x","properties":{"a":{"$schema":"http://x"}}}`, ""),
-		"a server in a parameter": `{"openapi":"3.0.0","servers":[{"url":"https://h.test"}],"paths":{"/x/{id}":{"get":{"parameters":[{"name":"id","in":"path","required":true,"schema":{"type":"string"}},{"name":"Host","in":"header","schema":{"type":"string"}}],"responses":{}}}}}`,
-	}
-	for name, text := range tests {
-		t.Run(name, func(t *testing.T) {
-			runtime.GC()
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			defer debug.SetGCPercent(debug.SetGCPercent(50))
-			start := time.Now()
-			if d, err := open("", []byte(text), nil, nil); err == nil {
-				b := &builder{spec: &Spec{}, upstream: "api", configured: func(string) bool { return false }, description: d, converter: newConverter(d)}
-				for _, x := range b.build() {
-					if s := string(x.Raw); strings.Contains(s, "x-mcp-header") || strings.Contains(s, "$ref") || strings.Contains(s, "passwd") {
-						t.Errorf("%s", s)
-					}
-					args, refused := x.Input.Accept([]byte(`{"a":"v1","id":"1"}`))
-					if refused == nil {
-						_, _ = x.plan.outgoing(t.Context(), nil, args, "") // an error is an answer; a panic is not
-					}
-				}
-			}
-			runtime.ReadMemStats(&after)
-			if took, grown := time.Since(start), after.TotalAlloc-before.TotalAlloc; took > 5*time.Second || after.HeapSys > before.HeapSys+256<<20 {
-				t.Errorf("%s and %d MiB", took, grown>>20)
-			}
-		})
-	}
-}
-
-// TestRepair gives wrong calls and does nothing but what the answer says: the second try is right.
-func TestRepair(t *testing.T) {
+// TestCheck15_Repair gives wrong calls and does nothing but what the answer says: the second try is right.
+func TestCheck15_Repair(t *testing.T) {
 	const text = `{"openapi":"3.0.0","servers":[{"url":"https://h.test"}],"paths":{"/r/{owner}/{repo}":{"post":{"operationId":"op",
 		"parameters":[{"name":"owner","in":"path","required":true,"schema":{"type":"string"}},{"name":"repo","in":"path","required":true,"schema":{"type":"string"},"example":"weir"},
 		{"name":"state","in":"query","schema":{"type":"string","enum":["open","closed","all"]}},{"name":"per_page","in":"query","schema":{"type":"integer","minimum":1,"maximum":100}},

@@ -179,7 +179,11 @@ func (c *converter) required(s site, out *schema.Value, dir direction) {
 	}
 	source, converted := s.value.Get("properties"), out.Get("properties")
 	var names []string
-	for _, name := range at.value.Strings() {
+	for _, m := range c.d.first(at, maxProperties) {
+		name := m.Value.Text
+		if !m.Value.Is(schema.String) {
+			continue
+		}
 		gone := source.Get(name) != nil && converted.Get(name) == nil || slices.Contains(c.hidden, name)
 		if gone || slices.Contains(names, name) {
 			continue
@@ -267,8 +271,8 @@ func (c *converter) hiddenIn(s site, dir direction) []string {
 	var names []string
 	c.parts(s, func(part site) {
 		properties := part.member("properties")
-		for _, m := range members(properties.value) {
-			if c.hides(properties.member(m.Key), dir) {
+		for i, m := range members(properties.value) {
+			if i < maxProperties && c.hides(properties.nth(i), dir) {
 				names = append(names, m.Key)
 			}
 		}

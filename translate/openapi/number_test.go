@@ -12,8 +12,8 @@ import (
 	"weir/translate/schema"
 )
 
-// TestNumbersSurvive sends random 64-bit numbers through the path, the query, a body and an answer: each digit arrives.
-func TestNumbersSurvive(t *testing.T) {
+// TestCheck9_NumbersSurvive sends random 64-bit numbers through the path, the query, a body and an answer: each digit arrives.
+func TestCheck9_NumbersSurvive(t *testing.T) {
 	const count = 10_000
 	byName := make(map[string]*tool)
 	for _, x := range translateText(t, corpusFile{name: "small", text: []byte(small)}, Spec{Server: "https://h.test"}).tools {

@@ -86,11 +86,15 @@ func (d *description) operations() []*operation {
 		return nil
 	}
 	var all []*operation
-	for _, m := range paths.value.Members {
+	for i, m := range paths.value.Members {
 		if strings.HasPrefix(m.Key, "x-") {
 			continue
 		}
-		item := paths.member(m.Key)
+		item := paths.nth(i)
+		if strings.Count(m.Key, "{") > maxParameters {
+			d.record(item, true, "the path is left out: it has more than %d parameters", maxParameters)
+			continue
+		}
 		if !strings.HasPrefix(m.Key, "/") {
 			d.warn(item, "the path does not start with /; one is put in front")
 		}
@@ -157,6 +161,10 @@ func (d *description) pathItem(all []*operation, key string, item site) []*opera
 func (d *description) add(all []*operation, key, method string, item, at site) []*operation {
 	if !at.is(schema.Object) {
 		d.record(at, true, "the operation is left out: it is no object")
+		return all
+	}
+	if len(all) == maxOperations {
+		d.record(site{doc: d.main, pointer: "/paths"}, true, "operations beyond the first %d are left out", maxOperations)
 		return all
 	}
 	d.current = method + " " + key
@@ -226,7 +234,7 @@ func (d *description) parameters(o *operation, item, at site) {
 			d.warn(list, "parameters is no list and is not used")
 			continue
 		}
-		for i := range list.value.Members {
+		for i := range d.first(list, maxParameters) {
 			d.oneParameter(o, list.element(i), &formData)
 		}
 	}

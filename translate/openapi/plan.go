@@ -150,7 +150,7 @@ func (b *builder) curate(o *operation, p *plan, name string) *translate.Input {
 	all := p.shared()
 	translate.Curate(all, o.change.Args, func(format string, args ...any) { b.description.warn(o.at, format, args...) })
 	full, defaults := translate.Arguments(all, b.converter.defs[request])
-	if group, grouped := p.group(); len(group) > 0 {
+	if group, grouped := p.group(); len(group) > 0 && len(group)*len(grouped) <= maxTogether {
 		depends := schema.Map()
 		for _, name := range grouped {
 			if others := without(group, name); len(others) > 0 {
@@ -161,6 +161,9 @@ func (b *builder) curate(o *operation, p *plan, name string) *translate.Input {
 	}
 	return &translate.Input{Tool: name, Full: full, Defaults: defaults}
 }
+
+// maxTogether bounds the rule of arguments that must be given together, which has as many names as the product of both numbers; without it the API judges.
+const maxTogether = 10_000
 
 // shared are the arguments as those of any tool.
 func (p *plan) shared() []*translate.Argument {

@@ -46,9 +46,9 @@ func damaged(v *schema.Value, random *rand.Rand) *schema.Value {
 	return out
 }
 
-// TestReplies gives every operation random answers, valid ones and damaged ones: none becomes an error, and every structuredContent is what the published
+// TestCheck8_Replies gives every operation random answers, valid ones and damaged ones: none becomes an error, and every structuredContent is what the published
 // output schema says. Valid ones come through whole.
-func TestReplies(t *testing.T) {
+func TestCheck8_Replies(t *testing.T) {
 	each := 5
 	if testing.Short() {
 		each = 2

@@ -1,11 +1,13 @@
 package openapi
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"weir/translate"
+	"weir/translate/schema"
 )
 
 // questions are plain questions over three APIs and the operation that answers each: "prefix|question|tool".
@@ -214,8 +216,8 @@ kubernetes-2|list storage classes|listStorageV1StorageClass
 kubernetes-2|create a cluster role|createRbacAuthorizationV1ClusterRole
 `
 
-// TestRecall asks plain questions: how often the operation that answers one is first, and among the first five.
-func TestRecall(t *testing.T) {
+// TestCheck14_Recall asks plain questions: how often the operation that answers one is first, and among the first five.
+func TestCheck14_Recall(t *testing.T) {
 	if testing.Short() {
 		t.Skip("reads the largest descriptions")
 	}
@@ -264,5 +266,54 @@ func TestRecall(t *testing.T) {
 	t.Logf("%d questions: first %d %%, in the first five %d %%", asked, 100*first/asked, 100*five/asked)
 	if 100*five < 92*asked {
 		t.Error("fewer than 92 % are among the first five")
+	}
+}
+
+// TestCheck14_Tokens follows each question through the three tools: what is read and written for the search, the description of the operation and its call
+// is at most 3,000 tokens.
+func TestCheck14_Tokens(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads the largest descriptions")
+	}
+	apis, tools := make(map[string]*API), make(map[string]map[string]*tool)
+	var costs []int
+	for line := range strings.Lines(strings.TrimSpace(questions)) {
+		parts := strings.Split(strings.TrimSpace(line), "|")
+		prefix, question, want := parts[0], parts[1], parts[2]
+		if apis[prefix] == nil {
+			f := corpus(t, prefix)[0]
+			apis[prefix] = newAPI(t, string(f.text), Spec{Server: "https://h.test", Spec: translate.Spec{Mode: translate.ModeDynamic}}, translate.Options{})
+			tools[prefix] = make(map[string]*tool)
+			for _, x := range translateText(t, f, Spec{}).tools {
+				tools[prefix][x.Name], tools[prefix][translate.PortableName(x.Key)] = x, x
+			}
+		}
+		x := tools[prefix][want]
+		if x == nil {
+			t.Fatalf("%s is no operation", want)
+		}
+		bytes := 0
+		for name, arguments := range map[string]string{"search_api": fmt.Sprintf(`{"query":%q}`, question), "describe_api": fmt.Sprintf(`{"names":[%q]}`, x.Name)} {
+			got, err := call(t, apis[prefix], name, arguments)
+			if err != nil || got.True("isError") {
+				t.Fatalf("%s %s: %v, %v", name, arguments, got, err)
+			}
+			bytes += len(arguments) + len(textOf(got))
+		}
+		sample := schema.Sampler{Defs: x.Input.Full.Defs}
+		bytes += len(fmt.Sprintf(`{"name":%q,"arguments":%s}`, x.Name, sample.Value(x.Input.Full.Root).JSON()))
+		costs = append(costs, bytes/translate.BytesPerToken)
+	}
+	slices.Sort(costs)
+	n := len(costs)
+	within := 0
+	for _, c := range costs {
+		if c <= 3000 {
+			within++
+		}
+	}
+	t.Logf("%d questions: the median costs %d tokens, 9 of 10 at most %d, the dearest %d; %d are within 3000", n, costs[n/2], costs[n*9/10], costs[n-1], within)
+	if costs[n*9/10] > 3000 {
+		t.Error("of ten questions, more than one costs over 3000 tokens")
 	}
 }

@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -50,9 +51,9 @@ func sent(t testing.TB, text, arguments string, spec Spec) (*http.Request, error
 	return out.request(), nil
 }
 
-// TestStyles holds every cell of the style tables of OpenAPI 3.0 (section 4.7.12.4) and 3.1 (4.8.12.4): the values are those of the specification,
+// TestCheck7_Styles holds every cell of the style tables of OpenAPI 3.0 (section 4.7.12.4) and 3.1 (4.8.12.4): the values are those of the specification,
 // color = "", "blue", [blue, black, brown], {R: 100, G: 200, B: 150}.
-func TestStyles(t *testing.T) {
+func TestCheck7_Styles(t *testing.T) {
 	const anyOf3 = `"schema":{"type":["string","array","object"]}`
 	const any30 = `"schema":{}`
 	values := map[string]string{"empty": `""`, "string": `"blue"`, "array": `["blue","black","brown"]`, "object": `{"R":100,"G":200,"B":150}`}
@@ -105,8 +106,57 @@ func TestStyles(t *testing.T) {
 	}
 }
 
-// TestCollectionFormats is the table of Swagger 2.0.
-func TestCollectionFormats(t *testing.T) {
+// TestCheck7_FormStyles is the table for the members of a form, which their encoding writes like parameters of a query.
+func TestCheck7_FormStyles(t *testing.T) {
+	values := map[string]string{"empty": `""`, "string": `"blue"`, "array": `["blue","black","brown"]`, "object": `{"R":100,"G":200,"B":150}`, "nothing": `[]`, "reserved": `"a/b?c"`}
+	const plain = "color=R%2C100%2CG%2C200%2CB%2C150"
+	for encoding, cells := range map[string]map[string]string{
+		``: {
+			"empty": "color=", "string": "color=blue", "array": "color=blue&color=black&color=brown", "object": "color=%7B%22R%22%3A100%2C%22G%22%3A200%2C%22B%22%3A150%7D", "nothing": "color=",
+		},
+		`"style":"form","explode":true`:            {"empty": "color=", "string": "color=blue", "array": "color=blue&color=black&color=brown", "object": "R=100&G=200&B=150", "nothing": "color="},
+		`"style":"form"`:                           {"array": "color=blue&color=black&color=brown", "object": "R=100&G=200&B=150"},
+		`"explode":true`:                           {"array": "color=blue&color=black&color=brown", "object": "R=100&G=200&B=150"},
+		`"style":"form","explode":false`:           {"empty": "color=", "string": "color=blue", "array": "color=blue,black,brown", "object": strings.ReplaceAll(plain, "%2C", ",")},
+		`"explode":false`:                          {"array": "color=blue,black,brown"},
+		`"style":"spaceDelimited","explode":false`: {"array": "color=blue%20black%20brown", "object": strings.ReplaceAll(plain, "%2C", "%20")},
+		`"style":"pipeDelimited","explode":false`:  {"array": "color=blue%7Cblack%7Cbrown", "object": strings.ReplaceAll(plain, "%2C", "%7C")},
+		`"style":"spaceDelimited","explode":true`:  {"array": "color=blue&color=black&color=brown"},
+		`"style":"pipeDelimited","explode":true`:   {"array": "color=blue&color=black&color=brown"},
+		`"style":"deepObject","explode":true`:      {"object": "color%5BR%5D=100&color%5BG%5D=200&color%5BB%5D=150", "array": "color%5B0%5D=blue&color%5B1%5D=black&color%5B2%5D=brown", "nothing": "color="},
+		`"contentType":"application/json"`:         {"array": "color=%5B%22blue%22%2C%22black%22%2C%22brown%22%5D", "string": "color=%22blue%22"},
+		`"contentType":"text/plain"`:               {"string": "color=blue"},
+		`"style":"form","allowReserved":true`:      {"reserved": "color=a/b?c"},
+		`"style":"form","allowReserved":false`:     {"reserved": "color=a%2Fb%3Fc"},
+	} {
+		for kind, want := range cells {
+			for _, version := range []string{"3.0.4", "3.1.1", "3.2.0"} {
+				text := fmt.Sprintf(`{"openapi":%q,"paths":{"/x":{"post":{"requestBody":{"required":true,"content":{"application/x-www-form-urlencoded":{"schema":{"type":"object","properties":{"color":{}}},"encoding":{"color":{%s}}}}},"responses":{}}}}}`, version, encoding)
+				r, err := sent(t, text, `{"color":`+values[kind]+`}`, Spec{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := io.ReadAll(r.Body)
+				if err != nil || string(body) != want {
+					t.Errorf("%s: {%s}, %s: got %s, want %s, %v", version, encoding, kind, body, want, err)
+				}
+			}
+		}
+	}
+	for format, want := range map[string]string{"csv": "color=a,b%2Cc", "ssv": "color=a%20b%2Cc", "tsv": "color=a%09b%2Cc", "pipes": "color=a%7Cb%2Cc", "multi": "color=a&color=b%2Cc"} {
+		text := fmt.Sprintf(`{"swagger":"2.0","host":"h.test","paths":{"/x":{"post":{"parameters":[{"name":"color","in":"formData","type":"array","items":{"type":"string"},"collectionFormat":%q}],"responses":{}}}}}`, format)
+		r, err := sent(t, text, `{"color":["a","b,c"]}`, Spec{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err := io.ReadAll(r.Body); err != nil || string(body) != want {
+			t.Errorf("%s: got %s, want %s, %v", format, body, want, err)
+		}
+	}
+}
+
+// TestCheck7_CollectionFormats is the table of Swagger 2.0.
+func TestCheck7_CollectionFormats(t *testing.T) {
 	for format, want := range map[string]string{"csv": "color=a,b%2Cc", "ssv": "color=a%20b%2Cc", "tsv": "color=a%09b%2Cc", "pipes": "color=a%7Cb%2Cc", "multi": "color=a&color=b%2Cc", "": "color=a,b%2Cc"} {
 		text := fmt.Sprintf(`{"swagger":"2.0","host":"h.test","paths":{"/x":{"get":{"parameters":[{"name":"color","in":"query","type":"array","items":{"type":"string"},"collectionFormat":%q}],"responses":{}}}}}`, format)
 		r, err := sent(t, text, `{"color":["a","b,c"]}`, Spec{})

@@ -204,6 +204,9 @@ func trickyDeprecated(t *testing.T) {
 	if words := argumentOf(t, tr.tools[1], "q").GetText("description"); words != "Deprecated. words" {
 		t.Errorf("the description of the argument is %q", words)
 	}
+	if kept := translateText(t, corpusFile{name: "x", text: []byte(text)}, Spec{Spec: translate.Spec{Exclude: []string{"is:deprecated"}}}).tools; len(kept) != 1 || kept[0].Name != "newPets" {
+		t.Errorf("%d tools are left without the deprecated ones", len(kept))
+	}
 	index := translate.NewIndex([]translate.Document{tr.tools[0].Document, tr.tools[1].Document})
 	if hits := index.Search("list pets", 5, func(int) bool { return true }); len(hits) != 2 || hits[0] != 1 {
 		t.Errorf("the search found %v", hits)

@@ -74,8 +74,8 @@ func trickyNames(t *testing.T) {
 	}
 }
 
-// trickyArrays is what the specification leaves open: lists inside deepObject, written as configuration says. The cells of its tables are in TestStyles and
-// TestFormStyles.
+// trickyArrays is what the specification leaves open: lists inside deepObject, written as configuration says. The cells of its tables are in TestCheck7_Styles and
+// TestCheck7_FormStyles.
 func trickyArrays(t *testing.T) {
 	text := asking("3.1.0", `{"name":"f","in":"query","style":"deepObject","schema":{"type":"object"}}`)
 	for arrays, want := range map[string]string{

@@ -70,9 +70,9 @@ func (r *xmlReader) form(s site, depth int) *xmlForm {
 		maps.Copy(f.members, r.form(to.member("allOf").element(i), depth+1).members)
 	}
 	properties := to.member("properties")
-	for _, m := range members(properties.value) {
-		inner := r.form(properties.member(m.Key), depth+1)
-		if hinted := properties.member(m.Key).value.Get("xml").GetText("name"); hinted == "" && inner.items == nil {
+	for i, m := range members(properties.value) {
+		inner := r.form(properties.nth(i), depth+1)
+		if hinted := m.Value.Get("xml").GetText("name"); hinted == "" && inner.items == nil {
 			inner.name = m.Key // the name of a referenced schema counts at the root only
 		}
 		f.members[m.Key] = inner
