@@ -220,8 +220,8 @@ func TestReload(t *testing.T) {
 		if err := os.WriteFile(file, []byte(bad), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if a.Reload(t.Context()) || len(a.Source().Tools) != 1 {
-			t.Errorf("%q was taken", bad)
+		if a.Reload(t.Context()) || len(a.Source().Tools) != 1 || a.Report().Outdated == "" {
+			t.Errorf("%q was taken, or is not told: %q", bad, a.Report().Outdated)
 		}
 	}
 	if err := os.WriteFile(file, []byte("type Query { a: Int b: Int }"), 0o600); err != nil {
@@ -232,7 +232,7 @@ func TestReload(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("nobody noticed that the file changed")
 	}
-	if diff := cmp.Diff([]string{"a", "b"}, toolNames(t, a)); diff != "" {
-		t.Error(diff)
+	if diff := cmp.Diff([]string{"a", "b"}, toolNames(t, a)); diff != "" || a.Report().Outdated != "" {
+		t.Error(diff, a.Report().Outdated)
 	}
 }
