@@ -45,11 +45,11 @@ func (r *router) faults() []fault {
 	}
 	for _, s := range r.app.set.Status() {
 		switch {
-		case s.State == upstream.Ready || s.State == upstream.Disabled || s.State == upstream.SignIn && !s.Required:
+		case s.State == upstream.Ready || s.State == upstream.Idle || s.State == upstream.Disabled || s.State == upstream.SignIn && !s.Required:
 		case s.Required:
-			add(unready, "%s: %s, and it is required: %s", s.Name, s.State, s.Reason)
+			add(unready, "%s (%s, and it is required)", s.Reason, s.State)
 		default:
-			add(degraded, "%s: %s: %s", s.Name, s.State, s.Reason)
+			add(degraded, "%s (%s)", s.Reason, s.State)
 		}
 	}
 	if auth := r.signIn.auth.Load(); auth != nil {

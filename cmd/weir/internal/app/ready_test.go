@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"weir/cmd/weir/internal/app"
+	"weir/upstream"
 	"weir/upstream/upstreamtest"
 )
 
@@ -87,19 +89,25 @@ func ready(t *testing.T, url, token string) readiness {
 func TestReady(t *testing.T) {
 	t.Parallel()
 	up := upstreamtest.New(t, upstreamtest.Config{Tools: []upstreamtest.Raw{tool("echo")}})
+	rests := upstreamtest.Stdio(t, upstreamtest.Config{})
 	const operator, caller = "the-operator-has-a-key-of-32-letters", "a-caller-has-another-key-of-32-letters"
 	hash := func(key string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(key))) }
 	p := newPlace(t, object{
-		"listen":     "127.0.0.1:0",
-		"mcpServers": object{"main": object{"url": up.URL, "required": true}, "aside": object{"command": "/nowhere/SECRET-less"}},
-		"auth":       object{"apiKeys": []object{{"owner": "ops", "hash": hash(operator)}, {"owner": "ann", "hash": hash(caller)}}},
-		"policy":     object{"grants": object{"user:ops": []string{"weir/others"}, "user:ann": []string{"*"}, "user:local": []string{"main/*"}}, "deny": []object{{"match": "weir/*", "for": []string{"user:ann"}}}},
-		"audit":      object{"dir": "audit"},
+		"listen": "127.0.0.1:0",
+		"mcpServers": object{
+			"main": object{"url": up.URL, "required": true}, "aside": object{"command": "/nowhere/SECRET-less"},
+			"rests": object{"command": rests.Command, "args": rests.Args, "idleStop": "50ms", "required": true},
+		},
+		"auth":   object{"apiKeys": []object{{"owner": "ops", "hash": hash(operator)}, {"owner": "ann", "hash": hash(caller)}}},
+		"policy": object{"grants": object{"user:ops": []string{"weir/others"}, "user:ann": []string{"*"}, "user:local": []string{"main/*"}}, "deny": []object{{"match": "weir/*", "for": []string{"user:ann"}}}},
+		"audit":  object{"dir": "audit"},
 	})
 	a := p.start(t)
 	settled(t, a)
 	url := serve(t, a)
-	until(t, "the upstream that works is there", func() bool { return ready(t, url, operator).Status == 200 })
+	until(t, "the upstream that works is there, and the lazy one rests", func() bool {
+		return slices.ContainsFunc(a.Status(), func(s upstream.Status) bool { return s.State == upstream.Idle })
+	})
 	check := func(when string, status int, state string, reasons ...string) {
 		t.Helper()
 		r := ready(t, url, operator)
@@ -118,7 +126,7 @@ func TestReady(t *testing.T) {
 			}
 		}
 	}
-	const aside = "degraded: aside: failed: "
+	const aside = "degraded: aside: "
 	check("one that nobody requires is down", 200, "degraded", aside)
 	up.Refuse()
 	until(t, "the loss is seen", func() bool { return ready(t, url, "").Status == 503 })
