@@ -15,12 +15,14 @@
 //   - Group commit: one goroutine writes what was gathered, then asks the disk once for all of it. That costs the processor 40 to 90 µs however much it
 //     is, more than all else that is done for a call, so callers wait for each other: until as many wait as did at the last commit, at most a
 //     millisecond. Who calls alone waits for nobody. Records that nobody waits for go with the next commit, or after 50 ms.
+//   - A segment is longer than its lines while it is written: line ends stand in advance, and go when it is sealed. A commit that changes no file's size is one write of
+//     the disk, not two or three. Tools that read lines see empty ones.
 //   - A record that could not be written whole is cut off again at once, and a segment whose fsync failed is never written to again: after a failed
 //     fsync nobody knows what the disk has.
 //   - What the log cannot take is either refused (Block: the call does not happen) or kept in memory and written when the disk takes
 //     it again (Degrade); what memory could not hold is counted in a gap record. There is no third way in which it silently goes missing.
-//   - A torn last line, left by a crash, is cut off when the log is opened, and the log says so itself in a recovered record, with the
-//     intents that have no outcome.
+//   - What a crash left of the last commit, behind what HEAD says was durable, is cut off when the log is opened, and the log says so itself in a
+//     recovered record, with the intents that have no outcome.
 //   - Rotators for application logs do not fsync, and databases are one more thing to run: files that can be read with any tool are neither.
 //   - The chain shows what was changed by somebody who cannot write all of it anew. Against somebody who can, the head that weir audit verify
 //     prints must be kept elsewhere.

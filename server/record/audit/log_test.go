@@ -220,21 +220,103 @@ func TestTornTail(t *testing.T) {
 	}
 }
 
+// TestCrashInAdvance: a segment is longer than its lines while it is written. What a crash leaves in there goes; what was durable stays, changed or not.
+func TestCrashInAdvance(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		leave   func(lines []string) []string
+		kinds   string
+		torn    string // what the log says of it
+		problem string
+	}{
+		{"nothing", func(l []string) []string { return l }, "intent 1,intent 2,intent 3,seal", "", ""},
+		{"half a line", func(l []string) []string { return append(l, `{"seq":4,"prev":"ab`) }, "intent 1,intent 2,intent 3,recovered,seal", `"bytes":19,`, ""},
+		{"the second half of a commit", func(l []string) []string { return append(l, "", "", strings.Replace(l[2], `"seq":3`, `"seq":5`, 1)) }, "intent 1,intent 2,intent 3,recovered,seal", `"bytes":`, ""},
+		{"a durable line was changed", func(l []string) []string { l[1] = strings.Replace(l[1], `"2"`, `"7"`, 1); return l }, "intent 1,intent 7,intent 3,seal", "", ":3: record 3, or the one before it, was changed"},
+		{"a durable line was broken", func(l []string) []string { l[2] = l[2][:30]; return l }, "intent 1,intent 2,seal", "", ":3: not a record"},
+		{"an empty line was put in", func(l []string) []string { return []string{l[0], "", l[1], l[2]} }, "intent 1,intent 2,intent 3,seal", "", ":3: stands behind an empty line"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			l := open(t, Options{Dir: dir})
+			for i := range 3 {
+				if err := l.Append(t.Context(), event("intent", i+1)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			path := filepath.Join(dir, laneName(0), segmentName(1))
+			b, err := os.ReadFile(path)
+			if err != nil || len(b) < ahead {
+				t.Fatalf("%d bytes, nothing in advance: %v", len(b), err)
+			}
+			if r := verify(t, dir); len(r.Problems) > 0 || r.Records != 3 {
+				t.Errorf("while it is written: %d records, %v", r.Records, r.Problems)
+			}
+			crashed := t.TempDir()
+			if err := os.CopyFS(crashed, os.DirFS(dir)); err != nil {
+				t.Fatal(err)
+			}
+			left := strings.Join(tt.leave(strings.Split(strings.TrimRight(string(b), "\n"), "\n")), "\n") + strings.Repeat("\n", 1000)
+			if err := os.WriteFile(filepath.Join(crashed, laneName(0), segmentName(1)), []byte(left), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			again := open(t, Options{Dir: crashed})
+			again.Post([]byte(`{"kind":"outcome","id":"1"}`))
+			if err := again.Close(); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, k := range kinds(t, crashed) {
+				if k != "outcome 1" && (k != "recovered" || tt.torn != "") { // it also tells of open intents
+					got = append(got, k)
+				}
+			}
+			if diff := cmp.Diff(tt.kinds, strings.Join(got, ",")); diff != "" {
+				t.Error("(-want +got):", diff)
+			}
+			second, err := os.ReadFile(filepath.Join(crashed, laneName(0), segmentName(2)))
+			if err != nil || !strings.Contains(string(second), tt.torn) {
+				t.Errorf("%s %v", second, err)
+			}
+			r := verify(t, crashed)
+			if tt.problem == "" && len(r.Problems) > 0 || tt.problem != "" && (len(r.Problems) == 0 || !strings.Contains(r.Problems[0].String(), tt.problem)) {
+				t.Errorf("problems: %v, want %q", r.Problems, tt.problem)
+			}
+			for n := range 2 {
+				if b, err := os.ReadFile(filepath.Join(crashed, laneName(0), segmentName(n+1))); err != nil || strings.HasSuffix(string(b), "\n\n") {
+					t.Errorf("segment %d ends with empty lines: %v", n+1, err)
+				}
+			}
+		})
+	}
+}
+
 // sick is a disk with a fault.
 type sick struct {
 	*os.File
-	room  *atomic.Int64 // bytes that it still takes; a write beyond it is short
+	room  *atomic.Int64 // bytes that files may still grow by; a write beyond it is short
+	size  int64
 	fsync *atomic.Int64 // how many fsyncs fail
 }
 
 func (s *sick) WriteAt(b []byte, off int64) (int, error) {
-	if room := s.room.Load(); int64(len(b)) > room {
-		n, _ := s.File.WriteAt(b[:room], off)
+	end := off + int64(len(b))
+	if over := end - s.size - s.room.Load(); over > 0 {
+		b, end = b[:max(0, int64(len(b))-over)], s.size+s.room.Load()
+		n, _ := s.File.WriteAt(b, off)
 		s.room.Store(0)
+		s.size = end
 		return n, syscall.ENOSPC
 	}
-	s.room.Add(-int64(len(b)))
+	s.room.Add(-max(0, end-s.size))
+	s.size = max(s.size, end)
 	return s.File.WriteAt(b, off)
+}
+
+func (s *sick) Truncate(size int64) error {
+	s.room.Add(s.size - size)
+	s.size = size
+	return s.File.Truncate(size)
 }
 
 func (s *sick) Sync() error {
@@ -250,7 +332,7 @@ func sickDisk(o Options, room, fsync int64) (Options, *atomic.Int64) {
 	bad.Store(fsync)
 	o.create = func(path string) (file, error) {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-		return &sick{f, &left, &bad}, err
+		return &sick{f, &left, 0, &bad}, err
 	}
 	return o, &left
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -21,13 +22,17 @@ const maxLine = 16 << 20
 // openIntents bounds how many intents without an outcome a recovered record names.
 const openIntents = 1000
 
-// open finds where the log ended, cuts off what a crash left of a last line, and says so in the log.
+// open finds where the log ended, cuts off what a crash left of the last commit, and says so in the log.
 func (w *writer) open() error {
 	all := segments(w.o.Dir)
+	durable, _, err := readHead(w.o.Dir)
+	if err != nil {
+		durable = math.MaxUint64 // nobody knows
+	}
 	pending := make(map[string]struct{})
 	torn := int64(0)
 	for i := max(len(all)-2, 0); i < len(all); i++ { // an intent and its outcome may stand on both sides of a seal
-		size, err := w.replay(all[i].path, pending)
+		size, err := w.replay(all[i].path, durable, pending)
 		if err != nil {
 			return err
 		}
@@ -55,12 +60,19 @@ func (w *writer) open() error {
 	return w.write([]entry{{event: event, time: time.Now()}}, 0)
 }
 
-// replay reads a segment's whole lines, and returns their size. It does not check the chain: that is what Verify is for.
-func (w *writer) replay(path string, pending map[string]struct{}) (int64, error) {
-	size := int64(0)
-	err := lines(path, func(_ int, line []byte) bool {
-		size += int64(len(line)) + 1
+// replay reads a segment's whole lines, and returns where they end. It stops before what the disk had only a part of: a line behind the newest one that was
+// durable, which does not follow the one before it. It does not check the chain otherwise: that is what Verify is for.
+func (w *writer) replay(path string, durable uint64, pending map[string]struct{}) (end int64, err error) {
+	at := int64(0)
+	err = lines(path, func(_ int, line []byte) bool {
+		if at += int64(len(line)) + 1; len(line) == 0 {
+			return true
+		}
 		r, err := parseLine(line)
+		if w.seq > 0 && w.seq >= durable && (err != nil || r.Seq != w.seq+1 || r.Prev != w.prev) {
+			return false
+		}
+		end = at
 		if err != nil {
 			w.seq, w.prev = w.seq+1, hashOf(line) // what was written to it stays as it is, for Verify to tell of
 			return true
@@ -76,10 +88,10 @@ func (w *writer) replay(path string, pending map[string]struct{}) (int64, error)
 		}
 		return true
 	})
-	return size, err
+	return end, err
 }
 
-// cut shortens a file that is longer than size, and returns by how much.
+// cut shortens a file that is longer than size, and returns how much of it was more than room for lines that never came.
 func cut(path string, size int64) (int64, error) {
 	i, err := os.Stat(path)
 	if err != nil || i.Size() == size {
@@ -92,10 +104,12 @@ func cut(path string, size int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return i.Size() - size, errors.Join(f.Truncate(size), f.Sync(), f.Close())
+	rest, err := io.ReadAll(io.NewSectionReader(f, size, i.Size()-size))
+	return int64(len(bytes.TrimRight(rest, "\n\x00"))), errors.Join(err, f.Truncate(size), f.Sync(), f.Close())
 }
 
-// lines calls f with each whole line of a file, counted from 1, until it returns false. A last line without a line end is left out.
+// lines calls f with each whole line of a file, counted from 1, until it returns false. A last line without a line end is left out; lines in
+// which nothing stands are room for others.
 func lines(path string, f func(n int, line []byte) bool) error {
 	file, err := os.Open(path)
 	if err != nil {

@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // Report is what Verify found in one lane.
@@ -63,7 +63,7 @@ func verifyLane(dir string) (*Report, error) {
 	all := segments(dir)
 	for i, s := range all {
 		r.Segments++
-		v.file = filepath.Join(r.Lane, filepath.Base(s.path))
+		v.file, v.blank = filepath.Join(r.Lane, filepath.Base(s.path)), false
 		if i > 0 && s.number != all[i-1].number+1 {
 			v.problem(0, "segments between it and %s are missing", filepath.Base(all[i-1].path))
 		}
@@ -87,6 +87,7 @@ type verifier struct {
 	report *Report
 	file   string
 	known  bool // whether there was a line before
+	blank  bool // whether the file has room for lines already
 	seq    uint64
 	prev   hash
 	open   map[string]struct{}
@@ -99,6 +100,14 @@ func (v *verifier) problem(line int, format string, args ...any) {
 }
 
 func (v *verifier) line(n int, line []byte) bool {
+	if len(line) == 0 {
+		v.blank = true
+		return true
+	}
+	if v.blank {
+		v.problem(n, "stands behind an empty line")
+		v.blank = false
+	}
 	v.report.Records++
 	r, err := parseLine(line)
 	if err != nil {
@@ -131,23 +140,28 @@ func (v *verifier) line(n int, line []byte) bool {
 
 // checkHead compares the end of the log with what HEAD says was on disk.
 func (v *verifier) checkHead(dir string) {
-	b, err := os.ReadFile(filepath.Join(dir, headName))
-	if errors.Is(err, fs.ErrNotExist) {
-		v.problem(0, "missing: whether the newest records are there cannot be told")
-		return
-	}
-	number, digest, ok := bytes.Cut(bytes.TrimSpace(b), []byte{' '})
-	seq, seqErr := strconv.ParseUint(string(number), 10, 64)
-	if err != nil || !ok || seqErr != nil {
-		v.problem(0, "cannot be read")
-		return
-	}
+	seq, digest, err := readHead(dir)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		v.problem(0, "missing: whether the newest records are there cannot be told")
+	case err != nil:
+		v.problem(0, "cannot be read")
 	case seq > v.seq:
 		v.problem(0, "the log ended at record %d and ends at %d now: its tail was cut off", seq, v.seq)
-	case seq == v.seq && string(digest) != hex.EncodeToString(v.prev[:]):
+	case seq == v.seq && digest != hex.EncodeToString(v.prev[:]):
 		v.problem(0, "the newest record is not the one that was written")
 	}
+}
+
+// readHead returns the newest record that was on disk, and its hash in hex.
+func readHead(dir string) (seq uint64, digest string, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, headName))
+	if err != nil {
+		return 0, "", err
+	}
+	number, digest, _ := strings.Cut(strings.TrimSpace(string(b)), " ")
+	seq, err = strconv.ParseUint(number, 10, 64)
+	return seq, digest, err
 }
 
 // tornTail reports whether a file does not end with a line end.

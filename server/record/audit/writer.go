@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -19,6 +20,8 @@ type writer struct {
 	segment file   // nil until something is written to it
 	number  int    // of the segment
 	size    int64  // of the segment, whole lines
+	room    int64  // of its file: line ends stand where there are no lines yet
+	blank   []byte // line ends
 	head    file
 
 	failing atomic.Bool // the disk did not take the last commit
@@ -83,8 +86,9 @@ func (w *writer) write(all []entry, lost int) error {
 		add(e.event, e.time)
 	}
 	w.buffer = b
+	w.advance(int64(len(b)))
 	if _, err := w.segment.WriteAt(b, w.size); err != nil {
-		if w.segment.Truncate(w.size) != nil {
+		if w.room = w.size; w.segment.Truncate(w.size) != nil {
 			w.abandon()
 		}
 		return err
@@ -97,6 +101,26 @@ func (w *writer) write(all []entry, lost int) error {
 	w.size, w.seq, w.prev = w.size+int64(len(b)), seq, prev
 	w.tell()
 	return nil
+}
+
+// ahead is how much of a segment is written in advance, in bytes.
+const ahead = 256 << 10
+
+// advance makes sure that n bytes change only what stands in the file, and not its size: that is one write of the disk less for each commit. Where there is no room
+// for more than the records, they go without.
+func (w *writer) advance(n int64) {
+	end := w.size + n
+	if end <= w.room {
+		return
+	}
+	if w.blank == nil {
+		w.blank = bytes.Repeat([]byte{'\n'}, int(min(ahead, w.o.SegmentBytes)))
+	}
+	if _, err := w.segment.WriteAt(w.blank, end); err != nil {
+		_ = w.segment.Truncate(max(w.size, w.room)) // writing the records will say what is wrong
+		return
+	}
+	w.room = end + int64(len(w.blank))
 }
 
 // abandon gives the segment up; the next record goes to a new one.
@@ -116,7 +140,7 @@ func (w *writer) create() error {
 		_ = f.Close()
 		return err
 	}
-	w.segment, w.number, w.size = f, w.number+1, 0
+	w.segment, w.number, w.size, w.room = f, w.number+1, 0, 0
 	return nil
 }
 
@@ -136,6 +160,9 @@ func (w *writer) seal() {
 	if err := w.write([]entry{{event: []byte(`{"kind":"seal"}`), time: time.Now()}}, 0); err != nil {
 		w.o.Log.Error("a segment of the audit log cannot be sealed", "error", err)
 		return
+	}
+	if err := w.segment.Truncate(w.size); err != nil {
+		w.o.Log.Warn("line ends stay behind a segment of the audit log", "error", err)
 	}
 	_ = os.Chmod(filepath.Join(w.o.Dir, segmentName(w.number)), 0o400) // a reminder, not a lock
 	w.abandon()
