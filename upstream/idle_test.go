@@ -362,3 +362,31 @@ func TestIdleStopOfAChild(t *testing.T) {
 		t.Errorf("%d calls were executed", n)
 	}
 }
+
+// A reload that changes nothing of the server leaves it at rest; one that does starts the new one, and what it offered stays listed until then.
+func TestIdleUpstreamsRestOverReloads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &nap{}
+		spec := Spec{IdleStop: time.Minute}
+		s := napSet(t, spec, n, nil)
+		defer closeSet(t, s)
+		time.Sleep(2 * time.Minute)
+		spec.Command, spec.Timeout = "server", time.Hour
+		s.Reload(space(map[string]Spec{"up": spec}))
+		time.Sleep(time.Minute)
+		if got := n.counts(); got != [3]int{1, 1, 1} || statusOf(s, "up").State != Idle {
+			t.Errorf("starts, stops, listings: %v; %s", got, statusOf(s, "up").State)
+		}
+		n.start = 5 * time.Second
+		spec.Args = []string{"--new"}
+		s.Reload(space(map[string]Spec{"up": spec}))
+		time.Sleep(time.Second)
+		if st := statusOf(s, "up"); st.State != Starting || st.Tools != 1 {
+			t.Errorf("%+v", st)
+		}
+		time.Sleep(10 * time.Second)
+		if got := n.counts(); got != [3]int{2, 1, 2} || statusOf(s, "up").State != Ready {
+			t.Errorf("starts, stops, listings: %v; %s", got, statusOf(s, "up").State)
+		}
+	})
+}
