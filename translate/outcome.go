@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"slices"
 	"time"
 )
 
@@ -21,16 +23,27 @@ func (s *Spec) BodyLimit() int64 {
 }
 
 // ReadBody reads an answer. cut says that it ended too early or was longer than is taken; data is what came until then.
-func (s *Spec) ReadBody(body io.Reader) (data []byte, cut string) {
+func (s *Spec) ReadBody(r *http.Response) (data []byte, cut string) {
 	limit := s.BodyLimit()
-	data, err := io.ReadAll(io.LimitReader(body, limit+1))
-	switch {
-	case int64(len(data)) > limit:
-		return data[:limit], "it is longer than " + Bytes(int(limit))
-	case err != nil:
-		return data, "it ended after " + Bytes(len(data)) + ", before it was complete"
+	size := int64(512)
+	if r.ContentLength > 0 && r.ContentLength <= limit {
+		size = r.ContentLength + 1 // the end is seen without another growth
 	}
-	return data, ""
+	data = make([]byte, 0, size)
+	for {
+		n, err := r.Body.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		switch {
+		case int64(len(data)) > limit:
+			return data[:limit], "it is longer than " + Bytes(int(limit))
+		case errors.Is(err, io.EOF):
+			return data, ""
+		case err != nil:
+			return data, "it ended after " + Bytes(len(data)) + ", before it was complete"
+		case len(data) == cap(data):
+			data = slices.Grow(data, len(data))
+		}
+	}
 }
 
 const readsOnly = "It only reads, so it may be tried again."

@@ -65,7 +65,8 @@ func (o *Output) Publish(source schema.Full) {
 // Reply is one JSON value that a call came to.
 type Reply struct {
 	Data  []byte        // compact JSON
-	Value *schema.Value // the same
+	Value *schema.Value // the same, nil to have it read when it is needed
+	Typed bool          // what wrote Data knows no other types than those of the output schema
 	Args  *schema.Value // of the call
 	Notes []string      // said behind the value
 	// Scrub takes credentials out of a text; nil when there are none.
@@ -99,25 +100,35 @@ func (s *Shape) Cut(v *schema.Value) *schema.Value {
 
 // Result puts a value into a result, cut to what was asked for and to size: as text, and as structuredContent that fits the output schema.
 func (o *Output) Result(y Reply) *Result {
+	fields := o.fields(y.Args)
+	cut := len(fields) > 0 || len(y.Data) > o.Bound()
+	if y.Value == nil && (cut || o.Shape.Path != "" || o.Schema != nil && !y.Typed) {
+		v, err := schema.Parse(y.Data)
+		if err != nil {
+			return Failure("The API answered, but the answer cannot be used: " + err.Error() + ".")
+		}
+		y.Value = v
+	}
 	y.Value, y.Data = o.Shape.part(y.Value, y.Data)
-	if fields := o.fields(y.Args); len(fields) > 0 || len(y.Data) > o.Bound() {
+	if cut {
 		v, notes := Shrink(Mask(y.Value, fields), o.Bound())
 		if rest := o.rest(); rest != "" && len(notes) > 0 {
 			notes = append(notes, rest)
 		}
 		y.Value, y.Data, y.Notes = v, v.Append(nil), append(notes, y.Notes...)
 	}
-	text := y.scrub()
 	r := &Result{}
-	r.AddText(text)
+	addText(r, y.scrub())
 	for _, n := range y.Notes {
 		r.AddText(n)
 	}
-	if o.Schema != nil && o.Wrapped || y.Value.Kind != schema.Object {
-		y.Value = schema.Map(schema.Member{Key: "result", Value: y.Value})
+	if o.Schema != nil && o.Wrapped || y.Data[0] != '{' {
 		y.Data = append(append([]byte(`{"result":`), y.Data...), '}')
+		if y.Value != nil {
+			y.Value = schema.Map(schema.Member{Key: "result", Value: y.Value})
+		}
 	}
-	if o.Schema != nil {
+	if o.Schema != nil && y.Value != nil {
 		if fitted, whole := schema.Fit(y.Value, o.Schema); !whole {
 			y.Data = fitted.Append(nil)
 			r.AddText("Some values have other types than the API describes; they stand in the text only.")
@@ -158,21 +169,26 @@ func (o *Output) fields(args *schema.Value) []string {
 	return o.Shape.Fields
 }
 
-// scrub takes credentials out of the value and returns it as text.
-func (y *Reply) scrub() string {
-	text := string(y.Data)
+// scrub takes credentials out of the value and returns it as text. Nothing is left of a value that is none without them.
+func (y *Reply) scrub() []byte {
 	if y.Scrub == nil {
-		return text
+		return y.Data
 	}
+	text := string(y.Data)
 	clean := y.Scrub(text)
 	if clean == text {
-		return text
+		return y.Data
 	}
-	y.Data, y.Value = []byte(clean), schema.Map()
-	if v, err := schema.Parse(y.Data); err == nil {
+	y.Data = []byte(clean)
+	v, err := schema.Parse(y.Data)
+	if err != nil {
+		y.Value, y.Data = schema.Map(), []byte("{}")
+		return []byte(clean)
+	}
+	if y.Value != nil {
 		y.Value = v
 	}
-	return clean
+	return y.Data
 }
 
 // Scrub returns what takes secrets out of a text that an API echoed; nil when there is nothing to look for.

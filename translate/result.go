@@ -36,7 +36,9 @@ func (r *Result) block() {
 }
 
 // AddText adds a text block.
-func (r *Result) AddText(text string) {
+func (r *Result) AddText(text string) { addText(r, text) }
+
+func addText[T string | []byte](r *Result, text T) {
 	r.block()
 	r.content = slices.Grow(r.content, len(text)+len(text)/4+64)
 	r.content = append(r.content, `{"type":"text","text":`...)

@@ -95,7 +95,7 @@ func appendRun(dst []byte, base int, obj []byte, run Span) []byte {
 
 // Compact appends src to dst without its insignificant white space. Strings keep their bytes, except that a raw control
 // character, which no accepted value has, becomes an escape: what Compact appends has no line break, whatever src is. dst
-// must not overlap src.
+// must not overlap src, except that it may be src[:0] when src is accepted: then nothing grows.
 func Compact(dst, src []byte) []byte {
 	from := 0
 	for i := 0; i < len(src); {

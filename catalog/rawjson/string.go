@@ -223,13 +223,13 @@ func String(raw []byte) (string, bool) {
 
 // AppendString appends s to dst as a JSON string. It escapes what RFC 8259 section 7 requires and nothing else; bytes
 // that are not UTF-8 become U+FFFD.
-func AppendString(dst []byte, s string) []byte {
+func AppendString[T string | []byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	from := 0
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(s[i:])
+			r, n := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
 			if r == utf8.RuneError && n == 1 {
 				dst = append(dst, s[from:i]...)
 				dst = append(dst, "\uFFFD"...)

@@ -146,7 +146,7 @@ func (x *exchange) scrub(s string) string {
 
 // body reads the answer. cut says that it ended too early or was longer than is taken.
 func (x *exchange) body(response *http.Response) (data []byte, cut string) {
-	return x.api.spec.ReadBody(response.Body)
+	return x.api.spec.ReadBody(response)
 }
 
 // cutOff is the result of an answer that is not whole.

@@ -59,7 +59,7 @@ func (x *exchange) present(response *http.Response, data []byte, v *schema.Value
 			notes = append(notes, hint)
 		}
 	}
-	data = rawjson.Compact(make([]byte, 0, len(data)), data)
+	data = rawjson.Compact(data[:0], data)
 	if fields := x.fields(); len(fields) > 0 || t.shape.Path != "" {
 		whole := schema.Map(append([]schema.Member(nil), v.Members...)...)
 		whole.Put("data", t.cut(v.Get("data"), &translate.Shape{Path: t.shape.Path, Fields: fields}))

@@ -197,11 +197,7 @@ func (x *exchange) single(m *dynamicpb.Message) (*translate.Result, error) {
 	if err != nil {
 		return translate.Failure("The API answered, but the answer cannot be written as JSON: " + plainError(err) + ". " + x.method.CarriedOut()), nil
 	}
-	v, err := schema.Parse(data)
-	if err != nil {
-		return translate.Failure("The API answered, but the answer cannot be used: " + err.Error() + ". " + x.method.CarriedOut()), nil //nolint:nilerr // the result says it
-	}
-	return x.method.Output.Result(translate.Reply{Data: data, Value: v, Args: x.args, Scrub: translate.Scrub(x.secrets)}), nil
+	return x.method.Output.Result(translate.Reply{Data: data, Typed: true, Args: x.args, Scrub: translate.Scrub(x.secrets)}), nil
 }
 
 // collect gathers the messages of a stream until it ends or a limit is met.

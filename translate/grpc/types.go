@@ -59,7 +59,7 @@ func (t *types) json(m protoreflect.Message) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return rawjson.Compact(make([]byte, 0, len(data)), data), nil
+	return rawjson.Compact(data[:0], data), nil
 }
 
 // read reads a message in the JSON mapping.

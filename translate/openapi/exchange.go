@@ -161,5 +161,5 @@ func (x *exchange) redirect(response *http.Response, out *outgoing) *outgoing {
 
 // body reads the answer. cut says that it ended too early or was longer than is taken.
 func (x *exchange) body(response *http.Response) (data []byte, cut string) {
-	return x.api.spec.ReadBody(response.Body)
+	return x.api.spec.ReadBody(response)
 }

@@ -189,7 +189,7 @@ func (x *exchange) json(ctx context.Context, response *http.Response, data []byt
 		v, more = x.follow(ctx, v, len(data), on)
 		data = v.Append(nil)
 	}
-	y := translate.Reply{Data: rawjson.Compact(make([]byte, 0, len(data)), data), Value: v, Args: x.args, Scrub: translate.Scrub(x.secrets)}
+	y := translate.Reply{Data: rawjson.Compact(data[:0], data), Value: v, Args: x.args, Scrub: translate.Scrub(x.secrets)}
 	if more != "" {
 		y.Notes = []string{more}
 	}
