@@ -50,8 +50,9 @@ func Curate(all []*Argument, changes map[string]Arg, warn func(format string, ar
 
 func (a *Argument) change(change Arg, warn func(format string, args ...any)) {
 	a.Fixed = change.Fixed.Value
-	if change.Default.Value != nil {
-		a.Fallback = change.Default.Value
+	if d := change.Default.Value; d != nil {
+		a.Fallback = d
+		a.Schema = schema.Map(append(a.Schema.Without("default").Members, schema.Member{Key: "default", Value: d})...)
 	}
 	a.Hidden = change.Hide || a.Fixed != nil
 	if a.Hidden && a.Fixed == nil {

@@ -203,7 +203,8 @@ func (d *Dynamic) tell(c *catalog.Call, args *schema.Value) *Result {
 	if len(names) == 0 {
 		return Failure(d.describe + ": `names` is missing: one to three names that the search found (list of text).")
 	}
-	names = names[:min(len(names), describeMost)]
+	left := names[min(len(names), describeMost):]
+	names = names[:len(names)-len(left)]
 	var path []string
 	if p := args.GetText("path"); p != "" {
 		path = strings.Split(strings.ReplaceAll(strings.ReplaceAll(p, "[", "."), "]", ""), ".")
@@ -223,6 +224,9 @@ func (d *Dynamic) tell(c *catalog.Call, args *schema.Value) *Result {
 		}
 		o := &d.operations[d.byName[name]]
 		r.AddText(name + ": " + schema.Shorten(joinWords(o.Summary, o.Text), 600) + "\nArguments: " + string(published))
+	}
+	if len(left) > 0 {
+		r.AddText("At most three are described at once; ask again for " + schema.Shorten(strings.Join(left, ", "), 300) + ".")
 	}
 	return r
 }
