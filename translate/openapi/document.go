@@ -105,6 +105,12 @@ func open(name string, data []byte, overlays [][]byte, read func(string) ([]byte
 		d.main.dialect = guess(d.main.root)
 		d.warn(site{doc: d.main}, "the version is missing or unknown; read as the version it looks like")
 	}
+	switch info := (site{doc: d.main, value: d.main.root}).member("info"); {
+	case info.value == nil:
+		d.warn(info, "info is missing; the API has no title")
+	case !info.is(schema.Object):
+		d.warn(info, "info is no object; the API has no title")
+	}
 	return d, nil
 }
 

@@ -85,6 +85,38 @@ func TestSeededFaults(t *testing.T) {
 	}
 }
 
+// TestSeededFaultsOfTheWhole puts one fault at a time into what stands around the operations: each is a warning, and the operation is there.
+func TestSeededFaultsOfTheWhole(t *testing.T) {
+	const info, paths = `"info":{"title":"t","version":"1"}`, `"paths":{"/sound":{"get":{"operationId":"sound","responses":{"200":{"description":"d"}}}}}`
+	for name, tt := range map[string]struct{ text, pointer, message string }{
+		"no info":              {`{"openapi":"3.0.0",` + paths + `}`, "/info", "missing"},
+		"info that is a text":  {`{"openapi":"3.0.0","info":"t",` + paths + `}`, "/info", "no object"},
+		"no version":           {`{` + info + `,` + paths + `}`, "", "version"},
+		"unknown version":      {`{"openapi":"9.1",` + info + `,` + paths + `}`, "", "version"},
+		"version as a number":  {`{"openapi":3.0,` + info + `,` + paths + `}`, "", ""},
+		"control characters":   {`{"openapi":"3.0.0","info":{"title":"t\u0000\u202e","version":"1"},` + paths + `}`, "", ""},
+		"a byte order mark":    {"\ufeff" + `{"openapi":"3.0.0",` + info + `,` + paths + `}`, "", ""},
+		"a comma too many":     {`{"openapi":"3.0.0",` + info + `,` + paths + `,}`, "", ""},
+		"a key twice":          {`{"openapi":"3.0.0",` + info + `,"tags":[],"tags":[],` + paths + `}`, "", ""},
+		"components of a list": {`{"openapi":"3.0.0",` + info + `,"components":[],` + paths + `}`, "", ""},
+		"servers of a text":    {`{"openapi":"3.0.0",` + info + `,"servers":"https://h.test",` + paths + `}`, "/servers", "no array"},
+		"security of a text":   {`{"openapi":"3.0.0",` + info + `,"security":"all",` + paths + `}`, "/security", "no array"},
+		"tags that are none":   {`{"openapi":"3.0.0",` + info + `,"tags":7,` + paths + `}`, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := translateText(t, corpusFile{name: "x", text: []byte(tt.text)}, Spec{})
+			if len(tr.tools) != 1 || tr.tools[0].Name != "sound" {
+				t.Fatalf("%d tools", len(tr.tools))
+			}
+			if tt.message != "" {
+				warned(t, tr.state.Report.Warnings, tt.pointer, tt.message)
+			} else if len(tr.state.Report.Warnings) > 0 {
+				t.Errorf("warnings %+v", tr.state.Report.Warnings)
+			}
+		})
+	}
+}
+
 // TestCheck4_NamesDoNotDependOnOthers shuffles, removes and adds operations: the names of the rest stay.
 func TestCheck4_NamesDoNotDependOnOthers(t *testing.T) {
 	checked := 0

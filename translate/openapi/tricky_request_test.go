@@ -145,7 +145,7 @@ func trickyHeaders(t *testing.T) {
 	}
 	for _, text := range []string{
 		asking("3.0.0", parameters+`{"name":"X-Kept","in":"header","schema":{"type":"string"}}`),
-		`{"swagger":"2.0","host":"h.test","paths":{"/x":{"get":{"parameters":[` + strings.ReplaceAll(parameters, `"schema":{"type":"string"}`, `"type":"string"`) + `{"name":"X-Kept","in":"header","type":"string"}],"responses":{}}}}}`,
+		`{"swagger":"2.0","info":{"title":"t","version":"1"},"host":"h.test","paths":{"/x":{"get":{"parameters":[` + strings.ReplaceAll(parameters, `"schema":{"type":"string"}`, `"type":"string"`) + `{"name":"X-Kept","in":"header","type":"string"}],"responses":{}}}}}`,
 	} {
 		x, warnings := one(t, text)
 		if len(x.plan.arguments) != 1 || x.plan.arguments[0].wire != "X-Kept" || len(warnings) > 0 {
@@ -232,7 +232,7 @@ func trickyNormalized(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			text := taking(tt.version, `{"type":"object","properties":{"a":`+tt.property+`}}`, "")
 			if tt.version == "2.0" {
-				text = fmt.Sprintf(`{"swagger":"2.0","host":"h.test","paths":{"/x":{"post":{"operationId":"x","parameters":[{"in":"body","name":"b","required":true,"schema":{"type":"object","properties":{"a":%s}}}],"responses":{}}}}}`, tt.property)
+				text = fmt.Sprintf(`{"swagger":"2.0","info":{"title":"t","version":"1"},"host":"h.test","paths":{"/x":{"post":{"operationId":"x","parameters":[{"in":"body","name":"b","required":true,"schema":{"type":"object","properties":{"a":%s}}}],"responses":{}}}}}`, tt.property)
 			}
 			x, warnings := one(t, text)
 			want := make(map[string]string)

@@ -279,7 +279,7 @@ func trickyNullable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			text := taking(tt.version, `{"type":"object","required":["a"],"properties":{"a":`+tt.property+`}}`, schemas)
 			if tt.version == "2.0" {
-				text = fmt.Sprintf(`{"swagger":"2.0","host":"h.test","paths":{"/x":{"post":{"operationId":"x","parameters":[{"in":"body","name":"b","required":true,"schema":{"type":"object","required":["a"],"properties":{"a":%s}}}],"responses":{}}}}}`, tt.property)
+				text = fmt.Sprintf(`{"swagger":"2.0","info":{"title":"t","version":"1"},"host":"h.test","paths":{"/x":{"post":{"operationId":"x","parameters":[{"in":"body","name":"b","required":true,"schema":{"type":"object","required":["a"],"properties":{"a":%s}}}],"responses":{}}}}}`, tt.property)
 			}
 			x, warnings := one(t, text)
 			want := map[string]string{`{"a":"x"}`: `{"a":"x"}`, `{"a":null}`: "", `{"a":[]}`: ""}

@@ -56,19 +56,19 @@ func TestTricky(t *testing.T) {
 
 // taking is a description of one operation, POST /x, with a required JSON body of a schema; schemas are components.
 func taking(version, body, schemas string) string {
-	return fmt.Sprintf(`{"openapi":%q,"paths":{"/x":{"post":{"operationId":"x","requestBody":{"required":true,"content":{"application/json":{"schema":%s}}},"responses":{"204":{"description":"d"}}}}},"components":{"schemas":{%s}}}`,
+	return fmt.Sprintf(`{"openapi":%q,"info":{"title":"t","version":"1"},"paths":{"/x":{"post":{"operationId":"x","requestBody":{"required":true,"content":{"application/json":{"schema":%s}}},"responses":{"204":{"description":"d"}}}}},"components":{"schemas":{%s}}}`,
 		version, body, schemas)
 }
 
 // answering is a description of one operation, GET /x, with a JSON answer of a schema.
 func answering(version, answer, schemas string) string {
-	return fmt.Sprintf(`{"openapi":%q,"paths":{"/x":{"get":{"operationId":"x","responses":{"200":{"description":"d","content":{"application/json":{"schema":%s}}}}}}},"components":{"schemas":{%s}}}`,
+	return fmt.Sprintf(`{"openapi":%q,"info":{"title":"t","version":"1"},"paths":{"/x":{"get":{"operationId":"x","responses":{"200":{"description":"d","content":{"application/json":{"schema":%s}}}}}}},"components":{"schemas":{%s}}}`,
 		version, answer, schemas)
 }
 
 // asking is a description of one operation, GET /x, with parameters.
 func asking(version, parameters string) string {
-	return fmt.Sprintf(`{"openapi":%q,"paths":{"/x":{"get":{"operationId":"x","parameters":[%s],"responses":{"204":{"description":"d"}}}}}}`, version, parameters)
+	return fmt.Sprintf(`{"openapi":%q,"info":{"title":"t","version":"1"},"paths":{"/x":{"get":{"operationId":"x","parameters":[%s],"responses":{"204":{"description":"d"}}}}}}`, version, parameters)
 }
 
 // one translates a description with one operation.
