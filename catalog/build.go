@@ -142,6 +142,12 @@ func (b *build) readKind(o *origin, kind Kind, raws [][]byte) (items []*item, na
 		items = append(items, it)
 	}
 	for _, it := range items {
+		for _, member := range it.dropped {
+			b.problem(Problem{
+				Upstream: o.name, Kind: kind, Name: it.entry.Ref.Name,
+				Reason: fmt.Sprintf("%s: %s %s is listed without its %s, which clients could not read", o.name, kind, quote(it.entry.Ref.Name), member),
+			})
+		}
 		if e := it.entry; e.HeadersFault != "" {
 			b.problem(Problem{
 				Upstream: o.name, Kind: kind, Name: e.Ref.Name,
@@ -173,7 +179,7 @@ func (b *build) render() {
 func (it *item) render(moved map[Ref]string) {
 	e := it.entry
 	var room [4]rawjson.Edit
-	edits := room[:0]
+	edits := append(room[:0], it.repairs...)
 	if e.Name != e.Ref.Name {
 		edits = append(edits, rawjson.Edit{Span: it.name, With: rawjson.AppendString(nil, e.Name)})
 	}
@@ -190,6 +196,9 @@ func (it *item) render(moved map[Ref]string) {
 			size += len(ed.With) - (ed.End - ed.Start)
 		}
 		raw = rawjson.Splice(make([]byte, 0, size), raw, rawjson.Span{End: len(raw)}, edits...)
+	}
+	if len(it.dropped) > 0 {
+		raw = slices.Clip(rawjson.AppendObject(nil, raw, func(key []byte) bool { return slices.Contains(it.dropped, string(key)) }))
 	}
 	e.raw = [eras][]byte{raw, raw}
 	if it.untyped {

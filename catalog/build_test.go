@@ -21,21 +21,21 @@ func TestBuild(t *testing.T) {
 			"malformed items go alone",
 			[]*Source{
 				{Upstream: "github", Tools: raws(
-					`{"name":"good","inputSchema":{}}`,
+					`{"name":"good","inputSchema":{"type":"object"}}`,
 					`{"name":"x","inputSchema":[]}`,
 					`{"name":"y"}`,
 					`{"name":"z","inputSchema":null}`,
-					`{"name":7,"inputSchema":{}}`,
-					`{"name":"","inputSchema":{}}`,
-					`{"inputSchema":{}}`,
+					`{"name":7,"inputSchema":{"type":"object"}}`,
+					`{"name":"","inputSchema":{"type":"object"}}`,
+					`{"inputSchema":{"type":"object"}}`,
 					`"tool"`,
 					`null`,
-					`{"name":"cut","inputSchema":{}`,
-					`{"name":"a","name":"b","inputSchema":{}}`,
-					`{"name":"a","Name":"b","inputSchema":{}}`,
+					`{"name":"cut","inputSchema":{"type":"object"}`,
+					`{"name":"a","name":"b","inputSchema":{"type":"object"}}`,
+					`{"name":"a","Name":"b","inputSchema":{"type":"object"}}`,
 					``,
 					"{\"name\":\"bad \xff\",\"inputSchema\":{}}",
-					`{"name":"good too","inputSchema":{}}`,
+					`{"name":"good too","inputSchema":{"type":"object"}}`,
 				)},
 			},
 			Options{},
@@ -49,7 +49,7 @@ func TestBuild(t *testing.T) {
 			withheld github: tool at position 7 withheld: name is missing
 			withheld github: tool at position 8 withheld: it is not an object
 			withheld github: tool at position 9 withheld: it is not an object
-			withheld github: tool at position 10 withheld: json: byte 30: the input ends where a comma or the end of the object should be
+			withheld github: tool at position 10 withheld: json: byte 45: the input ends where a comma or the end of the object should be
 			withheld github: tool at position 11 withheld: json: byte 12: a key that the object already has, or that differs from it only in case
 			withheld github: tool at position 12 withheld: json: byte 12: a key that differs only in case from one that is looked for
 			withheld github: tool at position 13 withheld: json: byte 0: the input ends where an object should be
@@ -250,20 +250,15 @@ func TestRulesThatNameNothing(t *testing.T) {
 // Every one of these is strange and legal, and must come out with the bytes it came in with but for the name.
 func TestTrap5_3_OddItemsKeepTheirBytesAndTheirList(t *testing.T) {
 	odd := []string{
-		`{"name":"t","inputSchema":{"type":["object","null"]}}`,
-		`{"name":"t","inputSchema":{}}`,
-		`{"name":"t","inputSchema":{"type":"object","properties":[]}}`,
-		`{"name":"t","inputSchema":{"type":17,"required":"x","$ref":"#"}}`,
 		`{"name":"t","inputSchema":{"type":"object","properties":{"n":{"maximum":9007199254740993,"minimum":1e400,"multipleOf":1.10}}}}`,
-		`{"name":"t","inputSchema":{"$schema":"http://json-schema.org/draft-04/schema#","$defs":{"a":{"$ref":"#/$defs/a"}}}}`,
-		`{"name":"t","inputSchema":{"properties":{"a":{"default":[],"enum":[]},"a":{"default":{}}}}}`,
-		"{ \"name\" : \"t\" ,\r\n\t\"inputSchema\" : { } , \"x\" : [ ] }",
-		`{"inputSchema":{},"zz":null,"annotations":[],"icons":{},"execution":{"taskSupport":"required"},"name":"t","title":5}`,
-		`{"description":"é 😀 \u00e9 \ud83d\ude00 \/ \u0000","inputSchema":{},"name":"t"}`,
-		`{"name":"t","inputSchema":{},"_meta":{"ui":[],"ui/resourceUri":5,"x":{"resourceUri":1}}}`,
-		`{"name":"t","inputSchema":{},"_meta":7}`,
-		`{"name":"t","inputSchema":{},"outputSchema":{"type":"object","properties":[]},"":""}`,
-		`{"na\u006de":"t","inputSchema":{}}`,
+		`{"name":"t","inputSchema":{"$schema":"http://json-schema.org/draft-04/schema#","type":"object","$defs":{"a":{"$ref":"#/$defs/a"}}}}`,
+		`{"name":"t","inputSchema":{"type":"object","properties":{"a":{"default":[],"enum":[],"type":17},"a":{"default":{}},"b":true}}}`,
+		"{ \"name\" : \"t\" ,\r\n\t\"inputSchema\" : { \"type\" :\t\"object\" } , \"x\" : [ ] }",
+		`{"inputSchema":{"type":"object"},"zz":null,"annotations":{"x":7},"icons":[],"execution":{"taskSupport":"required"},"name":"t","title":""}`,
+		`{"description":"é 😀 \u00e9 \ud83d\ude00 \/ \u0000 \ud83d","inputSchema":{"type":"object"},"name":"t"}`,
+		`{"name":"t","inputSchema":{"type":"object"},"_meta":{"ui":[],"ui/resourceUri":5,"x":{"resourceUri":1}}}`,
+		`{"name":"t","inputSchema":{"type":"object","required":[]},"outputSchema":{"type":"object","properties":{}},"":""}`,
+		`{"na\u006de":"t","inputSchema":{"type":"object"}}`,
 	}
 	for _, text := range odd {
 		s := Build([]*Source{{Upstream: "up", Tools: append(tools("first"), append(raws(text), tools("last")...)...)}}, Options{})
@@ -285,7 +280,7 @@ func TestTrap5_3_OddItemsKeepTheirBytesAndTheirList(t *testing.T) {
 }
 
 func TestUnchangedBytesAreShared(t *testing.T) {
-	raw := append(make([]byte, 0, 200), `{"name":"\u0061bc","inputSchema":{},"x":1}`...)
+	raw := append(make([]byte, 0, 200), `{"name":"\u0061bc","inputSchema":{"type":"object"},"x":1}`...)
 	e := Build([]*Source{{Upstream: "up", Tools: [][]byte{raw}}}, Options{Naming: Bare}).Entries()[0]
 	if e.Name != "abc" {
 		t.Fatalf("name %q", e.Name)
@@ -296,29 +291,28 @@ func TestUnchangedBytesAreShared(t *testing.T) {
 		}
 	}
 	e = Build([]*Source{{Upstream: "up", Tools: [][]byte{raw}}}, Options{}).Entries()[0]
-	if want := `{"name":"up__abc","inputSchema":{},"x":1}`; string(e.Raw(Modern)) != want {
+	if want := `{"name":"up__abc","inputSchema":{"type":"object"},"x":1}`; string(e.Raw(Modern)) != want {
 		t.Errorf("got %s", e.Raw(Modern))
 	}
 	if &e.Raw(Legacy)[0] != &e.Raw(Modern)[0] {
 		t.Error("the eras do not share their bytes")
 	}
-	if want := `{"name":"\u0061bc","inputSchema":{},"x":1}`; string(raw) != want {
+	if want := `{"name":"\u0061bc","inputSchema":{"type":"object"},"x":1}`; string(raw) != want {
 		t.Errorf("the source was changed: %s", raw)
 	}
 }
 
 func TestLegacyListsDropOutputSchemasTheyCannotExpress(t *testing.T) {
 	tests := []struct{ output, legacy string }{
-		{`{"type":"object"}`, `{"name":"t","outputSchema":{"type":"object"},"inputSchema":{}}`},
-		{`{"type":"array"}`, `{"name":"t","inputSchema":{}}`},
-		{`{"type":["object","null"]}`, `{"name":"t","inputSchema":{}}`},
-		{`{"oneOf":[]}`, `{"name":"t","inputSchema":{}}`},
-		{`{"type":"array","type":"object"}`, `{"name":"t","inputSchema":{}}`},
-		{`true`, `{"name":"t","inputSchema":{}}`},
-		{`null`, `{"name":"t","inputSchema":{}}`},
+		{`{"type":"object"}`, `{"name":"t","outputSchema":{"type":"object"},"inputSchema":{"type":"object"}}`},
+		{`{"type":"array"}`, `{"name":"t","inputSchema":{"type":"object"}}`},
+		{`{"type":["object","null"]}`, `{"name":"t","inputSchema":{"type":"object"}}`},
+		{`{"oneOf":[]}`, `{"name":"t","inputSchema":{"type":"object"}}`},
+		{`{"type":"array","type":"object"}`, `{"name":"t","inputSchema":{"type":"object"}}`},
+		{`{"type":"object","properties":[]}`, `{"name":"t","inputSchema":{"type":"object"}}`},
 	}
 	for _, tt := range tests {
-		raw := `{"name":"t","outputSchema":` + tt.output + `,"inputSchema":{}}`
+		raw := `{"name":"t","outputSchema":` + tt.output + `,"inputSchema":{"type":"object"}}`
 		e := Build([]*Source{{Upstream: "up", Tools: raws(raw)}}, Options{Naming: Bare}).Entries()[0]
 		if got := string(e.Raw(Modern)); got != raw {
 			t.Errorf("modern: got %s, want %s", got, raw)
@@ -350,8 +344,8 @@ func TestTaskToolsAreListedAsAnyOther(t *testing.T) {
 	}{
 		{`,"execution":{"taskSupport":"required","x":1}`, ``, true},
 		{`,"execution":{"taskSupport":"optional"}`, `,"execution":{"taskSupport":"optional"}`, false},
-		{`,"execution":{"taskSupport":1}`, `,"execution":{"taskSupport":1}`, false},
-		{`,"execution":7`, `,"execution":7`, false},
+		{`,"execution":{"taskSupport":1}`, ``, false},
+		{`,"execution":7`, ``, false},
 	} {
 		raw := `{"inputSchema":{"type":"object"}` + tt.execution + `,"name":"t","_meta":{"ui":{"resourceUri":"ui://a"}}}`
 		s := Build([]*Source{{Upstream: "u", Legacy: true, Tools: [][]byte{[]byte(raw)}}}, Options{Naming: Prefix})

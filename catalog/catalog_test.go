@@ -81,7 +81,7 @@ func TestR8_ReloadNeverEmptiesOrMixesTheList(t *testing.T) {
 		sources := []*Source{{Upstream: "a"}, {Upstream: "b"}}
 		for j := range i%5 + 1 {
 			s := sources[j%2]
-			s.Tools = append(s.Tools, fmt.Appendf(nil, `{"name":"t%d","inputSchema":{},"rev":"<%d of %d>"}`, j, i, i%5+1))
+			s.Tools = append(s.Tools, fmt.Appendf(nil, `{"name":"t%d","inputSchema":{"type":"object"},"rev":"<%d of %d>"}`, j, i, i%5+1))
 		}
 		return Build(sources, Options{})
 	}

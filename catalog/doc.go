@@ -7,8 +7,11 @@
 // Decisions:
 //
 //   - Entries are the raw spans that upstreams listed, with the name or URI spliced where it changed. Typed structs drop keywords, unknown
-//     fields and big integers, and fail a whole list for one odd schema. Legacy lists drop an outputSchema without "type":"object", because
-//     clients of those revisions refuse the whole list over one.
+//     fields and big integers, and fail a whole list for one odd schema.
+//   - Clients do have such structs, and behind a gateway one server's tool would cost them the tools of all. So a tool has the types of the specification's Tool: an
+//     inputSchema is made one of an object where nothing else can be meant, an optional member of another type is left out and told of, and a tool that cannot be
+//     read even then is withheld. What a schema says inside of its properties is not looked at. Legacy lists drop an outputSchema without "type":"object", for
+//     the same reason.
 //   - A malformed item is withheld by itself, with its reason, and never takes its list with it. Of what one upstream lists twice the first counts and
 //     the others are withheld: both have the same [Ref], so the same permissions, and a call of either reaches the same place; a server whose pages overlap
 //     must not lose its tools for it.
@@ -29,7 +32,7 @@
 //     of duplicates while the catalogue changes beneath them, on any node. A view renders a kind once, into one buffer that both eras
 //     share where they can; a page is a part of it, wherever a cursor makes it begin. Keeping pages one by one was turned down: callers
 //     choose where pages begin, so they would choose how much is kept.
-//   - Build reads everything again each time, about 4 µs for a tool. Keeping what was read of unchanged sources was turned down: ten thousand
+//   - Build reads everything again each time, about 6 µs for a tool. Keeping what was read of unchanged sources was turned down: ten thousand
 //     tools are built in less time than upstreams take to list them.
 //   - One snapshot, one pointer. Everything derived from a snapshot hangs on it and dies with it; nothing is invalidated.
 package catalog

@@ -15,7 +15,7 @@ import (
 func tools(names ...string) [][]byte {
 	var raws [][]byte
 	for _, name := range names {
-		raws = append(raws, fmt.Appendf(nil, `{"name":%q,"inputSchema":{}}`, name))
+		raws = append(raws, fmt.Appendf(nil, `{"name":%q,"inputSchema":{"type":"object"}}`, name))
 	}
 	return raws
 }
@@ -97,7 +97,7 @@ func fuzzTools(names ...string) [][]byte {
 	var raws [][]byte
 	for _, name := range names {
 		raw := rawjson.AppendString([]byte(`{"name":`), name)
-		raws = append(raws, append(raw, `,"inputSchema":{}}`...))
+		raws = append(raws, append(raw, `,"inputSchema":{"type":"object"}}`...))
 	}
 	return raws
 }

@@ -126,7 +126,7 @@ func manyHeaders(n int) string {
 
 func TestHeadersFaultKeepsTheToolOutOfModernListsOnly(t *testing.T) {
 	s := Build([]*Source{{Upstream: "up", Tools: raws(
-		`{"name":"a","inputSchema":{}}`,
+		`{"name":"a","inputSchema":{"type":"object"}}`,
 		`{"name":"bad","inputSchema":{"properties":{"x":{"type":"number","x-mcp-header":"X"}}}}`,
 		`{"name":"good","inputSchema":{"properties":{"x":{"type":"integer","x-mcp-header":"X"}}}}`,
 	)}}, Options{Naming: Bare})

@@ -23,6 +23,9 @@ type item struct {
 	name     rawjson.Span // the identifying string in raw
 	// links are the URIs of the tool's user interface in raw.
 	links []link
+	// repairs make the tool's inputSchema one that clients read; dropped are the members that they could not.
+	repairs []rawjson.Edit
+	dropped []string
 	// untyped says that legacy revisions cannot express the tool's outputSchema.
 	untyped bool
 	// template is set for resource templates.
@@ -86,7 +89,7 @@ func read(o *origin, kind Kind, position int, raw []byte) (it *item, name, fault
 func (k Kind) members() []string {
 	switch k {
 	case Tool:
-		return []string{"name", "inputSchema", "outputSchema", "_meta", "execution"}
+		return []string{"name", "inputSchema", "outputSchema", "_meta", "execution", "title", "description", "annotations", "icons"}
 	case Prompt:
 		return []string{"name"}
 	case Resource:
@@ -132,20 +135,22 @@ func (it *item) readTool(fields []rawjson.Span) (fault string) {
 	case input[0] != '{':
 		return "inputSchema is not an object"
 	}
-	it.untyped = output != nil && !describesObject(output)
+	if fault = it.readShape(fields); fault != "" {
+		return fault
+	}
+	it.untyped = output != nil && !describesObject(it.raw, fields[2])
 	it.links = links(it.raw, meta)
 	it.entry.Headers, it.entry.HeadersFault = headerParams(input)
 	return ""
 }
 
-// describesObject reports whether schema says type: object at its root, which revisions before 2026-07-28 ask of an outputSchema.
-func describesObject(schema []byte) bool {
-	fields, err := rawjson.Fields(schema, "type")
-	if err != nil {
+// describesObject reports whether the schema at span of raw says type: object at its root and is what revisions before 2026-07-28 ask of an outputSchema.
+func describesObject(raw []byte, span rawjson.Span) bool {
+	if span.Of(raw)[0] != '{' {
 		return false
 	}
-	kind, ok := rawjson.String(fields[0].Of(schema))
-	return ok && kind == "object"
+	repairs, fault := repairSchema(raw, span)
+	return fault == "" && len(repairs) == 0
 }
 
 // links finds the URIs of a tool's user interface in its _meta: ui.resourceUri and the older ui/resourceUri. A _meta that

@@ -58,7 +58,7 @@ func TestURIsThatSeveralUpstreamsHave(t *testing.T) {
 
 func TestUserInterfaceOfTools(t *testing.T) {
 	tool := func(name, meta string) []byte {
-		return fmt.Appendf(nil, `{"name":%q,"_meta":%s,"inputSchema":{}}`, name, meta)
+		return fmt.Appendf(nil, `{"name":%q,"_meta":%s,"inputSchema":{"type":"object"}}`, name, meta)
 	}
 	s := Build([]*Source{
 		{
@@ -103,7 +103,7 @@ func TestUserInterfaceOfTools(t *testing.T) {
 
 // Name and links are spliced in whatever order they stand.
 func TestEverySurfaceOfAToolFollowsAMove(t *testing.T) {
-	const raw = `{"_meta":{"ui":{"resourceUri":"%[1]s"},"ui/resourceUri":"%[1]s"},"inputSchema":{},"name":"%[2]s","x":"%[1]s"}`
+	const raw = `{"_meta":{"ui":{"resourceUri":"%[1]s"},"ui/resourceUri":"%[1]s"},"inputSchema":{"type":"object"},"name":"%[2]s","x":"%[1]s"}`
 	s := Build([]*Source{
 		{Upstream: "a", Tools: raws(fmt.Sprintf(raw, "ui://app", "t"))},
 		{Upstream: "b", Resources: resources("ui://app")},

@@ -302,17 +302,17 @@ func TestSame(t *testing.T) {
 		{"other names", view(base[0], Options{Naming: Bare}), map[Kind]bool{Tool: false, Prompt: false}},
 		{"fewer visible", Build(base, Options{}).View(func(e *Entry) bool { return e.Ref.Name != "a" }), map[Kind]bool{Tool: false, Prompt: true}},
 		{
-			"another description", view(&Source{Upstream: "up", Prompts: prompts("p"), Tools: raws(`{"name":"a","inputSchema":{}}`, `{"name":"b","inputSchema":{},"x":1}`)}, Options{}),
+			"another description", view(&Source{Upstream: "up", Prompts: prompts("p"), Tools: raws(`{"name":"a","inputSchema":{"type":"object"}}`, `{"name":"b","inputSchema":{"type":"object"},"x":1}`)}, Options{}),
 			map[Kind]bool{Tool: false},
 		},
 		{
 			"a change that only modern lists show",
-			view(&Source{Upstream: "up", Tools: raws(`{"name":"a","inputSchema":{}}`, `{"name":"b","inputSchema":{},"outputSchema":true}`)}, Options{}),
+			view(&Source{Upstream: "up", Tools: raws(`{"name":"a","inputSchema":{"type":"object"}}`, `{"name":"b","inputSchema":{"type":"object"},"outputSchema":{"type":"array"}}`)}, Options{}),
 			map[Kind]bool{Tool: false},
 		},
 		{
 			"what is not listed does not count",
-			view(&Source{Upstream: "up", Tools: append(tools("b"), raws(`{"name":"a","inputSchema":{}}`)...), Prompts: prompts("p"), Resources: raws(`1`)}, Options{}),
+			view(&Source{Upstream: "up", Tools: append(tools("b"), raws(`{"name":"a","inputSchema":{"type":"object"}}`)...), Prompts: prompts("p"), Resources: raws(`1`)}, Options{}),
 			map[Kind]bool{Tool: true, Prompt: true, Resource: true},
 		},
 	}
@@ -330,7 +330,7 @@ func TestSame(t *testing.T) {
 
 func TestListIsSafeForConcurrentUse(t *testing.T) {
 	want := numbered("t%03d", 100)
-	s := Build([]*Source{{Upstream: "up", Tools: append(tools(want[:99]...), raws(`{"name":"t099","inputSchema":{},"outputSchema":true}`)...)}},
+	s := Build([]*Source{{Upstream: "up", Tools: append(tools(want[:99]...), raws(`{"name":"t099","inputSchema":{"type":"object"},"outputSchema":true}`)...)}},
 		Options{Naming: Bare, PageSize: 7})
 	for range 20 {
 		v := s.View(nil)

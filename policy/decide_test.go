@@ -427,10 +427,10 @@ func TestTemplateIsWhatIsGranted(t *testing.T) {
 func TestHints(t *testing.T) {
 	s := catalog.Build([]*catalog.Source{{
 		Upstream: "up", Capabilities: []byte(`{"tools":{}}`), Tools: [][]byte{
-			[]byte(`{"name":"says_nothing","inputSchema":{}}`),
-			[]byte(`{"name":"says_reads","inputSchema":{},"annotations":{"readOnlyHint":true,"destructiveHint":true}}`),
-			[]byte(`{"name":"says_adds","inputSchema":{},"annotations":{"destructiveHint":false,"idempotentHint":true,"openWorldHint":false}}`),
-			[]byte(`{"name":"says_text","inputSchema":{},"annotations":{"readOnlyHint":"true","destructiveHint":0}}`),
+			[]byte(`{"name":"says_nothing","inputSchema":{"type":"object"}}`),
+			[]byte(`{"name":"says_reads","inputSchema":{"type":"object"},"annotations":{"readOnlyHint":true,"destructiveHint":true}}`),
+			[]byte(`{"name":"says_adds","inputSchema":{"type":"object"},"annotations":{"destructiveHint":false,"idempotentHint":true,"openWorldHint":false}}`),
+			[]byte(`{"name":"says_text","inputSchema":{"type":"object"},"annotations":{"readOnlyHint":"true","destructiveHint":0}}`),
 		},
 	}}, catalog.Options{Naming: catalog.Prefix})
 	worst := hints{destructive: true, openWorld: true}

@@ -23,7 +23,7 @@ func TestListReadsEveryPageByteForByte(t *testing.T) {
 	odd := upstreamtest.Raw(`{ "name":"t0", "inputSchema":{"type":"object","$schema":"x","maximum":9007199254740993}, "unknown":[1e400] }`)
 	tools := []upstreamtest.Raw{odd}
 	for i := range 24 {
-		tools = append(tools, upstreamtest.Raw(fmt.Sprintf(`{"name":"t%d","inputSchema":{}}`, i+1)))
+		tools = append(tools, upstreamtest.Raw(fmt.Sprintf(`{"name":"t%d","inputSchema":{"type":"object"}}`, i+1)))
 	}
 	for _, era := range []upstreamtest.Era{upstreamtest.Modern, upstreamtest.Legacy} {
 		for _, size := range []int{0, 1, 7, 25} {
