@@ -115,6 +115,31 @@ func BenchmarkLarge(b *testing.B) {
 	b.ReportMetric(float64(tools), "tools")
 }
 
+// TestLargeDescriptionIsReady: 10,000 messages and 2,000 methods become tools within a second of processor time.
+func TestLargeDescriptionIsReady(t *testing.T) {
+	messages, methods := 10_000, 2_000
+	if testing.Short() { // as with the race detector, which takes the time
+		messages, methods = 1_000, 200
+	}
+	best := time.Hour
+	for range 3 {
+		set := large(messages, methods)
+		before := cpu(t)
+		d, err := link(set, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len((&builder{description: d, spec: &Spec{}, upstream: "api"}).build()); n != methods {
+			t.Fatalf("%d tools", n)
+		}
+		best = min(best, cpu(t)-before)
+	}
+	t.Logf("%d messages, %d methods: %v of processor time", messages, methods, best)
+	if best > time.Second {
+		t.Errorf("it took %v", best)
+	}
+}
+
 // large makes a description with messages that refer to each other.
 func large(messages, methods int) *descriptorpb.FileDescriptorSet {
 	f := &descriptorpb.FileDescriptorProto{Name: new("large.proto"), Package: new("large.v1"), Syntax: new("proto3")}

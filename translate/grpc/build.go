@@ -43,36 +43,11 @@ type builder struct {
 	spec          *Spec
 	upstream      string
 	input, output *converter
-	nested        map[protoreflect.FullName]int // see nesting
-}
-
-// deepMessage is from how many messages inside each other on a request is looked at closely: wire formats end at a hundred.
-const deepMessage = 100
-
-// nesting is how many messages stand inside each other in m; one that holds itself is counted once.
-func (b *builder) nesting(m protoreflect.MessageDescriptor) int {
-	if n, known := b.nested[m.FullName()]; known {
-		return n
-	}
-	b.nested[m.FullName()] = 0
-	deepest := 0
-	for i := range m.Fields().Len() {
-		f := m.Fields().Get(i)
-		if f.IsMap() {
-			f = f.MapValue()
-		}
-		if f.Message() != nil {
-			deepest = max(deepest, b.nesting(f.Message()))
-		}
-	}
-	b.nested[m.FullName()] = deepest + 1
-	return deepest + 1
 }
 
 // build makes all tools that configuration keeps.
 func (b *builder) build() []*method {
 	b.input, b.output = newConverter(request), newConverter(reply)
-	b.nested = make(map[protoreflect.FullName]int)
 	var all []protoreflect.MethodDescriptor
 	for _, s := range b.services {
 		for i := range s.Methods().Len() {
@@ -138,12 +113,6 @@ func (b *builder) method(d protoreflect.MethodDescriptor, k translate.Chosen) (m
 	m = &method{descriptor: d, path: "/" + key(d)}
 	m.Entry = b.spec.Entry(k.Name, key(d), k.Change)
 	b.arguments(m, k.Change.Args)
-	if b.nesting(d.Input()) > deepMessage {
-		if _, err := m.Input.Check(); err != nil {
-			b.warn(at, key(d), true, "the method is left out: messages are nested too deep in its request to check arguments (%v)", err)
-			return nil
-		}
-	}
 	m.Annotations = annotations(d).With(k.Change.Hints)
 	b.reply(m)
 	if m.Annotations.ReadOnly {
@@ -166,6 +135,7 @@ func (b *builder) arguments(m *method, changes map[string]translate.Arg) {
 		for _, p := range b.input.fields(in) {
 			m.add(translate.PortableArgument(p.name), p.schema, p.required, in.Fields().ByJSONName(p.name))
 		}
+		b.input.define()
 	}
 	all := m.shared()
 	translate.Curate(all, changes, func(format string, args ...any) {

@@ -22,9 +22,28 @@ const (
 type converter struct {
 	direction direction
 	defs      *schema.Defs
+	pending   []protoreflect.MessageDescriptor // referred to, and not defined yet
 }
 
-func newConverter(dir direction) *converter { return &converter{dir, schema.NewDefs()} }
+func newConverter(dir direction) *converter {
+	return &converter{direction: dir, defs: schema.NewDefs()}
+}
+
+// message is the schema of a message, with the definitions that it needs.
+func (c *converter) message(m protoreflect.MessageDescriptor) *schema.Value {
+	v := c.place(m)
+	c.define()
+	return v
+}
+
+// define makes the definitions that were referred to, one after the other: messages may be nested deeper than a stack bears.
+func (c *converter) define() {
+	for n := len(c.pending); n > 0; n = len(c.pending) {
+		m := c.pending[n-1]
+		c.pending = c.pending[:n-1]
+		c.defs.Add(string(m.FullName()), c.object(m))
+	}
+}
 
 func member(key string, v *schema.Value) schema.Member { return schema.Member{Key: key, Value: v} }
 
@@ -32,12 +51,12 @@ func typed(name string, more ...schema.Member) *schema.Value {
 	return schema.Map(append([]schema.Member{member("type", schema.Text(name))}, more...)...)
 }
 
-// reference returns a reference to the definition of a message, which is made when it is asked for first.
+// reference returns a reference to the definition of a message; see define.
 func (c *converter) reference(m protoreflect.MessageDescriptor) *schema.Value {
 	name := string(m.FullName())
 	if c.defs.Get(name) == nil {
-		c.defs.Add(name, schema.Map()) // for messages that hold themselves
-		c.defs.Add(name, c.object(m))
+		c.defs.Add(name, schema.Map())
+		c.pending = append(c.pending, m)
 	}
 	return schema.Map(member("$ref", schema.Ref(name)))
 }
@@ -174,7 +193,7 @@ func (c *converter) single(f protoreflect.FieldDescriptor) *schema.Value {
 	case protoreflect.EnumKind:
 		return c.enumeration(f.Enum())
 	case protoreflect.MessageKind, protoreflect.GroupKind:
-		return c.message(f.Message())
+		return c.place(f.Message())
 	default:
 		return scalar(f.Kind())
 	}
@@ -220,8 +239,8 @@ func (c *converter) enumeration(e protoreflect.EnumDescriptor) *schema.Value {
 // wellKnown is the package of the messages that have forms of their own in JSON.
 const wellKnown = "google.protobuf."
 
-// message is the schema of a message.
-func (c *converter) message(m protoreflect.MessageDescriptor) *schema.Value {
+// place is the schema of a message where it stands.
+func (c *converter) place(m protoreflect.MessageDescriptor) *schema.Value {
 	if m.IsPlaceholder() {
 		return typed("object")
 	}

@@ -128,7 +128,7 @@ func (t *types) changeAny(m protoreflect.Message, f func([]byte) ([]byte, error)
 			return false
 		}
 		f = func([]byte) ([]byte, error) {
-			return proto.MarshalOptions{AllowPartial: true}.Marshal(inner.Interface())
+			return proto.MarshalOptions{AllowPartial: true, Deterministic: true}.Marshal(inner.Interface())
 		}
 	}
 	changed, err := f(data)

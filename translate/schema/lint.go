@@ -42,8 +42,15 @@ func Lint(f Full, b Bounds) error {
 	if b.Bytes > 0 && l.bytes > b.Bytes {
 		return fmt.Errorf("schema: larger than %d bytes", b.Bytes)
 	}
-	_, err := l.expansion(f.Root, 0)
-	return err
+	l.places = []*Value{f.Root}
+	for n := len(l.places); n > 0; n = len(l.places) {
+		v := l.places[n-1]
+		l.places = l.places[:n-1]
+		if _, err := l.expansion(v, 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // linter counts what a schema costs.
@@ -54,6 +61,7 @@ type linter struct {
 	schemas int
 	cost    map[string]int  // expansion of definitions; 0 while one is on the path
 	done    map[string]bool // definitions whose cost is known
+	places  []*Value        // schemas of other places of the instance, to be looked at
 }
 
 func (l *linter) schema(v *Value, depth int) error {
@@ -136,13 +144,14 @@ func (l *linter) expansion(v *Value, depth int) (int, error) {
 	}
 	var fault error
 	subschemas(v, func(_ string, inPlace bool, sub *Value) {
-		if fault != nil {
-			return
-		}
-		n, err := l.expansion(sub, depth+1)
-		fault = err
-		if inPlace {
+		switch {
+		case fault != nil:
+		case inPlace:
+			var n int
+			n, fault = l.expansion(sub, depth+1)
 			total += n
+		default:
+			l.places = append(l.places, sub)
 		}
 	})
 	if fault == nil && l.bounds.Expansion > 0 && total > l.bounds.Expansion {
