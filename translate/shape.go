@@ -98,12 +98,12 @@ func Shrink(v *schema.Value, limit int) (*schema.Value, []string) {
 		s := &shrinking{items: 3, text: 40, depth: depth, cutItems: make(map[string]int)}
 		if out := s.apply(v, "", 0); jsonSize(out, limit) <= limit || depth == 0 {
 			if jsonSize(out, limit) > limit {
-				out = schema.Map()
+				break
 			}
 			return out, s.notes()
 		}
 	}
-	return schema.Map(), nil
+	return schema.Map(), []string{"The result was too large and is left out."}
 }
 
 // widen looks for the largest number of elements that still fits, between the one that did and its double.

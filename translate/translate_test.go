@@ -1,9 +1,14 @@
 package translate_test
 
 import (
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"weir/catalog/rawjson"
 	"weir/translate"
+	"weir/translate/schema"
 )
 
 func TestResult(t *testing.T) {
@@ -26,6 +31,33 @@ func TestResult(t *testing.T) {
 	bad.SetStructured([]byte(`{"a":`))
 	if _, err := bad.Answer(); err == nil {
 		t.Error("half an object became an answer")
+	}
+}
+
+// TestAnswersAreAsScanned: what is put together is what a scan of it finds.
+func TestAnswersAreAsScanned(t *testing.T) {
+	v, err := schema.Parse([]byte(`{"a":[1,{"b":"c\""}],"n":9007199254740993}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, failed := range []bool{false, true} {
+		for _, notes := range [][]string{nil, {"a note"}} {
+			r := (&translate.Output{}).Result(translate.Reply{Data: v.Append(nil), Value: v, Notes: notes})
+			if failed {
+				r.Fail()
+			}
+			a, err := r.Answer()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want rawjson.Message
+			if err := rawjson.Scan(&want, a.Message.Data); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(&want, a.Message); diff != "" {
+				t.Error(diff)
+			}
+		}
 	}
 }
 
@@ -57,6 +89,29 @@ func FuzzSearch(f *testing.F) {
 	f.Fuzz(func(t *testing.T, question string) {
 		if got := x.Search(question, 1, func(int) bool { return true }); len(got) > 1 {
 			t.Error(got)
+		}
+	})
+}
+
+// FuzzShrink cuts any value to any size and to any parts of it: what is left is JSON of at most that size.
+func FuzzShrink(f *testing.F) {
+	for _, s := range []string{`{"items":[{"id":1,"text":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"},{"id":2}]}`, `[[[[[[[["deep"]]]]]]]]`, `"\u0000\u0001\"\\"`, `{"a":{"b":{"c":[1,2,3]}}}`} {
+		f.Add([]byte(s), "items.*.id", uint16(40))
+		f.Add([]byte(s), "a.b[].c", uint16(2))
+	}
+	f.Fuzz(func(t *testing.T, data []byte, path string, limit uint16) {
+		v, err := schema.Parse(data)
+		if err != nil {
+			return
+		}
+		size := int(limit)%2000 + 2
+		out, notes := translate.Shrink(translate.Mask(v, strings.Split(path, ",")), size)
+		text := out.JSON()
+		if _, err := schema.Parse([]byte(text)); err != nil || len(text) > size {
+			t.Errorf("%q in %d bytes became %d: %s, %v", data, size, len(text), text, err)
+		}
+		if same := text == translate.Mask(v, strings.Split(path, ",")).JSON(); len(notes) == 0 && !same {
+			t.Errorf("%q was cut in silence to %s", data, text)
 		}
 	})
 }
