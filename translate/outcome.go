@@ -41,7 +41,7 @@ func (s *Spec) ReadBody(r *http.Response) (data []byte, cut string) {
 		case err != nil:
 			return data, "it ended after " + Bytes(len(data)) + ", before it was complete"
 		case len(data) == cap(data):
-			data = slices.Grow(data, len(data))
+			data = slices.Grow(data, 3*min(len(data), 64<<10)) // few steps to where most answers end
 		}
 	}
 }

@@ -117,7 +117,7 @@ func (o *Output) Result(y Reply) *Result {
 		}
 		y.Value, y.Data, y.Notes = v, v.Append(nil), append(notes, y.Notes...)
 	}
-	r := &Result{}
+	r := &Result{structured: y.Data} // about as long as it will be
 	addText(r, y.scrub())
 	for _, n := range y.Notes {
 		r.AddText(n)
@@ -135,6 +135,7 @@ func (o *Output) Result(y Reply) *Result {
 		}
 	}
 	r.SetStructured(y.Data)
+	r.written = true
 	return r
 }
 

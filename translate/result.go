@@ -11,9 +11,10 @@ import (
 
 // Result is the result of a tool on its way to becoming an answer.
 type Result struct {
-	content    []byte // content blocks, separated by commas
+	data       []byte // of the answer until it is put together: its beginning, and content blocks with commas between them
 	structured []byte
 	failed     bool
+	written    bool // structured was written from a value, so that nothing needs to be read again
 }
 
 // Failure returns a result that tells a model what went wrong.
@@ -29,43 +30,55 @@ func (r *Result) Fail() { r.failed = true }
 // Failed reports whether the result is that of a call that failed.
 func (r *Result) Failed() bool { return r.failed }
 
-func (r *Result) block() {
-	if len(r.content) > 0 {
-		r.content = append(r.content, ',')
+// What every answer begins with.
+const (
+	beforeID     = `{"jsonrpc":"2.0","id":`
+	beforeResult = beforeID + `0,"result":`
+	beforeType   = beforeResult + `{"resultType":`
+	resultType   = `"complete"`
+	beforeBlocks = beforeType + resultType + `,"content":[`
+)
+
+// block begins a content block for which there is to be room.
+func (r *Result) block(room int) {
+	if len(r.data) > 0 {
+		r.data = append(r.data, ',')
+		return
 	}
+	r.data = append(make([]byte, 0, len(beforeBlocks)+room+64), beforeBlocks...)
 }
 
 // AddText adds a text block.
 func (r *Result) AddText(text string) { addText(r, text) }
 
 func addText[T string | []byte](r *Result, text T) {
-	r.block()
-	r.content = slices.Grow(r.content, len(text)+len(text)/4+64)
-	r.content = append(r.content, `{"type":"text","text":`...)
-	r.content = rawjson.AppendString(r.content, text)
-	r.content = append(r.content, '}')
+	r.block(len(text) + len(text)/4 + len(r.structured) + 64)
+	r.data = slices.Grow(r.data, len(text)+64)
+	r.data = append(r.data, `{"type":"text","text":`...)
+	r.data = rawjson.AppendString(r.data, text)
+	r.data = append(r.data, '}')
 }
 
 // AddMedia adds an image or audio block; kind is "image" or "audio".
 func (r *Result) AddMedia(kind, mimeType string, data []byte) {
-	r.block()
-	r.content = append(r.content, `{"type":"`+kind+`","data":"`...)
-	r.content = base64.StdEncoding.AppendEncode(r.content, data)
-	r.content = append(r.content, `","mimeType":`...)
-	r.content = rawjson.AppendString(r.content, mimeType)
-	r.content = append(r.content, '}')
+	r.block(len(data) * 4 / 3)
+	r.data = append(r.data, `{"type":"`+kind+`","data":"`...)
+	r.data = base64.StdEncoding.AppendEncode(r.data, data)
+	r.data = append(r.data, `","mimeType":`...)
+	r.data = rawjson.AppendString(r.data, mimeType)
+	r.data = append(r.data, '}')
 }
 
 // AddBlob adds an embedded resource with binary content.
 func (r *Result) AddBlob(uri, mimeType string, data []byte) {
-	r.block()
-	r.content = append(r.content, `{"type":"resource","resource":{"uri":`...)
-	r.content = rawjson.AppendString(r.content, uri)
-	r.content = append(r.content, `,"mimeType":`...)
-	r.content = rawjson.AppendString(r.content, mimeType)
-	r.content = append(r.content, `,"blob":"`...)
-	r.content = base64.StdEncoding.AppendEncode(r.content, data)
-	r.content = append(r.content, `"}}`...)
+	r.block(len(data) * 4 / 3)
+	r.data = append(r.data, `{"type":"resource","resource":{"uri":`...)
+	r.data = rawjson.AppendString(r.data, uri)
+	r.data = append(r.data, `,"mimeType":`...)
+	r.data = rawjson.AppendString(r.data, mimeType)
+	r.data = append(r.data, `,"blob":"`...)
+	r.data = base64.StdEncoding.AppendEncode(r.data, data)
+	r.data = append(r.data, `"}}`...)
 }
 
 // SetStructured sets structuredContent: one JSON object.
@@ -74,21 +87,31 @@ func (r *Result) SetStructured(object []byte) { r.structured = object }
 // Structured returns structuredContent, nil when there is none.
 func (r *Result) Structured() []byte { return r.structured }
 
-// Answer makes the response of it.
+// Answer makes the response of it. The result must not be used any more.
 func (r *Result) Answer() (*catalog.Answer, error) {
-	data := make([]byte, 0, len(r.content)+len(r.structured)+128)
-	data = append(data, `{"jsonrpc":"2.0","id":0,"result":{"resultType":"complete","content":[`...)
-	data = append(data, r.content...)
-	data = append(data, ']')
+	if r.data == nil {
+		r.data = []byte(beforeBlocks)
+	}
+	data := append(r.data, ']')
 	if r.structured != nil {
 		data = append(data, `,"structuredContent":`...)
 		data = append(data, r.structured...)
 	}
+	m := &rawjson.Message{
+		Kind: rawjson.Result, ID: rawjson.Span{Start: len(beforeID), End: len(beforeID) + 1},
+		ResultType: rawjson.Span{Start: len(beforeType), End: len(beforeType + resultType)},
+	}
 	if r.failed {
-		data = append(data, `,"isError":true`...)
+		data = append(data, `,"isError":`...)
+		m.IsError.Start = len(data)
+		data = append(data, "true"...)
+		m.IsError.End = len(data)
 	}
 	data = append(data, "}}"...)
-	m := new(rawjson.Message)
+	m.Data, m.Result = data, rawjson.Span{Start: len(beforeResult), End: len(data) - 1}
+	if r.written {
+		return catalog.NewAnswer(m, catalog.Modern, nil), nil
+	}
 	if err := rawjson.Scan(m, data); err != nil {
 		return nil, &catalog.Error{Code: catalog.Internal, Msg: fmt.Sprintf("translate: the result is no message: %v", err), Execution: catalog.Executed, Err: err}
 	}
