@@ -14,14 +14,19 @@ import (
 // audit is weir audit, what can be asked about the audit log.
 func (c *cli) audit() *cobra.Command {
 	cmd := &cobra.Command{Use: "audit", Short: "check the audit log", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(&cobra.Command{
+	var kept []string
+	verify := &cobra.Command{
 		Use: "verify [DIR]", Short: "find out whether the audit log is what was written",
 		Long: "Read the whole audit log and check its chain of hashes: nothing in it was changed, dropped, added or moved. The head is the hash of the\n" +
-			"newest record; who keeps it elsewhere can tell later that nothing before it was written anew. DIR is audit.dir of the configuration.",
-		Example: "  weir audit verify\n  weir audit verify /var/lib/weir/audit --json",
+			"newest record; who keeps it elsewhere can tell later that nothing up to it was written anew or cut off. With export, heads go out every\n" +
+			"minute, as messages of the method audit/head. DIR is audit.dir of the configuration.",
+		Example: "  weir audit verify\n  weir audit verify /var/lib/weir/audit --json\n  weir audit verify --head lane-00:8123:5e1c…",
 		Args:    between(0, 1, ""), ValidArgsFunction: completeFile,
-		RunE: func(_ *cobra.Command, args []string) error { return c.verifyAudit(args) },
-	})
+		RunE: func(_ *cobra.Command, args []string) error { return c.verifyAudit(args, kept) },
+	}
+	verify.Flags().StringArrayVar(&kept, "head", nil, "check that this `HEAD`, which was exported or kept elsewhere, is in the log; repeat for more")
+	must(verify.RegisterFlagCompletionFunc("head", cobra.NoFileCompletions))
+	cmd.AddCommand(verify)
 	return cmd
 }
 
@@ -37,12 +42,18 @@ type laneRow struct {
 	Problems []string `json:"problems"`
 }
 
-func (c *cli) verifyAudit(args []string) error {
+func (c *cli) verifyAudit(args, kept []string) error {
 	dir, err := c.auditDir(args)
 	if err != nil {
 		return err
 	}
-	reports, err := audit.Verify(dir)
+	heads := make([]audit.Head, len(kept))
+	for i, text := range kept {
+		if heads[i], err = audit.ParseHead(text); err != nil {
+			return &term.UsageError{Msg: err.Error(), Hint: "weir audit verify --help"}
+		}
+	}
+	reports, err := audit.Verify(dir, heads...)
 	if err != nil {
 		return &catalog.Error{Code: catalog.NotFound, Msg: err.Error(), Hint: "weir audit verify DIR", Err: err}
 	}

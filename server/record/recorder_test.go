@@ -199,6 +199,59 @@ func TestR24_Series(t *testing.T) {
 		s.ask(t, "invented/"+strings.Repeat("x", len(s.records)), `{}`)
 		s.ask(t, "resources/read", `{"uri":"bank://`+strings.Repeat("x", len(s.records))+`"}`)
 	}
+	got := s.series(t)
+	if n := len(got["mcp.server.operation.duration s"]); n > 6 {
+		t.Errorf("%d series of the server", n)
+	}
+	want := "gen_ai.operation.name=execute_tool,gen_ai.tool.name=pay,mcp.method.name=tools/call,weir.era=modern,weir.outcome=ok,weir.upstream=bank"
+	for _, name := range []string{"mcp.server.operation.duration s", "mcp.client.operation.duration s"} {
+		if !strings.Contains(strings.Join(got[name], "\n"), want) {
+			t.Errorf("%s lacks %s, has:\n%s", name, want, strings.Join(got[name], "\n"))
+		}
+	}
+}
+
+// TestR24_Attributes: golden attribute sets of both histograms.
+func TestR24_Attributes(t *testing.T) {
+	const pay = "gen_ai.operation.name=execute_tool,gen_ai.tool.name=pay,mcp.method.name=tools/call,"
+	for _, tt := range []struct {
+		name, answer, method, params string
+		server, client               string // client is empty when nothing goes upstream
+	}{
+		{"ok", result, "tools/call", `{"name":"bank__pay"}`, pay + "weir.era=modern,weir.outcome=ok,weir.upstream=bank", pay + "weir.era=modern,weir.outcome=ok,weir.upstream=bank"},
+		{
+			"isError", `{"jsonrpc":"2.0","id":1,"result":{"content":[],"isError":true}}`, "tools/call", `{"name":"bank__pay"}`,
+			"error.type=tool_error," + pay + "weir.era=modern,weir.outcome=tool_error,weir.upstream=bank", "error.type=tool_error," + pay + "weir.era=modern,weir.outcome=tool_error,weir.upstream=bank",
+		},
+		{
+			"down", "", "tools/call", `{"name":"bank__pay"}`, "error.type=unavailable," + pay + "weir.era=modern,weir.outcome=unavailable,weir.upstream=bank",
+			"error.type=unavailable," + pay + "weir.era=,weir.outcome=unavailable,weir.upstream=bank",
+		},
+		{
+			"resource", `{"jsonrpc":"2.0","id":1,"result":{"contents":[]}}`, "resources/read", `{"uri":"bank://a"}`,
+			"mcp.method.name=resources/read,weir.era=modern,weir.outcome=ok,weir.upstream=bank", "mcp.method.name=resources/read,weir.era=modern,weir.outcome=ok,weir.upstream=bank",
+		},
+		{"list", result, "tools/list", `{}`, "mcp.method.name=tools/list,weir.era=modern,weir.outcome=ok", ""},
+		{"unknown tool", result, "tools/call", `{"name":"x"}`, "error.type=not_found,mcp.method.name=tools/call,weir.era=modern,weir.outcome=not_found", ""},
+		{"unknown method", result, "x/y", `{}`, "error.type=rpc_error,mcp.method.name=_OTHER,weir.era=modern,weir.outcome=rpc_error", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(t, tt.answer)
+			s.ask(t, tt.method, tt.params)
+			want := map[string][]string{"mcp.server.operation.duration s": {tt.server}}
+			if tt.client != "" {
+				want["mcp.client.operation.duration s"] = []string{tt.client}
+			}
+			if diff := cmp.Diff(want, s.series(t)); diff != "" {
+				t.Error("(-want +got):", diff)
+			}
+		})
+	}
+}
+
+// series are the attribute sets of each histogram with its unit, as text.
+func (s *stage) series(t *testing.T) map[string][]string {
+	t.Helper()
 	var all metricdata.ResourceMetrics
 	if err := s.metrics.Collect(t.Context(), &all); err != nil {
 		t.Fatal(err)
@@ -210,15 +263,7 @@ func TestR24_Series(t *testing.T) {
 			got[m.Name+" "+m.Unit] = append(got[m.Name+" "+m.Unit], p.Attributes.Encoded(attribute.DefaultEncoder()))
 		}
 	}
-	if n := len(got["mcp.server.operation.duration s"]); n > 6 {
-		t.Errorf("%d series of the server", n)
-	}
-	want := "gen_ai.operation.name=execute_tool,gen_ai.tool.name=pay,mcp.method.name=tools/call,weir.era=modern,weir.outcome=ok,weir.upstream=bank"
-	for _, name := range []string{"mcp.server.operation.duration s", "mcp.client.operation.duration s"} {
-		if !strings.Contains(strings.Join(got[name], "\n"), want) {
-			t.Errorf("%s lacks %s, has:\n%s", name, want, strings.Join(got[name], "\n"))
-		}
-	}
+	return got
 }
 
 // TestAudit: an intent before the call, an outcome after it, one record for what never left, and no secret in any.

@@ -70,6 +70,8 @@ type Log struct {
 	spare  *batch // memory for the one after it
 	crowd  int    // how many callers must wait for next to be committed at once
 	closed bool
+	seq    uint64 // of the newest record on disk
+	head   hash   // its hash
 
 	w writer // of the goroutine that runs commits, alone
 }
@@ -100,6 +102,7 @@ func Open(o Options) (*Log, error) {
 		l.timer.Stop()
 		return nil, errors.Join(err, lock.Close())
 	}
+	l.seq, l.head = l.w.seq, l.w.prev
 	go l.run()
 	return l, nil
 }
@@ -204,6 +207,9 @@ func (l *Log) run() {
 		case <-l.end:
 			l.write()
 			l.w.close()
+			l.mu.Lock()
+			l.seq, l.head = l.w.seq, l.w.prev
+			l.mu.Unlock()
 			return
 		}
 	}
@@ -224,6 +230,7 @@ func (l *Log) write() {
 	close(b.commit.done)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.seq, l.head = l.w.seq, l.w.prev
 	if l.crowd = max(1, b.waited); l.next.waited >= l.crowd {
 		l.rouse()
 	}

@@ -173,6 +173,65 @@ func TestTampering(t *testing.T) {
 	}
 }
 
+// TestHeads: what was kept elsewhere tells of a log that was written anew, and of an end that was cut off together with HEAD.
+func TestHeads(t *testing.T) {
+	write := func(dir, kind string, n int) (kept Head) {
+		l := open(t, Options{Dir: dir})
+		for i := range n {
+			if err := l.Append(t.Context(), event(kind, i)); err != nil {
+				t.Fatal(err)
+			}
+			if i == 4 {
+				kept = l.Head()
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if end := l.Head(); end.Seq != uint64(n)+1 { // with the seal
+			t.Errorf("the head is record %d", end.Seq)
+		}
+		return kept
+	}
+	dir := t.TempDir()
+	kept := write(dir, "intent", 9)
+	if again, err := ParseHead(kept.String()); err != nil || again != kept || kept.Seq != 5 {
+		t.Errorf("%s: %+v %v", kept, again, err)
+	}
+	for _, tt := range []struct {
+		name, kind string
+		n          int
+		want       string
+	}{
+		{"as it was", "intent", 0, ""},
+		{"written anew", "other", 9, "record 5 is not the one whose hash was kept elsewhere"},
+		{"cut off", "intent", 2, "record 5, whose hash was kept elsewhere, is not there: the log ends at record 3"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			at := dir
+			if tt.n > 0 {
+				at = t.TempDir()
+				write(at, tt.kind, tt.n)
+			}
+			reports, err := Verify(at, kept)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p := reports[0].Problems; tt.want == "" && len(p) > 0 || tt.want != "" && (len(p) != 1 || !strings.Contains(p[0].Reason, tt.want)) {
+				t.Errorf("problems: %v", p)
+			}
+		})
+	}
+	if _, err := Verify(dir, Head{"lane-07", 1, kept.Hash}); err == nil {
+		t.Error("a whole lane is gone, and nobody says so")
+	}
+	for _, bad := range []string{"", "lane-00", "lane-00:x:" + kept.Hash, "lane-00:0:" + kept.Hash, "lane-00:5:abc", kept.String() + ":1"} {
+		if h, err := ParseHead(bad); err == nil {
+			t.Errorf("%q is %+v", bad, h)
+		}
+	}
+}
+
 // TestTornTail: what a crash left of a line goes, what was whole stays, and the log says so.
 func TestTornTail(t *testing.T) {
 	dir := t.TempDir()

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -40,15 +41,21 @@ func (p Problem) String() string {
 // most bounds the problems of a report: a file of something else has one in every line.
 const most = 100
 
-// Verify reads a whole log and checks that nothing in it was changed, dropped, added or moved. Each lane has a report.
-func Verify(dir string) ([]*Report, error) {
+// Verify reads a whole log and checks that nothing in it was changed, dropped, added or moved, and that what was kept elsewhere of it is still so. Each lane has a
+// report.
+func Verify(dir string, kept ...Head) ([]*Report, error) {
 	all := laneDirs(dir)
 	if len(all) == 0 {
 		return nil, fmt.Errorf("audit: there is no log in %s", dir)
 	}
+	for _, h := range kept {
+		if !slices.ContainsFunc(all, func(lane string) bool { return filepath.Base(lane) == h.Lane }) {
+			return nil, fmt.Errorf("audit: there is no %s in %s, of which a hash was kept elsewhere", h.Lane, dir)
+		}
+	}
 	var reports []*Report
 	for _, lane := range all {
-		r, err := verifyLane(lane)
+		r, err := verifyLane(lane, kept)
 		if err != nil {
 			return nil, err
 		}
@@ -57,9 +64,12 @@ func Verify(dir string) ([]*Report, error) {
 	return reports, nil
 }
 
-func verifyLane(dir string) (*Report, error) {
+func verifyLane(dir string, kept []Head) (*Report, error) {
 	r := &Report{Lane: filepath.Base(dir)}
-	v := verifier{report: r, open: make(map[string]struct{})}
+	v := verifier{report: r, open: make(map[string]struct{}), hashes: make(map[uint64]string)}
+	for _, h := range kept {
+		v.hashes[h.Seq] = ""
+	}
 	all := segments(dir)
 	for i, s := range all {
 		r.Segments++
@@ -78,6 +88,7 @@ func verifyLane(dir string) (*Report, error) {
 	}
 	v.file = filepath.Join(r.Lane, headName)
 	v.checkHead(dir)
+	v.expect(kept)
 	r.Open, r.Head = len(v.open), hex.EncodeToString(v.prev[:])
 	return r, nil
 }
@@ -91,6 +102,7 @@ type verifier struct {
 	seq    uint64
 	prev   hash
 	open   map[string]struct{}
+	hashes map[uint64]string // of the records that heads are about, in hex; "" for those that were not found
 }
 
 func (v *verifier) problem(line int, format string, args ...any) {
@@ -129,6 +141,9 @@ func (v *verifier) line(n int, line []byte) bool {
 		v.problem(n, "record %d stands behind record %d", r.Seq, v.seq)
 	}
 	v.known, v.seq, v.prev, v.report.Last = true, r.Seq, hashOf(line), r.Seq
+	if _, wanted := v.hashes[r.Seq]; wanted {
+		v.hashes[r.Seq] = hex.EncodeToString(v.prev[:])
+	}
 	switch kind, id := kindAndID(r.Event); kind {
 	case "intent":
 		v.open[id] = struct{}{}

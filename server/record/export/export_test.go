@@ -2,14 +2,19 @@ package export
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -119,69 +124,141 @@ func TestShapes(t *testing.T) {
 	}
 }
 
+// syslogReceiver takes syslog over TCP and TLS, read by a parser that is not ours.
+type syslogReceiver struct {
+	seen
+	last *rfc5424.SyslogMessage
+}
+
+// serve takes connections until stop is called.
+func (r *syslogReceiver) serve(t *testing.T, ln net.Listener) (stop func()) {
+	t.Helper()
+	var conns sync.WaitGroup
+	var open sync.Map
+	conns.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			open.Store(c, true)
+			conns.Go(func() {
+				p := octetcounting.NewParser(gosyslog.WithListener(func(got *gosyslog.Result) {
+					m, ok := got.Message.(*rfc5424.SyslogMessage)
+					if !ok || got.Error != nil || m.StructuredData == nil {
+						if got.Error != nil && !errors.Is(got.Error, io.EOF) && got.Message != nil {
+							t.Errorf("not RFC 5424: %v", got.Error)
+						}
+						return
+					}
+					r.last = m
+					r.add((*m.StructuredData)["weir@32473"]["id"])
+				}), gosyslog.WithMaxMessageLength(1<<20))
+				p.Parse(c)
+			})
+		}
+	})
+	return func() {
+		_ = ln.Close()
+		open.Range(func(c, _ any) bool {
+			if conn, ok := c.(net.Conn); ok {
+				_ = conn.Close()
+			}
+			return true
+		})
+		conns.Wait()
+	}
+}
+
+// TestTLS: syslog, HTTP and OTLP over TLS reach a receiver whose authority the file names, and nobody else.
+func TestTLS(t *testing.T) {
+	web := &receiver{}
+	server := httptest.NewUnstartedServer(web)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: server.TLS.Certificates, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	collector := &syslogReceiver{}
+	defer collector.serve(t, ln)()
+	for _, tt := range []struct {
+		name string
+		to   Spec
+		got  *seen
+	}{
+		{"syslog", Spec{Syslog: "tls://" + ln.Addr().String()}, &collector.seen},
+		{"http", Spec{HTTP: server.URL}, &web.seen},
+		{"otlp", Spec{OTLP: server.URL}, &web.seen},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			before := tt.got.count()
+			stranger := start(t, tt.to)
+			stranger.Put(row(0))
+			if err := stranger.Close(); err == nil || tt.got.count() != before { // Close tries once more
+				t.Errorf("a message went to a receiver that nobody vouches for: %v", err)
+			}
+			tt.to.CA = ca
+			e := start(t, tt.to)
+			for i := range 100 {
+				r := row(i)
+				r.ID = tt.name + r.ID
+				e.Put(r)
+			}
+			tt.got.all(t, before+100)
+			if err := e.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestBadCA: a file of authorities that cannot be used is said when weir starts.
+func TestBadCA(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty.pem")
+	if err := os.WriteFile(empty, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, ca := range []string{empty, empty + ".not.there"} {
+		if _, err := New(Spec{HTTP: "https://127.0.0.1:1", CA: ca}, "1", slog.New(slog.DiscardHandler)); err == nil || !strings.HasPrefix(err.Error(), "export: ca: ") || !strings.Contains(err.Error(), ca) {
+			t.Errorf("%s: %v", ca, err)
+		}
+	}
+}
+
 // TestSyslogTCP: a parser that is not ours reads every message, framed by octets; a receiver that was away gets what came meanwhile.
 func TestSyslogTCP(t *testing.T) {
-	var got seen
-	var last gosyslog.Message
-	listen := func(address string) (addr string, stop func()) {
+	r := &syslogReceiver{}
+	listen := func(address string) (string, func()) {
 		ln, err := net.Listen("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var conns sync.WaitGroup
-		var open sync.Map
-		conns.Go(func() {
-			for {
-				c, err := ln.Accept()
-				if err != nil {
-					return
-				}
-				open.Store(c, true)
-				conns.Go(func() {
-					p := octetcounting.NewParser(gosyslog.WithListener(func(r *gosyslog.Result) {
-						m, ok := r.Message.(*rfc5424.SyslogMessage)
-						if !ok || r.Error != nil || m.StructuredData == nil {
-							if r.Error != nil && !errors.Is(r.Error, io.EOF) && r.Message != nil {
-								t.Errorf("not RFC 5424: %v", r.Error)
-							}
-							return
-						}
-						last = m
-						got.add((*m.StructuredData)["weir@32473"]["id"])
-					}), gosyslog.WithMaxMessageLength(1<<20))
-					p.Parse(c)
-				})
-			}
-		})
-		return ln.Addr().String(), func() {
-			_ = ln.Close()
-			open.Range(func(c, _ any) bool {
-				if conn, ok := c.(net.Conn); ok {
-					_ = conn.Close()
-				}
-				return true
-			})
-			conns.Wait()
-		}
+		return ln.Addr().String(), r.serve(t, ln)
 	}
 	addr, stop := listen("127.0.0.1:0")
 	e := start(t, Spec{Syslog: "tcp://" + addr, Spool: t.TempDir()})
 	for i := range 300 {
 		e.Put(row(i))
 	}
-	got.all(t, 300)
+	r.all(t, 300)
 	stop()
 	for i := 300; i < 600; i++ {
 		e.Put(row(i))
 	}
 	_, stop = listen(addr)
 	defer stop()
-	got.all(t, 600)
+	r.all(t, 600)
 	if err := e.Close(); err != nil {
 		t.Error(err)
 	}
 	stop()
-	m := last.(*rfc5424.SyslogMessage) //nolint:errcheck,forcetypeassert // it was stored as one
+	m := r.last
 	if *m.Facility != facility || *m.Severity != warning || *m.Appname != "weir" || *m.MsgID != "tools/call" || (*m.StructuredData)["weir@32473"]["outcome"] != "unavailable" {
 		t.Errorf("%+v", m)
 	}

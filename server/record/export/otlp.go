@@ -52,6 +52,11 @@ func logRecord(r *requestlog.Row) *otlp.LogRecord {
 	if requestlog.Failed(r.Outcome) {
 		l.Attributes = append(l.Attributes, text("error.type", r.Outcome))
 	}
-	l.Attributes = append(l.Attributes, &common.KeyValue{Key: "weir.duration_ms", Value: &common.AnyValue{Value: &common.AnyValue_DoubleValue{DoubleValue: r.Millis}}})
+	for _, part := range [...]struct {
+		key    string
+		millis float64
+	}{{"weir.duration_ms", r.Millis}, {"weir.queue_ms", r.Queue}, {"weir.upstream_ms", r.Upstreams}} {
+		l.Attributes = append(l.Attributes, &common.KeyValue{Key: part.key, Value: &common.AnyValue{Value: &common.AnyValue_DoubleValue{DoubleValue: part.millis}}})
+	}
 	return l
 }

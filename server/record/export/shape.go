@@ -67,8 +67,16 @@ func cef(version string, r *requestlog.Row) []byte {
 			put(key, custom.text)
 		}
 	}
-	put("cfp1Label", "milliseconds")
-	put("cfp1", strconv.FormatFloat(r.Millis, 'f', -1, 64))
+	for i, part := range [...]struct {
+		label  string
+		millis float64
+	}{{"milliseconds", r.Millis}, {"queue", r.Queue}, {"upstream", r.Upstreams}} {
+		if i == 0 || part.millis > 0 {
+			key := "cfp" + strconv.Itoa(i+1)
+			put(key+"Label", part.label)
+			put(key, strconv.FormatFloat(part.millis, 'f', -1, 64))
+		}
+	}
 	return b[:len(b)-1]
 }
 
@@ -101,14 +109,16 @@ func ocsf(version string, r *requestlog.Row) object {
 	}
 	if requestlog.Failed(r.Outcome) {
 		api["response"] = object{"error": r.Outcome, "error_message": r.Reason}
+	}
+	if r.Reason != "" {
 		o["status_detail"] = r.Reason
 	}
 	if r.Upstream != "" {
 		api["service"] = object{"name": r.Upstream}
 		o["resources"] = []object{{"name": r.Upstream + "/" + r.Name, "type": r.Kind}}
 	}
-	if r.Rule != "" {
-		o["unmapped"] = object{"rule": r.Rule, "era": r.Era, "execution": r.Execution}
+	if r.Upstream != "" || r.Rule != "" {
+		o["unmapped"] = object{"rule": r.Rule, "era": r.Era, "execution": r.Execution, "queue_ms": r.Queue, "upstream_ms": r.Upstreams}
 	}
 	return o
 }

@@ -4,11 +4,13 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 
 	"weir/cmd/weir/internal/app"
 	"weir/cmd/weir/internal/config"
+	"weir/server/record/audit"
 	"weir/upstream/upstreamtest"
 )
 
@@ -47,5 +49,49 @@ func TestExport(t *testing.T) {
 	}
 	if text := all.String(); !strings.HasPrefix(text, "k {") || !strings.Contains(text, `"class_uid":6003`) || !strings.Contains(text, "notes/echo") || strings.Contains(text, "CANARY") {
 		t.Errorf("told: %s", text)
+	}
+}
+
+// TestAuditHeads: other systems hear how far the audit log goes, in the form that weir audit verify takes.
+func TestAuditHeads(t *testing.T) {
+	got := make(chan string, 10)
+	web := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		got <- string(b)
+	}))
+	defer web.Close()
+	p := newPlace(t, object{"audit": object{"dir": "audit"}, "export": []object{{"http": web.URL}}})
+	file, err := config.Read(p.path, p.env.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.New(file, p.env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = a.Call(t.Context(), "nothing", []byte(`{}`)) // is recorded, too
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	close(got)
+	var all strings.Builder
+	for text := range got {
+		all.WriteString(text)
+	}
+	found := regexp.MustCompile(`"method":"audit/head","name":"lane-00".*"reason":"([^"]*)"`).FindStringSubmatch(all.String())
+	if found == nil {
+		t.Fatalf("told: %s", all.String())
+	}
+	head, err := audit.ParseHead(found[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := app.AuditDir(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reports, err := audit.Verify(dir, head)
+	if err != nil || len(reports) != 1 || len(reports[0].Problems) > 0 || reports[0].Last != head.Seq {
+		t.Errorf("%s: %+v %v", head, reports, err)
 	}
 }

@@ -37,6 +37,8 @@ type observation struct {
 	audit      *audit.Log
 	requests   *requestlog.Log
 	exports    []*export.Exporter
+	headTold   uint64       // the newest record of the audit log that other systems know of
+	untell     func()       // ends telling them
 	prometheus http.Handler // nil when nobody fetches metrics
 	meter      metric.Meter // never nil
 	reloads    metric.Int64Counter
@@ -60,6 +62,9 @@ func (a *App) observe(file *config.File) (*observation, error) {
 	}
 	if err == nil {
 		err = o.export(a, file)
+	}
+	if err == nil && o.audit != nil && len(o.exports) > 0 {
+		o.tellHeads()
 	}
 	if o.requests != nil || len(o.exports) > 0 {
 		options.Done = func(r *record.Record) {
@@ -232,8 +237,14 @@ func (o *observation) close() error {
 	for _, end := range o.ends {
 		errs = append(errs, end(ctx))
 	}
+	if o.untell != nil {
+		o.untell()
+	}
 	if o.audit != nil {
 		errs = append(errs, o.audit.Close())
+	}
+	if o.untell != nil {
+		o.tellHead()
 	}
 	if o.requests != nil {
 		errs = append(errs, o.requests.Close())
