@@ -192,7 +192,7 @@ func (b *builder) guard(text string, variables *schema.Value) (*guarded, error) 
 			}
 			lines = append(lines, schema.Shorten(f.Message, 300))
 		}
-		return nil, errors.New("it does not fit the schema: " + strings.Join(lines, " "))
+		return nil, errors.New("it does not fit the schema: " + strings.TrimRight(strings.Join(lines, " "), ".?"))
 	}
 	return &guarded{doc: doc, text: write(op, doc.Fragments)}, nil
 }

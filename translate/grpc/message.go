@@ -109,7 +109,7 @@ func (c *converter) fields(m protoreflect.MessageDescriptor) []property {
 			rules := o.message(optionValidate)
 			constrain(p.schema, f, rules)
 			p.required = p.required || (required || rules.flag(rulesRequired)) && f.ContainingOneof() == nil
-			text = strings.TrimSpace(text + " " + alternatives(f))
+			text = strings.TrimSpace(text + " " + alternatives(f, protoreflect.FieldDescriptor.JSONName))
 		}
 		if f.Kind() == protoreflect.BytesKind && !f.IsMap() {
 			text = strings.TrimSpace(text + " (base64)")
@@ -130,22 +130,27 @@ func (c *converter) fields(m protoreflect.MessageDescriptor) []property {
 // outdated reports whether options say deprecated: field 3 of FieldOptions and MessageOptions, 33 of MethodOptions.
 func outdated(o wire) bool { return o.flag(3) }
 
-// alternatives says which fields exclude each other.
-func alternatives(f protoreflect.FieldDescriptor) string {
+// alternatives says which fields exclude each other, by the names that they have; one without a name cannot be given.
+func alternatives(f protoreflect.FieldDescriptor, name func(protoreflect.FieldDescriptor) string) string {
 	o := f.ContainingOneof()
 	if o == nil || o.IsSynthetic() || o.Fields().Len() < 2 {
 		return ""
 	}
 	names := make([]string, 0, o.Fields().Len())
 	for i := range o.Fields().Len() {
-		names = append(names, o.Fields().Get(i).JSONName())
-	}
-	if len(names) > 8 {
-		return "Set at most one field of the group " + string(o.Name()) + "."
+		if n := name(o.Fields().Get(i)); n != "" {
+			names = append(names, n)
+		}
 	}
 	word := "at most"
 	if options(o).message(optionValidate).flag(1) {
 		word = "exactly"
+	}
+	switch {
+	case len(names) < 2:
+		return ""
+	case len(names) > 8:
+		return "Set " + word + " one field of the group " + string(o.Name()) + "."
 	}
 	return "Set " + word + " one of " + strings.Join(names, ", ") + "."
 }

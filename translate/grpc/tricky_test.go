@@ -494,3 +494,18 @@ func TestCuration(t *testing.T) {
 		t.Errorf("warnings %v", a.Report().Warnings)
 	}
 }
+
+// TestCuratedOneof: what is said of fields that exclude each other has their names of the configuration, and nothing of one that is hidden.
+func TestCuratedOneof(t *testing.T) {
+	s := serve(t, setup{Reflect: "v1"})
+	for want, args := range map[string]map[string]translate.Arg{
+		`"email":{"type":"string","description":"Set at most one of email, phone."}`: {"mail": {Rename: "email"}},
+		`"mail":{"type":"string"}`:                                 {"phone": {Hide: true}},
+		`"mail":{"type":"string","description":"Where to write."}`: {"mail": {Description: "Where to write."}, "phone": {Rename: "number_of_phone"}},
+	} {
+		a := dial(t, s, Spec{Spec: translate.Spec{Tools: map[string]translate.Tool{"weir.test.Greeter/Hello": {Args: args}}}}, translate.Options{})
+		if got := item(t, a, "Greeter_Hello").Get("inputSchema").JSON(); !strings.Contains(got, want) {
+			t.Errorf("%s lacks %s", got, want)
+		}
+	}
+}
