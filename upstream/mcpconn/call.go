@@ -47,6 +47,12 @@ func (c *Conn) Call(ctx context.Context, call *catalog.Call) (*catalog.Answer, e
 			m = &resp.message
 		}
 		if m.Kind == rawjson.Result {
+			if asksInput(m) {
+				if err := c.attributeInput(m); err != nil {
+					resp.release()
+					return nil, c.refusedInput(call, err)
+				}
+			}
 			stripServerInfo(m)
 		}
 	}

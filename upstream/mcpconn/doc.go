@@ -34,6 +34,8 @@
 //   - HTTP/1.1 only. HTTP/2 clients repeat requests after stream errors that do not prove that nothing was executed, and one slow
 //     stream's flow control holds up the others of its connection; MCP servers that speak HTTP/2 speak HTTP/1.1 too. Plain http:// URLs
 //     without a proxy go through h1, TLS and proxies through net/http; both keep the rule above.
+//   - A question of a server to the user begins with the server's name, put in front of its own bytes: a client shows the gateway's. A form that asks for a
+//     credential is refused, as the specification refuses it; which field is one its last word tells, because secretName asks for none.
 //   - Redirects are refused: configured credentials must not follow a server's whim to another place.
 //   - What a server sends that is not an answer (HTML, half a message, another request's answer) becomes an error that names the upstream and
 //     the facts: status, content type, size. The text itself goes to the log only, because a model may read the error.

@@ -102,7 +102,7 @@ func (x *exchange) question(m *rawjson.Message) {
 	a.mu.Unlock()
 	a.wg.Go(func() {
 		defer cancel()
-		result, err := x.call.Ask(ctx, catalog.Request{Method: method, Params: params})
+		result, err := x.c.pass(ctx, x.call.Ask, catalog.Request{Method: method, Params: params})
 		a.mu.Lock()
 		delete(a.open, string(id))
 		a.mu.Unlock()
@@ -132,6 +132,9 @@ func asksSomebody(capabilities []byte) bool {
 func askAnswer(method string, result []byte, err error) []byte {
 	if refused, ok := errors.AsType[*catalog.RPCError](err); ok {
 		return append([]byte(`"error":`), refused.Object...)
+	}
+	if refused, ok := errors.AsType[*credentialError](err); ok {
+		return errorMember(-32602, refused.Error())
 	}
 	if err != nil {
 		return errorMember(-32603, method+": the client did not answer")

@@ -309,7 +309,7 @@ func TestLegacyQuestions(t *testing.T) {
 		return []byte(`{"action":"accept"}`), nil
 	}
 	result(t, c, call)
-	if d := cmp.Diff(slices.Repeat([]string{`elicitation/create {"message":"who?"}`}, 3), asked); d != "" {
+	if d := cmp.Diff(slices.Repeat([]string{`elicitation/create {"message":"up: who?"}`}, 3), asked); d != "" {
 		t.Error(d)
 	}
 	replies := func() (list []string) {

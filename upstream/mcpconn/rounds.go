@@ -127,7 +127,7 @@ func (x *exchange) askAll(ctx context.Context, asked []asking) ([]asking, error)
 	var wg sync.WaitGroup
 	faults := make([]error, len(asked))
 	for i := range asked {
-		wg.Go(func() { asked[i].answer, faults[i] = x.call.Ask(ctx, asked[i].request) })
+		wg.Go(func() { asked[i].answer, faults[i] = x.c.pass(ctx, x.call.Ask, asked[i].request) })
 	}
 	wg.Wait()
 	for i, err := range faults {
@@ -142,6 +142,9 @@ func (x *exchange) askAll(ctx context.Context, asked []asking) ([]asking, error)
 func (x *exchange) unanswered(ctx context.Context, method string, err error) error {
 	if ctx.Err() != nil {
 		return ended(ctx, x.c.name, catalog.NotExecuted)
+	}
+	if refused, ok := errors.AsType[*credentialError](err); ok {
+		return x.c.refusedInput(x.call, refused)
 	}
 	return &catalog.Error{
 		Code: catalog.Unavailable, Msg: fmt.Sprintf("%s: the server needs %s, and the client did not give it", x.call.Entry.Ref, method),

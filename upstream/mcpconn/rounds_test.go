@@ -32,7 +32,7 @@ func TestRounds(t *testing.T) {
 	if got := result(t, c, call); strings.Contains(got, "input_required") {
 		t.Fatal(got)
 	}
-	if len(asked) != 2 || !strings.Contains(asked["elicitation/create"], `"message":"who?"`) {
+	if len(asked) != 2 || !strings.Contains(asked["elicitation/create"], `"message":"up: who?"`) {
 		t.Errorf("asked %q", asked)
 	}
 	calls := up.Ledger().Calls("tools/call")

@@ -300,7 +300,11 @@ func (f *fidelity) inputRequired(t *testing.T) {
 	_, answer := f.ask(t, "tools/call", "", asks)
 	result := members(t, get(answer, "result"))
 	f.same(t, "resultType", `"input_required"`, get(result, "resultType"))
-	f.same(t, "inputRequests", `{"q0":{"method":"elicitation/create","params":{"mode":"form","message":"\u003c","x":1e400}}}`, get(result, "inputRequests"))
+	said := `\u003c`
+	if !f.direct {
+		said = "up: " + said // who asks; all else stays as it is
+	}
+	f.same(t, "inputRequests", `{"q0":{"method":"elicitation/create","params":{"mode":"form","message":"`+said+`","x":1e400}}}`, get(result, "inputRequests"))
 	const given = `{"q0":{"action":"accept","content":{"n":9007199254740993,"x":[]},"vendor":-0}}`
 	_, answer = f.ask(t, "tools/call", "", asks, member{`"inputResponses"`, given}, member{`"requestState"`, get(result, "requestState")})
 	f.same(t, "inputResponses", given, get(f.lastCall(t), "inputResponses"))

@@ -46,6 +46,11 @@ func questions(e era) map[string]question {
 	}
 }
 
+// attributed are the params of a question as the client sees them: an elicitation says who asks.
+func attributed(params string) string {
+	return strings.Replace(params, `"message":"`, `"message":"up: `, 1)
+}
+
 // answerTo is what the client answers to a server's request.
 func answerTo(method string, params json.RawMessage) object {
 	name := map[string]string{"sampling/createMessage": "sample", "roots/list": "roots"}[method]
@@ -89,6 +94,7 @@ func asking(name, tool string) feature {
 		play: func(s *stage) { s.use(tool, nil) },
 		client: func(w way) []string {
 			q := questions(w.client)[tool]
+			q.params = attributed(q.params)
 			if w.client == legacy {
 				if w.server == modern {
 					q.params = strings.Replace(q.params, `"e-1"`, `"«id»"`, 1) // weir makes one
@@ -97,7 +103,7 @@ func asking(name, tool string) feature {
 			}
 			params := ""
 			if own := questions(w.server)[tool].params; own != "" { // as the upstream wrote them
-				params = `,"params":` + own
+				params = `,"params":` + attributed(own)
 			}
 			return []string{
 				`result {"inputRequests":{"«key»":{"method":"` + q.method + `"` + params + `}},"requestState":"«state»","resultType":"input_required"}`,

@@ -1,0 +1,159 @@
+package mcpconn
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"weir/catalog"
+	"weir/catalog/rawjson"
+)
+
+// credentialError says that a form asks for a credential. A server must not do that (spec 2026-07-28, client/elicitation): what is typed into a form
+// passes through the client, and whoever types it sees the gateway's name and trusts that.
+type credentialError struct{ field string }
+
+func (e *credentialError) Error() string {
+	return fmt.Sprintf("the server asks for a credential in a form (%q); it may only ask for one behind a URL", e.field)
+}
+
+// pass passes a request of the server to the client by ask.
+func (c *Conn) pass(ctx context.Context, ask func(context.Context, catalog.Request) ([]byte, error), r catalog.Request) ([]byte, error) {
+	r, err := c.attributed(r)
+	if err != nil {
+		return nil, err
+	}
+	return ask(ctx, r)
+}
+
+// refusedInput is the error of a call that could only go on with what the server must not ask for.
+func (c *Conn) refusedInput(call *catalog.Call, err error) *catalog.Error {
+	return &catalog.Error{
+		Code: catalog.Unavailable, Msg: fmt.Sprintf("%s: %v", call.Entry.Ref, err), Execution: catalog.NotExecuted, Err: err,
+		Hint: "give the server its credentials in the configuration: weir help config",
+	}
+}
+
+// attributed is a request of the server as it reaches the client: an elicitation begins with the server's name, because a client shows the gateway's.
+// A form that asks for a credential is a *credentialError.
+func (c *Conn) attributed(r catalog.Request) (catalog.Request, error) {
+	edit, err := c.attribution(r.Method, r.Params)
+	if err != nil || edit == nil {
+		return r, err
+	}
+	r.Params = rawjson.Splice(nil, r.Params, rawjson.Span{End: len(r.Params)}, *edit)
+	return r, nil
+}
+
+// attribution is what is to be changed in the params of a request, nil for nothing.
+func (c *Conn) attribution(method string, params []byte) (*rawjson.Edit, error) {
+	if method != "elicitation/create" {
+		return nil, nil
+	}
+	f, err := rawjson.Fields(params, "message", "mode", "requestedSchema")
+	if err != nil {
+		return nil, nil // the client says what is wrong with it
+	}
+	if mode, _ := rawjson.String(f[1].Of(params)); mode != "url" {
+		if field := credentialIn(f[2].Of(params)); field != "" {
+			return nil, &credentialError{field}
+		}
+	}
+	if _, ok := rawjson.String(f[0].Of(params)); !ok {
+		return nil, nil
+	}
+	at := f[0].Start + 1 // behind the quote; a name needs no escapes
+	return &rawjson.Edit{Span: rawjson.Span{Start: at, End: at}, With: []byte(c.name + ": ")}, nil
+}
+
+// attributeInput does the same with the requests of an input_required result.
+func (c *Conn) attributeInput(m *rawjson.Message) error {
+	result := m.Result.Of(m.Data)
+	f, err := rawjson.Fields(result, "inputRequests")
+	if err != nil || f[0].Absent() {
+		return nil // the client says what is wrong with it
+	}
+	requests := f[0].Of(result)
+	var edits []rawjson.Edit
+	var fault error
+	_ = rawjson.Members(requests, func(_ []byte, _, value rawjson.Span) bool {
+		obj := value.Of(requests)
+		q, err := rawjson.Fields(obj, "method", "params")
+		if err != nil || q[1].Absent() {
+			return true
+		}
+		method, _ := rawjson.String(q[0].Of(obj))
+		edit, err := c.attribution(method, q[1].Of(obj))
+		if edit != nil {
+			at := m.Result.Start + f[0].Start + value.Start + q[1].Start
+			edits = append(edits, rawjson.Edit{Span: rawjson.Span{Start: at + edit.Span.Start, End: at + edit.Span.End}, With: edit.With})
+		}
+		fault = err
+		return fault == nil
+	})
+	if fault != nil || len(edits) == 0 {
+		return fault
+	}
+	return rawjson.Scan(m, rawjson.Splice(nil, m.Data, rawjson.Span{End: len(m.Data)}, edits...))
+}
+
+// credentialIn is a field of a form that asks for a credential, "" for none.
+func credentialIn(schema []byte) (field string) {
+	f, err := rawjson.Fields(schema, "properties")
+	if err != nil || f[0].Absent() {
+		return ""
+	}
+	properties := f[0].Of(schema)
+	_ = rawjson.Members(properties, func(key []byte, _, value rawjson.Span) bool {
+		name := string(key)
+		obj := value.Of(properties)
+		p, err := rawjson.Fields(obj, "title", "format")
+		if err != nil {
+			return true
+		}
+		title, _ := rawjson.String(p[0].Of(obj))
+		format, _ := rawjson.String(p[1].Of(obj))
+		if format == "password" || credential(name) || credential(title) {
+			field = name
+		}
+		return field == ""
+	})
+	return field
+}
+
+// credential reports whether a name is that of a credential. Its last word says what a thing is: clientSecret is a secret, secretName is a name.
+func credential(name string) bool {
+	w := words(name)
+	if n := len(w); n > 1 && w[n-1] == "value" {
+		w = w[:n-1]
+	}
+	if len(w) == 0 {
+		return false
+	}
+	last := w[len(w)-1]
+	switch last {
+	case "password", "passwd", "passphrase", "passcode", "secret", "credential", "credentials", "apikey", "cvv", "cvc":
+		return true
+	case "token":
+		return len(w) == 1 || slices.Contains([]string{"access", "api", "auth", "bearer", "id", "refresh", "session", "secret"}, w[len(w)-2])
+	case "key":
+		return len(w) > 1 && slices.Contains([]string{"access", "api", "private", "secret", "ssh"}, w[len(w)-2])
+	}
+	return false
+}
+
+// words are the words of a name in small letters: apiKey, api_key and "API key" have the same.
+func words(name string) []string {
+	var b strings.Builder
+	var before rune
+	for _, r := range name {
+		if unicode.IsUpper(r) && unicode.IsLower(before) {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(unicode.ToLower(r))
+		before = r
+	}
+	return strings.FieldsFunc(b.String(), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+}
