@@ -1,14 +1,21 @@
 package openapi
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"weir/translate"
 )
 
 // hostileDescriptions are bombs, depth, width, cycles of every keyword, and extensions with a meaning elsewhere.
@@ -116,6 +123,92 @@ func hostile(t *testing.T, text string) (took time.Duration, grown uint64) {
 		grown = after.HeapSys - after.HeapReleased - (before.HeapSys - before.HeapReleased)
 	}
 	return took, grown
+}
+
+// TestCheck10_HostileArguments: no value of an argument adds a header, leaves the path, reaches another host, or reads a file.
+func TestCheck10_HostileArguments(t *testing.T) {
+	const text = `{"openapi":"3.0.0","info":{"title":"t","version":"1"},"paths":{"/a/{id}":{"post":{"operationId":"x","parameters":[{"name":"id","in":"path","required":true,"schema":{}},{"name":"X-H","in":"header","schema":{}},
+		{"name":"c","in":"cookie","schema":{}},{"name":"q","in":"query","schema":{}}],"requestBody":{"content":{"multipart/form-data":{"schema":{"type":"object","properties":{"f":{"type":"string","format":"binary"}}}}}},"responses":{}}}}}`
+	var heads []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		heads = append(heads, r.Host+" "+r.RequestURI+fmt.Sprint(r.Header)+string(body))
+		w.WriteHeader(204)
+	}))
+	defer server.Close()
+	a := newAPI(t, text, Spec{Server: server.URL + "/v1"}, translate.Options{})
+	values := []string{
+		"a\r\nX-Evil: 1", "a\nX-Evil: 1", "a\rX-Evil: 1", "a\x00", "\r\n\r\nGET /evil HTTP/1.1\r\n", "../../evil", "..%2f..%2fevil", "%2e%2e/evil", "..\\evil", "http://evil.test/", "//evil.test", "@evil.test", "a;X-Evil=1",
+		"file:///etc/hostname", "/etc/hostname", "http://169.254.169.254/latest",
+	}
+	for _, v := range values {
+		for _, name := range []string{"id", "X-H", "c", "q", "f"} {
+			arguments := map[string]any{"id": "1", name: v}
+			if name == "f" {
+				arguments[name] = map[string]string{"text": "content", "filename": v, "mimeType": v}
+			}
+			for _, as := range []any{arguments[name], []any{arguments[name]}, map[string]any{v: v}} {
+				arguments[name] = as
+				raw, err := json.Marshal(arguments)
+				if err != nil {
+					t.Fatal(err)
+				}
+				heads = nil
+				got, err := call(t, a, "x", string(raw))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(heads) == 0 && !got.True("isError") || len(heads) > 1 {
+					t.Errorf("%s: %d requests, %s", raw, len(heads), got.JSON())
+				}
+				for _, h := range heads {
+					if !strings.HasPrefix(h, strings.TrimPrefix(server.URL, "http://")+" /v1/a/") || strings.Contains(h, "X-Evil:[") || strings.Contains(strings.Split(strings.Split(h, "map[")[0], "?")[0], "..") {
+						t.Errorf("%s became %s", raw, h)
+					}
+				}
+			}
+		}
+	}
+	// Data that is an address is neither read nor asked for.
+	for _, data := range []string{"file:///etc/hostname", "http://169.254.169.254/", "/etc/hostname"} {
+		heads = nil
+		got, err := call(t, a, "x", fmt.Sprintf(`{"id":"1","f":{"data":%q}}`, data))
+		if err != nil || len(heads) > 0 && !strings.Contains(heads[0], "\r\n\r\n") || data != "/etc/hostname" && !got.True("isError") {
+			t.Errorf("%s: %v, %v, %v", data, heads, got, err)
+		}
+	}
+}
+
+// TestCheck16_NothingIsSentBeforeItMayBe counts requests at the API: none for an operation that the caller may not see, is not chosen, is not there, or
+// whose arguments do not fit, by any of the ways to call it.
+func TestCheck16_NothingIsSentBeforeItMayBe(t *testing.T) {
+	var requests atomic.Int32
+	o := translate.Options{Transport: transport(func(r *http.Request) (*http.Response, error) {
+		requests.Add(1)
+		return &http.Response{StatusCode: 204, Body: http.NoBody, Header: http.Header{}, Request: r}, nil
+	})}
+	denied := func(string) bool { return false }
+	tried := 0
+	for mode, tries := range map[string][][2]string{
+		translate.ModeDynamic: {
+			{"call_api", `{"name":"deleteThing","arguments":{"id":"1"}}`}, {"call_api", `{"name":"nothing","arguments":{}}`}, {"deleteThing", `{"id":"1"}`}, {"describe_api", `{"names":["deleteThing"]}`},
+			{"search_api", `{"query":"delete a thing"}`}, {"call_api", `{}`}, {"call_api", `{"name":"deleteThing","name":"listThings"}`}, {"call_api", `{"name":"DELETETHING","arguments":{"id":"1"}}`},
+		},
+		translate.ModeTools:    {{"putThing", `{"id__path":"1"}`}, {"deleteThing", `{}`}, {"deleteThing", `{"id":"1","confirm":true}`}, {"nothing", `{}`}, {"getThing", `{"id":"x"}`}},
+		translate.ModeExplicit: {{"deleteThing", `{"id":"1"}`}, {"putThing", `{"id__path":"1","name":"n"}`}},
+	} {
+		a := newAPI(t, small, Spec{Server: "https://h.test", Spec: translate.Spec{Mode: mode, Tools: map[string]translate.Tool{"listThings": {}}}}, o)
+		for _, try := range tries {
+			tried++
+			if got, err := callSeeing(t, a, denied, try[0], try[1]); err == nil && !got.True("isError") && try[0] != "search_api" {
+				t.Errorf("%s %s was taken: %s", try[0], try[1], got.JSON())
+			}
+		}
+	}
+	t.Logf("%d calls that may not be made: %d requests", tried, requests.Load())
+	if requests.Load() != 0 {
+		t.Error("something was sent")
+	}
 }
 
 // wideDescriptions have a hundred thousand of what others have ten of.
