@@ -47,8 +47,16 @@ func TestMemory(t *testing.T) {
 			}
 			held = append(held, release)
 		}
-		if len(held) != 5 { // 6 would be 96 MiB
+		if len(held) != 4 { // 5 would be 50 MiB, with what is in use besides
 			t.Errorf("%d calls of 4 MiB were begun", len(held))
+		}
+		if release, ok := m.Take(40 << 20); !ok {
+			t.Error("no answer is taken")
+		} else {
+			release()
+		}
+		if _, ok := m.Take(44 << 20); ok {
+			t.Error("an answer of any size is taken")
 		}
 		if _, ok := m.Hold(LargeMessage - 1); !ok {
 			t.Error("a small message was refused")

@@ -100,7 +100,11 @@ func (e *endpoint) single(ctx context.Context, resp *http.Response, id int64) (*
 	if kind == otherMedia {
 		limit = min(limit, maxRefusal)
 	}
-	tooLarge, err := buf.fill(resp.Body, resp.ContentLength, limit)
+	tooLarge, err := buf.fill(ctx, resp.Body, resp.ContentLength, limit)
+	if errors.Is(err, errNoMemory) && ctx.Err() == nil {
+		buf.drop()
+		return nil, noMemory(e.name)
+	}
 	if err != nil {
 		buf.drop()
 		return nil, e.brokenOff(ctx, resp.StatusCode, err)
@@ -191,6 +195,11 @@ func (e *endpoint) tooLarge(what string) *catalog.Error {
 	}
 }
 
+// noMemory is the error of a call whose answer there was no memory for.
+func noMemory(name string) *catalog.Error {
+	return &catalog.Error{Code: catalog.Limited, Msg: name + ": weir has no memory left for the answer (executed)", Execution: catalog.Executed, Err: errNoMemory}
+}
+
 func (e *endpoint) garbled(what string, err error) *catalog.Error {
 	return &catalog.Error{Code: catalog.Unavailable, Msg: e.name + ": " + what, Err: err}
 }
@@ -219,6 +228,8 @@ func (e *endpoint) streamed(es *events, r *request) (*response, error) {
 			return nil, errNoResponse
 		case errors.Is(err, errEventTooLarge):
 			return nil, e.tooLarge("an event of the answer")
+		case errors.Is(err, errNoMemory):
+			return nil, noMemory(e.name)
 		case err != nil:
 			return nil, err
 		}
@@ -246,7 +257,7 @@ func (e *endpoint) deposited(ctx context.Context, resp *http.Response) error {
 	}
 	scratch := e.pool.get()
 	defer scratch.drop()
-	if _, err := scratch.fill(resp.Body, -1, maxRefusal); err != nil {
+	if _, err := scratch.fill(ctx, resp.Body, -1, maxRefusal); err != nil {
 		return e.brokenOff(ctx, resp.StatusCode, err)
 	}
 	if resp.StatusCode/100 != 2 {
@@ -264,7 +275,7 @@ func (e *endpoint) drain(body io.ReadCloser) {
 	scratch := e.pool.get()
 	defer scratch.drop()
 	late := time.AfterFunc(drainWait, func() { _ = body.Close() })
-	_, _ = scratch.fill(body, -1, maxRefusal)
+	_, _ = scratch.fill(context.Background(), body, -1, maxRefusal)
 	if late.Stop() {
 		e.held.Store(0)
 	} else {

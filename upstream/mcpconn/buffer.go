@@ -1,25 +1,43 @@
 package mcpconn
 
 import (
+	"context"
+	"errors"
 	"io"
+	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
 	smallBuffer = 4 << 10
 	// maxPooled is the largest buffer that is kept for reuse: one huge message must not pin its memory in a pool.
 	maxPooled = 2 << 20
+	// largeBuffer is the size from which on there must be memory for a buffer. An answer that comes while there is none is left where it is for so long.
+	largeBuffer = 256 << 10
+	memoryWait  = 30 * time.Second
+	memoryPoll  = 10 * time.Millisecond
 )
 
+// errNoMemory says that no memory was left for an answer.
+var errNoMemory = errors.New("no memory is left for the answer")
+
 // buffers is a pool of byte slices. The zero value is ready for use.
-type buffers struct{ pool sync.Pool }
+type buffers struct {
+	pool sync.Pool
+	hold func(n int64) (release func(), ok bool) // see Config.Hold; may be nil
+}
 
 // buffer is one byte slice of a pool. It goes back when its last user drops it; a buffer that is never dropped is left to the collector.
 type buffer struct {
 	b     []byte
 	users atomic.Int32
 	home  *buffers
+
+	held     int64           // bytes that hold was asked for
+	release  func()          // gives them back
+	backstop runtime.Cleanup // does so for a buffer that is never dropped
 }
 
 // get returns an empty buffer with one user.
@@ -37,25 +55,63 @@ func (b *buffer) keep() { b.users.Add(1) }
 
 // drop ends the use by one user. The bytes must not be touched by that user afterwards.
 func (b *buffer) drop() {
-	if b.users.Add(-1) != 0 || cap(b.b) > maxPooled {
+	if b.users.Add(-1) != 0 {
+		return
+	}
+	if b.release != nil {
+		b.backstop.Stop()
+		b.release()
+		b.held, b.release = 0, nil
+	}
+	if cap(b.b) > maxPooled {
 		return
 	}
 	b.b = b.b[:0]
 	b.home.pool.Put(b)
 }
 
+// afford waits until there is memory for a buffer of n bytes, at most so long and until ctx ends: meanwhile what is to be read stays with who sends it.
+func (b *buffer) afford(ctx context.Context, n int64, most time.Duration) error {
+	if b.home.hold == nil || n < largeBuffer || n <= b.held {
+		return nil
+	}
+	for until := time.Now().Add(most); ; time.Sleep(memoryPoll) {
+		release, ok := b.home.hold(n - b.held)
+		if !ok && ctx.Err() == nil && time.Now().Before(until) {
+			continue
+		}
+		if !ok {
+			return errNoMemory
+		}
+		all := release
+		if last := b.release; last != nil {
+			b.backstop.Stop()
+			all = func() { last(); release() }
+		}
+		b.held, b.release = n, all
+		b.backstop = runtime.AddCleanup(b, func(all func()) { all() }, all)
+		return nil
+	}
+}
+
 // fill reads r to its end into b, at most limit bytes. size is the expected length, -1 when unknown.
 // tooLarge says that there was more than limit; how much of it was read is not specified.
-func (b *buffer) fill(r io.Reader, size, limit int64) (tooLarge bool, err error) {
+func (b *buffer) fill(ctx context.Context, r io.Reader, size, limit int64) (tooLarge bool, err error) {
 	if size > limit {
 		return true, nil
 	}
 	// One byte more than expected, so that the end is seen without growing.
 	if size >= int64(cap(b.b)) {
+		if err := b.afford(ctx, size+1, memoryWait); err != nil {
+			return false, err
+		}
 		b.b = make([]byte, 0, size+1)
 	}
 	for {
 		if len(b.b) == cap(b.b) {
+			if err := b.afford(ctx, next(b.b, limit), memoryWait); err != nil {
+				return false, err
+			}
 			b.b = grown(b.b, limit)
 		}
 		n, err := r.Read(b.b[len(b.b):cap(b.b)])
@@ -74,7 +130,12 @@ func (b *buffer) fill(r io.Reader, size, limit int64) (tooLarge bool, err error)
 
 // grown returns b with more room. append takes smaller steps, and leaves five times a large message behind for the collector.
 func grown(b []byte, limit int64) []byte {
-	return append(make([]byte, 0, max(room(int64(cap(b)), limit), int64(cap(b))+smallBuffer)), b...)
+	return append(make([]byte, 0, next(b, limit)), b...)
+}
+
+// next is the capacity of b after grown.
+func next(b []byte, limit int64) int64 {
+	return max(room(int64(cap(b)), limit), int64(cap(b))+smallBuffer)
 }
 
 // room is the next size of a buffer: twice as much, or all that limit allows and the byte that is too much, when that is no more than twice as far.

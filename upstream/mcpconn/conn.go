@@ -70,6 +70,9 @@ type Config struct {
 
 	// MaxMessage bounds one message from the server, in bytes; 0 means DefaultMaxMessage.
 	MaxMessage int64
+	// Hold is asked before so many bytes are taken for a large answer; release gives them back. While it says no the answer waits, for some seconds. Nil always
+	// says yes.
+	Hold func(n int64) (release func(), ok bool)
 	// Probe is how long a server that can be reached may stay silent on server/discover before it is taken for one of the legacy era.
 	Probe time.Duration
 	// Quiet says that the server stayed silent on the last probe (Conn.Quiet): initialize is tried first.

@@ -2,6 +2,7 @@ package mcpconn
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"time"
@@ -204,7 +205,11 @@ func (es *events) more() error {
 			es.start, es.end, es.line = 0, n, n
 			b = b[:n+m]
 		} else {
-			b = grown(b, int64(es.limit)+ioBuffer) // an event and what was read behind it
+			most := int64(es.limit) + ioBuffer // an event and what was read behind it
+			if err := es.buf.afford(context.Background(), next(b, most), memoryWait); err != nil {
+				return err
+			}
+			b = grown(b, most)
 		}
 		es.buf.b = b
 	}

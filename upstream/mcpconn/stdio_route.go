@@ -2,6 +2,7 @@ package mcpconn
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -53,6 +54,13 @@ func (t *stdio) postReply(m *rawjson.Message, answer []byte) {
 // response takes an answer to the request it names.
 func (t *stdio) response(m *rawjson.Message) {
 	buf := t.o.pool.get()
+	if err := buf.afford(context.Background(), int64(len(m.Data)), 0); err != nil { // the reader waits for nobody
+		buf.drop()
+		if id, ok := parseID(m.ID.Of(m.Data)); ok {
+			t.fail(id, noMemory(t.o.name))
+		}
+		return
+	}
 	buf.b = append(buf.b, m.Data...)
 	resp := &response{message: *m, release: buf.drop}
 	resp.message.Data = buf.b

@@ -87,6 +87,7 @@ func New(file *config.File, env Env) (*App, error) {
 	a.set = upstream.New(upstream.Options{
 		SignIn:    a.logins.in,
 		Namespace: a.spaceOf(file), Catalog: a.catalog, Log: env.Log, Version: env.Version, Cache: newCache(env.Config, env.Version),
+		Hold:    a.memory.Take,
 		Expand:  func(s string) (string, error) { return a.expander.Load().Expand(s) },
 		Updated: func(upstream string, topic catalog.Topic, params []byte) { a.gateway.Updated(upstream, topic, params) },
 	})
