@@ -34,7 +34,7 @@ type Row struct {
 	Arguments string    `json:"arguments,omitempty"` // raw, redacted
 }
 
-// The members of a row as it is kept. All of them are there in every row.
+// The members of a row as it is kept. Those that are empty are left out, but for the id and the time.
 const (
 	inID = iota
 	inAt
@@ -75,7 +75,14 @@ func (r *Row) append(b []byte) []byte {
 	b = rawjson.AppendString(append(b, `{"id":`...), r.ID)
 	b = append(r.At.UTC().AppendFormat(append(b, `,"at":"`...), moment), '"')
 	text := func(key, value string) {
-		b = rawjson.AppendString(append(b, key...), value)
+		if value != "" {
+			b = rawjson.AppendString(append(b, key...), value)
+		}
+	}
+	number := func(key string, value float64) {
+		if value != 0 {
+			b = strconv.AppendFloat(append(b, key...), value, 'f', -1, 64)
+		}
 	}
 	text(`,"who":`, r.Who)
 	text(`,"method":`, r.Method)
@@ -87,11 +94,11 @@ func (r *Row) append(b []byte) []byte {
 	text(`,"outcome":`, r.Outcome)
 	text(`,"execution":`, r.Execution)
 	text(`,"reason":`, r.Reason)
-	b = strconv.AppendFloat(append(b, `,"ms":`...), r.Millis, 'f', -1, 64)
-	b = strconv.AppendFloat(append(b, `,"queueMs":`...), r.Queue, 'f', -1, 64)
-	b = strconv.AppendFloat(append(b, `,"upstreamMs":`...), r.Upstreams, 'f', -1, 64)
-	b = strconv.AppendInt(append(b, `,"in":`...), int64(r.In), 10)
-	b = strconv.AppendInt(append(b, `,"out":`...), int64(r.Out), 10)
+	number(`,"ms":`, r.Millis)
+	number(`,"queueMs":`, r.Queue)
+	number(`,"upstreamMs":`, r.Upstreams)
+	number(`,"in":`, float64(r.In))
+	number(`,"out":`, float64(r.Out))
 	text(`,"trace":`, r.Trace)
 	text(`,"address":`, r.Address)
 	text(`,"arguments":`, r.Arguments)

@@ -39,9 +39,9 @@ func FuzzRow(f *testing.F) {
 		if err := l.parse(text, &keys); err != nil {
 			t.Fatal(err)
 		}
-		for i, m := range l.member {
-			if len(m) == 0 {
-				t.Errorf("%s is missing", keys[i])
+		for i, there := range map[int]bool{inID: true, inAt: true, inWho: who != "", inName: name != "", inMillis: ms != 0, inArguments: name != "", inTrace: false} {
+			if there != (len(l.member[i]) > 0) {
+				t.Errorf("%s: there is %s: %v", text, keys[i], !there)
 			}
 		}
 		if l.number(inMillis) != ms || l.number(inOut) != float64(size) {

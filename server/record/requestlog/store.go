@@ -160,9 +160,9 @@ func create(ctx context.Context, db *sql.DB, postgres bool) error {
 	}
 	var columns []string
 	for i, name := range names() {
-		column := value + " ->> '" + name + "'"
+		column := "COALESCE(" + value + " ->> '" + name + "', '')"
 		if i >= inMillis && i <= inOut {
-			column = "CAST(" + column + " AS DOUBLE PRECISION)"
+			column = "CAST(COALESCE(" + value + " ->> '" + name + "', '0') AS DOUBLE PRECISION)"
 		}
 		columns = append(columns, column+` AS "`+name+`"`)
 	}

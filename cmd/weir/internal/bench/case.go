@@ -17,6 +17,7 @@ const (
 	Cross  Kind = "cross"  // as Call, at weir before an upstream of the client's era and before one of the other
 	Rules  Kind = "rules"  // as Call, at weir where everybody may do everything and where callers sign in and rules decide
 	Record Kind = "record" // as Call, at weir that records nothing and at one that records everything
+	Reads  Kind = "reads"  // as Record, of a tool that the policy calls read-only
 )
 
 // The eras of a case's client. The upstream is called in the same one, but for the target Crossed.
@@ -44,6 +45,8 @@ const (
 	Guarded = "guarded"
 	// Recorded is weir with one trace in a hundred, metrics, the audit log with fsync and the request log.
 	Recorded = "recorded"
+	// RecordedReads is Recorded where the policy calls the tool read-only: its calls do not wait for the disk.
+	RecordedReads = "recorded-reads"
 )
 
 // Case is one row of the report: the same requests, sent to each target in turn.
@@ -92,11 +95,12 @@ func Cases(quick bool) []Case {
 	add(Events, Lean, []int{64}, []int{1, 32})
 	add(List, Lean, []int{100, 1000, 10000}, []int{1})
 	add(Cross, Lean, []int{64, 4 << 10}, []int{1, 32})
-	for _, k := range []Kind{Rules, Record} {
+	for _, k := range []Kind{Rules, Record, Reads} {
 		for _, size := range []int{64, 4 << 10} {
 			all = append(all, Case{k, Lean, Modern, size, 1}, Case{k, Lean, Modern, size, 32})
 		}
 	}
+	all = append(all, Case{Record, Lean, Modern, 64, 256}) // a commit of the audit log is shared by as many
 	add(Call, MCPGo, []int{64, 4 << 10}, []int{1, 32})
 	add(Call, Stdio, []int{64, 4 << 10, 64 << 10}, []int{1, 32})
 	if !quick {
@@ -105,7 +109,7 @@ func Cases(quick bool) []Case {
 	few := []string{
 		"call/lean/modern/64B/c1", "call/lean/modern/64B/c32", "call/lean/legacy/64B/c32", "call/lean/modern/4KiB/c32", "call/lean/modern/64KiB/c32",
 		"events/lean/modern/64B/c32", "list/lean/modern/1000/c1", "cross/lean/modern/64B/c32", "cross/lean/legacy/64B/c32", "rules/lean/modern/64B/c32",
-		"record/lean/modern/64B/c32", "call/stdio/modern/64B/c32",
+		"record/lean/modern/64B/c32", "record/lean/modern/64B/c256", "reads/lean/modern/64B/c32", "call/stdio/modern/64B/c32",
 	}
 	return slices.DeleteFunc(all, func(c Case) bool { return !slices.Contains(few, c.String()) })
 }
@@ -119,6 +123,8 @@ func (c Case) targets() []string {
 		return []string{Weir, Guarded}
 	case Record:
 		return []string{Proxy, Weir, Recorded}
+	case Reads:
+		return []string{Proxy, Weir, RecordedReads}
 	default:
 	}
 	if c.Upstream == Stdio {
@@ -130,7 +136,7 @@ func (c Case) targets() []string {
 // measure is the target in whose terms the others of a case are told.
 func (c Case) measure() string {
 	switch c.Kind {
-	case Cross, Rules, Record:
+	case Cross, Rules, Record, Reads:
 		return Weir
 	default:
 		return Proxy
@@ -141,7 +147,7 @@ func (c Case) measure() string {
 type site struct {
 	upstream string
 	era      string // in which weir calls the upstream
-	other    string // Crossed, Guarded or Recorded, when that runs too
+	other    string // Crossed, Guarded, Recorded or RecordedReads, when that runs too
 	tools    int    // offered besides echo and events
 }
 
@@ -164,6 +170,8 @@ func (c Case) site() site {
 		s.other, s.tools = Guarded, ruledTools
 	case Record:
 		s.other = Recorded
+	case Reads:
+		s.other = RecordedReads
 	default:
 	}
 	return s

@@ -173,8 +173,11 @@ func (o Options) startParts(ctx context.Context, s site, dir string, parts map[s
 			if token, err = guard(config, dir); err != nil {
 				return err
 			}
-		case Recorded:
-			recordEverything(config, dir)
+		case Recorded, RecordedReads:
+			recordEverything(config, filepath.Join(dir, target))
+			if target == RecordedReads {
+				config["policy"] = map[string]any{"annotations": map[string]any{"readOnly": []string{"up/*"}}, "grants": map[string]any{"user:local": []string{"*/*"}}}
+			}
 		}
 		config["mcpServers"] = map[string]any{"up": spec}
 		weir, err := startWeir(ctx, o.Weir, filepath.Join(dir, target+".json"), config, token, max(1, s.tools))
