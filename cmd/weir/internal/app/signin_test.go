@@ -221,8 +221,10 @@ func FuzzNobodyReachesAnUpstream(f *testing.F) {
 		if open := served[path]; w.Code < 400 && !open {
 			t.Errorf("%q %q: %d %s", method, path, w.Code, w.Body)
 		}
-		if n := len(g.up.Ledger().Entries()); n != before {
-			t.Fatalf("%d messages reached the upstream: %+v", n-before, g.up.Ledger().Entries()[before:])
+		for _, e := range g.up.Ledger().Entries()[before:] {
+			if e.Header.Get("Mcp-Method") != "server/discover" { // with which weir itself asks from time to time whether the upstream is well
+				t.Fatalf("a message reached the upstream: %+v", e)
+			}
 		}
 	})
 }
