@@ -292,7 +292,7 @@ func heapInUse() int64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc) //nolint:gosec // a heap has fewer bytes
+	return int64(m.HeapAlloc)
 }
 
 // TestDescriptionOverHTTP reads a description behind a URL, asks again with its ETag, and calls relative to it.

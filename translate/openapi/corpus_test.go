@@ -213,9 +213,9 @@ func profile(v *schema.Value, root bool) error {
 	return nil
 }
 
-// TestCheck1345_Corpus checks what holds for every tool of every description: nothing is lost, full schemas compile, published ones keep the profile
+// TestCheck1_3_4_5_Corpus checks what holds for every tool of every description: nothing is lost, full schemas compile, published ones keep the profile
 // and the budget and take whatever the full ones take, names are portable and unique.
-func TestCheck1345_Corpus(t *testing.T) {
+func TestCheck1_3_4_5_Corpus(t *testing.T) {
 	samples := 20
 	if testing.Short() {
 		samples = 3

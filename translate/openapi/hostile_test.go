@@ -191,8 +191,14 @@ func TestCheck16_NothingIsSentBeforeItMayBe(t *testing.T) {
 	tried := 0
 	for mode, tries := range map[string][][2]string{
 		translate.ModeDynamic: {
-			{"call_api", `{"name":"deleteThing","arguments":{"id":"1"}}`}, {"call_api", `{"name":"nothing","arguments":{}}`}, {"deleteThing", `{"id":"1"}`}, {"describe_api", `{"names":["deleteThing"]}`},
-			{"search_api", `{"query":"delete a thing"}`}, {"call_api", `{}`}, {"call_api", `{"name":"deleteThing","name":"listThings"}`}, {"call_api", `{"name":"DELETETHING","arguments":{"id":"1"}}`},
+			{"call_api", `{"name":"deleteThing","arguments":{"id":"1"}}`},
+			{"call_api", `{"name":"nothing","arguments":{}}`},
+			{"deleteThing", `{"id":"1"}`},
+			{"describe_api", `{"names":["deleteThing"]}`},
+			{"search_api", `{"query":"delete a thing"}`},
+			{"call_api", `{}`},
+			{"call_api", `{"name":"deleteThing","name":"listThings"}`},
+			{"call_api", `{"name":"DELETETHING","arguments":{"id":"1"}}`},
 		},
 		translate.ModeTools:    {{"putThing", `{"id__path":"1"}`}, {"deleteThing", `{}`}, {"deleteThing", `{"id":"1","confirm":true}`}, {"nothing", `{}`}, {"getThing", `{"id":"x"}`}},
 		translate.ModeExplicit: {{"deleteThing", `{"id":"1"}`}, {"putThing", `{"id__path":"1","name":"n"}`}},

@@ -113,7 +113,7 @@ func TestCompressedAnswers(t *testing.T) {
 }
 
 // streaming calls x for a caller that gives a token, and returns what it is told on the way.
-func streaming(t *testing.T, ctx context.Context, spec Spec, token string, answer http.HandlerFunc) (text string, progress int32, err error) {
+func streaming(ctx context.Context, t *testing.T, spec Spec, token string, answer http.HandlerFunc) (text string, progress int32, err error) {
 	t.Helper()
 	server := httptest.NewServer(answer)
 	defer server.Close()
@@ -130,6 +130,13 @@ func streaming(t *testing.T, ctx context.Context, spec Spec, token string, answe
 	}
 	defer got.Release()
 	return string(got.Message.Result.Of(got.Message.Data)), told.Load(), nil
+}
+
+func flush(t *testing.T, w http.ResponseWriter) {
+	t.Helper()
+	if err := http.NewResponseController(w).Flush(); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestStreams are collected until they end or a limit is met; each item is progress for a caller that gave a token.
@@ -157,7 +164,7 @@ func TestStreams(t *testing.T) {
 		"one too large":   {Spec{}, "", items(1, 2<<20), `"complete":false,"stopped":"one of them is larger than 1 MiB"`, 0},
 		"too long": {Spec{Spec: translate.Spec{Timeout: 200 * time.Millisecond}}, "", func(w http.ResponseWriter, r *http.Request) {
 			items(2, 1)(w, r)
-			w.(http.Flusher).Flush()
+			flush(t, w)
 			<-r.Context().Done()
 		}, `"complete":false,"stopped":"the time of 200ms is over"`, 0},
 		"broken off": {Spec{}, "", func(w http.ResponseWriter, r *http.Request) {
@@ -166,7 +173,7 @@ func TestStreams(t *testing.T) {
 		}, `"complete":false,"stopped":"the connection ended early"`, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, progress, err := streaming(t, t.Context(), tt.spec, tt.token, tt.answer)
+			got, progress, err := streaming(t.Context(), t, tt.spec, tt.token, tt.answer)
 			if err != nil || !strings.Contains(got, tt.want) || progress != tt.progress || strings.Contains(got, `"isError"`) {
 				t.Errorf("%d notices, %.300s … %s, %v", progress, got, got[max(0, len(got)-200):], err)
 			}
@@ -175,9 +182,9 @@ func TestStreams(t *testing.T) {
 	// A caller that goes away ends the request.
 	gone := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
-	_, _, err := streaming(t, ctx, Spec{}, "", func(w http.ResponseWriter, r *http.Request) {
+	_, _, err := streaming(ctx, t, Spec{}, "", func(w http.ResponseWriter, r *http.Request) {
 		items(1, 1)(w, r)
-		w.(http.Flusher).Flush()
+		flush(t, w)
 		cancel()
 		<-r.Context().Done()
 		close(gone)

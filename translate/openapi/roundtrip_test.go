@@ -222,7 +222,7 @@ func roundTrip(t *testing.T, f corpusFile, doc *openapi3.T, tr translation, all 
 		v := withoutResources(s.Value(x.Input.Full.Root))
 		args, refused := x.Input.Accept([]byte(v.JSON()))
 		if refused != nil {
-			continue // the sample is not valid; TestCheck1345_Corpus counts those
+			continue // the sample is not valid; TestCheck1_3_4_5_Corpus counts those
 		}
 		out, err := x.plan.outgoing(t.Context(), nil, args, "")
 		if err != nil {
