@@ -70,10 +70,21 @@ func names() [members]string {
 // moment is how times are written: in UTC and of one length, so that they are in the order of their texts.
 const moment = "2006-01-02T15:04:05.000000Z"
 
+// appendMoment appends a time in that form; Go formats RFC 3339 four times as fast as a layout that it has to read.
+func appendMoment(b []byte, t time.Time) []byte {
+	b = t.UTC().AppendFormat(b, time.RFC3339)
+	micros := t.Nanosecond() / 1000
+	b[len(b)-1] = '.'
+	for unit := 100_000; unit > 0; unit /= 10 {
+		b = append(b, byte('0'+micros/unit%10))
+	}
+	return append(b, 'Z')
+}
+
 // append appends the row as one line of JSON, without its line end.
 func (r *Row) append(b []byte) []byte {
 	b = rawjson.AppendString(append(b, `{"id":`...), r.ID)
-	b = append(r.At.UTC().AppendFormat(append(b, `,"at":"`...), moment), '"')
+	b = append(appendMoment(append(b, `,"at":"`...), r.At), '"')
 	text := func(key, value string) {
 		if value != "" {
 			b = rawjson.AppendString(append(b, key...), value)

@@ -34,6 +34,9 @@ func FuzzRow(f *testing.F) {
 		if diff := cmp.Diff(r, back); diff != "" {
 			t.Error("(-want +got):", diff)
 		}
+		if got := string(appendMoment(nil, r.At)); got != r.At.Format(moment) {
+			t.Errorf("%v is written as %s", r.At, got)
+		}
 		var l line
 		keys := names()
 		if err := l.parse(text, &keys); err != nil {
