@@ -82,7 +82,7 @@ func mayImport() map[string][]string {
 		"upstream":  {"upstream", "catalog", "translate"},
 		"server":    {"server", "catalog", "policy"},
 		"cmd":       {"cmd", "catalog", "policy", "translate", "upstream", "server"},
-		"examples":  {},
+		"examples":  {"examples"},
 	}
 }
 
