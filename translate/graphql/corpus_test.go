@@ -78,6 +78,7 @@ func TestCorpusGenerates(t *testing.T) {
 	want := map[string]int{
 		"github.graphql": 278, "saleor.graphql": 447, "swapi.graphql": 13, "shopify-function-discount.graphql": 12, "shopify-customer-account.introspection.json": 51,
 	}
+	operations, inputs := 0, 0
 	for name, text := range corpus(t) {
 		for _, depth := range depths() {
 			spec := &Spec{Mutations: true, Subscriptions: overSSE, Depth: depth}
@@ -86,6 +87,7 @@ func TestCorpusGenerates(t *testing.T) {
 			if len(tools) != fields || want[name] != 0 && fields != want[name] {
 				t.Errorf("%s: %d tools of %d root fields, want %d", name, len(tools), fields, want[name])
 			}
+			operations += len(tools)
 			bytesSent, published := 0, 0
 			for _, tl := range tools {
 				doc, err := parser.ParseQuery(&ast.Source{Input: tl.op.text})
@@ -106,6 +108,7 @@ func TestCorpusGenerates(t *testing.T) {
 				if _, err := tl.Input.Check(); err != nil {
 					t.Errorf("%s: %s: input schema: %v", name, tl.op.key, err)
 				}
+				inputs++
 				if published, err := schema.Parse(tl.Raw); err != nil || len(tl.Raw) > 8<<10 {
 					t.Errorf("%s: %s: %d bytes, %v, %v", name, tl.op.key, len(tl.Raw), published, err)
 				}
@@ -120,5 +123,9 @@ func TestCorpusGenerates(t *testing.T) {
 				}
 			}
 		}
+	}
+	t.Logf("%d operations at %d depths fit their schemas, %d input schemas compile", operations, len(depths()), inputs)
+	if inputs != 801 {
+		t.Errorf("%d input schemas", inputs)
 	}
 }
