@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"weir/catalog"
@@ -55,10 +54,7 @@ func virtualSet(t *testing.T, spec Spec, h func(w http.ResponseWriter, r *http.R
 		"server/discover": `{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}`,
 		"tools/list":      `{"tools":[` + string(tool("a")) + `]}`,
 	}
-	var open sync.WaitGroup
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		open.Add(1)
-		defer open.Done()
 		body, _ := io.ReadAll(r.Body)
 		_, id, _ := strings.Cut(string(body), `"id":`)
 		id, _, _ = strings.Cut(id, ",")
@@ -87,7 +83,6 @@ func virtualSet(t *testing.T, spec Spec, h func(w http.ResponseWriter, r *http.R
 	}
 	return s, func() {
 		closeSet(t, s)
-		_ = server.Close()
-		open.Wait()
+		_ = server.Shutdown(context.Background()) // waits for h
 	}
 }
