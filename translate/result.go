@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
@@ -79,6 +80,20 @@ func (r *Result) AddBlob(uri, mimeType string, data []byte) {
 	r.data = append(r.data, `,"blob":"`...)
 	r.data = base64.StdEncoding.AppendEncode(r.data, data)
 	r.data = append(r.data, `"}}`...)
+}
+
+// AddLink adds a resource that the client can fetch by itself; size is in bytes.
+func (r *Result) AddLink(uri, name, mimeType string, size int) {
+	r.block(len(uri) + len(name))
+	r.data = append(r.data, `{"type":"resource_link","uri":`...)
+	r.data = rawjson.AppendString(r.data, uri)
+	r.data = append(r.data, `,"name":`...)
+	r.data = rawjson.AppendString(r.data, name)
+	r.data = append(r.data, `,"mimeType":`...)
+	r.data = rawjson.AppendString(r.data, mimeType)
+	r.data = append(r.data, `,"size":`...)
+	r.data = strconv.AppendInt(r.data, int64(size), 10)
+	r.data = append(r.data, '}')
 }
 
 // SetStructured sets structuredContent: one JSON object.

@@ -15,4 +15,6 @@
 //   - Servers come from configuration and the description. A model never chooses a host.
 //   - Defaults of the description are not sent, since the API knows them, except for required parameters, where leaving them out is an error.
 //   - No request is repeated, except once after a 401 for which a fresh credential was had, and reads that a redirect on the same origin moves.
+//   - Binary content beyond 4 MiB is told by size, type and hash. A link leads to the API itself, and only where a client needs nothing that the gateway
+//     has; a public link to a resource of the gateway would need it to keep what it did not want to carry.
 package openapi

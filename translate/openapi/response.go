@@ -7,7 +7,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"mime"
+	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -153,6 +155,9 @@ func (x *exchange) binary(response *http.Response, data []byte) *translate.Resul
 	switch {
 	case len(data) > maxBlob:
 		r.AddText(fmt.Sprintf("The answer is %s of %s, which is too large to be passed on. SHA-256: %s.", translate.Bytes(len(data)), name, hash))
+		if at := x.address(); at != "" {
+			r.AddLink(at, x.tool.Name, name, len(data))
+		}
 	case strings.HasPrefix(name, "image/"):
 		r.AddMedia("image", name, data)
 	case strings.HasPrefix(name, "audio/"):
@@ -162,6 +167,18 @@ func (x *exchange) binary(response *http.Response, data []byte) *translate.Resul
 		r.AddText(fmt.Sprintf("%s of %s%s.", translate.Bytes(len(data)), name, fileName(response)))
 	}
 	return r
+}
+
+// address is where a client can fetch the answer by itself, "" where it cannot: that takes a plain GET of a public name without a credential, and nothing
+// in it that configuration hides.
+func (x *exchange) address() string {
+	u := x.out.url
+	hidden := slices.ContainsFunc(x.tool.plan.arguments, func(a argument) bool { return a.Hidden })
+	if x.out.method != http.MethodGet || len(x.out.header) > 1 || len(x.secrets)+len(x.api.options.Headers) > 0 || hidden ||
+		u.Scheme != "https" || !strings.Contains(u.Host, ".") || net.ParseIP(u.Hostname()) != nil {
+		return ""
+	}
+	return u.String()
 }
 
 // fileName is the name that the API gives the content.

@@ -90,8 +90,49 @@ func trickyBinary(t *testing.T) {
 			if got.True("isError") || !strings.Contains(got.JSON(), tt.want) {
 				t.Errorf("got %s", schema.Shorten(got.JSON(), 400))
 			}
+			link := fmt.Sprintf(`{"type":"resource_link","uri":"https://h.test/x","name":"x","mimeType":"application/zip","size":%d}`, len(large))
+			if name == "too large" && !strings.Contains(got.JSON(), link) {
+				t.Errorf("no link in %s", schema.Shorten(got.JSON(), 400))
+			}
 			if name == "too large" && (!strings.Contains(got.JSON(), "8.0 MiB of application/zip") || len(got.JSON()) > 1000) {
 				t.Errorf("got %s", schema.Shorten(got.JSON(), 400))
+			}
+		})
+	}
+}
+
+// TestLinksAreOpen: a client is sent to the API itself only where it needs nothing that the gateway has.
+func TestLinksAreOpen(t *testing.T) {
+	large := strings.Repeat("\x00\x01", maxBlob)
+	operation := func(method, rest string) string {
+		return `{"openapi":"3.0.0","components":{"securitySchemes":{"key":{"type":"apiKey","in":"query","name":"k"}}},"paths":{"/x":{"` + method + `":{` + rest + `"operationId":"x","responses":{"200":{"description":"d","content":{"*/*":{}}}}}}}}`
+	}
+	for name, tt := range map[string]struct {
+		text, server, arguments string
+		tool                    translate.Tool
+		options                 translate.Options
+		link                    bool
+	}{
+		"open":             {operation("get", ""), "https://h.test", `{}`, translate.Tool{}, translate.Options{}, true},
+		"with a query":     {operation("get", `"parameters":[{"name":"q","in":"query","schema":{"type":"string"}}],`), "https://h.test", `{"q":"a b"}`, translate.Tool{}, translate.Options{}, true},
+		"a POST":           {operation("post", ""), "https://h.test", `{}`, translate.Tool{}, translate.Options{}, false},
+		"with a key":       {operation("get", `"security":[{"key":[]}],`), "https://h.test", `{}`, translate.Tool{}, translate.Options{Credentials: keys{"key"}}, false},
+		"with a header":    {operation("get", `"parameters":[{"name":"X-A","in":"header","schema":{"type":"string"}}],`), "https://h.test", `{"X-A":"a"}`, translate.Tool{}, translate.Options{}, false},
+		"with a hidden":    {operation("get", `"parameters":[{"name":"q","in":"query","schema":{"type":"string"}}],`), "https://h.test", `{}`, translate.Tool{Args: map[string]translate.Arg{"q": {Fixed: literal(t, `"inner"`)}}}, translate.Options{}, false},
+		"headers for all":  {operation("get", ""), "https://h.test", `{}`, translate.Tool{}, translate.Options{Headers: http.Header{"X-Key": {"secret"}}}, false},
+		"without TLS":      {operation("get", ""), "http://h.test", `{}`, translate.Tool{}, translate.Options{}, false},
+		"a number":         {operation("get", ""), "https://10.0.0.1", `{}`, translate.Tool{}, translate.Options{}, false},
+		"a name of inside": {operation("get", ""), "https://inner:8443", `{}`, translate.Tool{}, translate.Options{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.options.Transport = direct{http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/zip")
+				_, _ = io.WriteString(w, large)
+			})}
+			a := newAPI(t, tt.text, Spec{Server: tt.server, Spec: translate.Spec{Tools: map[string]translate.Tool{"x": tt.tool}}}, tt.options)
+			got, err := call(t, a, "x", tt.arguments)
+			if err != nil || strings.Contains(got.JSON(), "resource_link") != tt.link {
+				t.Errorf("got %v, %v", got, err)
 			}
 		})
 	}
