@@ -38,11 +38,16 @@ func TestChoose(t *testing.T) {
 			`include: "NONE" matches no operation that is kept`, `include: "*List NONE" matches no operation that is kept`, `include: "" matches no operation that is kept`,
 		}},
 		{Spec{Include: []string{"pets.*"}, Exclude: []string{"pets.Get", "pets.Put"}}, "pets_List", []string{`exclude: "pets.Put" matches no operation`}},
-		{Spec{Mode: ModeExplicit, Include: []string{"none"}, Exclude: []string{"*Get"}, Tools: map[string]Tool{"pets.Get": {}, "orders_List": {Name: "orders"}, "GET /nothing": {}, "": {}, "other": {}}},
-			"orders GET_nothing", []string{`tools: "" names no operation of the description`, `tools: "other" names no operation of the description`}},
+		{
+			Spec{Mode: ModeExplicit, Include: []string{"none"}, Exclude: []string{"*Get"}, Tools: map[string]Tool{"pets.Get": {}, "orders_List": {Name: "orders"}, "GET /nothing": {}, "": {}, "other": {}}},
+			"orders GET_nothing",
+			[]string{`tools: "" names no operation of the description`, `tools: "other" names no operation of the description`},
+		},
 		{Spec{Tools: map[string]Tool{"pets.List": {Name: "list it!"}, "pets.Get": {Name: "!"}}}, "list_it pets_Get orders_List GET_nothing", nil},
-		{Spec{Tools: map[string]Tool{"pets.List": {Name: "it"}, "orders.List": {Name: "it"}}},
-			fmt.Sprintf("it_%s pets_Get it_%s GET_nothing", digest("pets.List"), digest("orders.List")), nil},
+		{
+			Spec{Tools: map[string]Tool{"pets.List": {Name: "it"}, "orders.List": {Name: "it"}}},
+			fmt.Sprintf("it_%s pets_Get it_%s GET_nothing", digest("pets.List"), digest("orders.List")), nil,
+		},
 	}
 	for i, tt := range tests {
 		var said []string

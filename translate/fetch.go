@@ -54,7 +54,7 @@ func Address(u *url.URL) string {
 
 // ReadDescription reads a file with a description or a part of one.
 func ReadDescription(name string) ([]byte, error) {
-	f, err := os.Open(name) //nolint:gosec // configuration names it
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}

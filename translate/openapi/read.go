@@ -137,7 +137,7 @@ func (a *API) fetch(ctx context.Context, u *url.URL, etag string) (text []byte, 
 	if a.options.Configured(descriptionScheme) {
 		s = &translate.SecurityScheme{Name: descriptionScheme, Type: "http", HTTP: "bearer"}
 	}
-	text, response, err := a.options.Fetch(ctx, r, s)
+	text, response, err := a.options.Fetch(ctx, r, s) //nolint:bodyclose // Fetch closes it
 	switch {
 	case err != nil:
 		return nil, "", err
