@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"weir/catalog"
 	"weir/policy"
@@ -53,5 +54,26 @@ func TestErrorCodesAcrossEras(t *testing.T) {
 				t.Errorf("%d\n got %s\nwant %s", reply.Status, got, tt.want)
 			}
 		})
+	}
+}
+
+// TestR31_EveryFailureSaysWhenToComeBack: for tools in the result that the model reads, for prompts and resources in the data of the error.
+func TestR31_EveryFailureSaysWhenToComeBack(t *testing.T) {
+	g := newRuled(t, policy.Spec{Grants: map[string][]string{"group:staff": {"bank/*", "bank/bank://**"}}})
+	g.upstream = upstreamFunc(func(context.Context, *catalog.Call) (*catalog.Answer, error) {
+		return nil, &catalog.Error{Code: catalog.Limited, Msg: "bank: full", Execution: catalog.NotExecuted, Retry: 1500 * time.Millisecond}
+	})
+	for method, c := range map[string]struct{ params, want string }{
+		"tools/call":     {`{"name":"bank__balance"}`, `"weir/error":{"code":"limited","execution":"not executed","retryAfterMs":1500}`},
+		"prompts/get":    {`{"name":"bank__advice"}`, `"error":{"code":-32014,"message":"bank: full","data":{"retryAfterMs":1500}}`},
+		"resources/read": {`{"uri":"bank://open/a"}`, `"error":{"code":-32014,"message":"bank: full","data":{"retryAfterMs":1500}}`},
+	} {
+		reply := g.Serve(t.Context(), &Request{
+			Principal: person(t, "ana", "staff"), Client: &catalog.Client{Era: catalog.Legacy, Capabilities: []byte(`{}`)},
+			Message: scan(t, `{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":`+c.params+`}`),
+		})
+		if got := string(reply.AppendLine(nil)); !strings.Contains(got, c.want) || reply.Retry != 1500*time.Millisecond {
+			t.Errorf("%s, %s: %s", method, reply.Retry, got)
+		}
 	}
 }
