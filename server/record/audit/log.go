@@ -219,6 +219,11 @@ func (l *Log) run() {
 func (l *Log) write() {
 	l.mu.Lock()
 	b := l.next
+	if len(b.entries) == 0 && !l.Failing() { // it went with an earlier commit
+		l.mu.Unlock()
+		return
+	}
+	l.timer.Stop() // it was for b
 	if l.next, l.spare = l.spare, nil; l.next == nil {
 		l.next = newBatch()
 	}
