@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -85,9 +86,34 @@ func (s *Set) dialerOf(name string, spec *Spec) dialer {
 // child says how to start a stdio server.
 func (r *resolved) child(name string) process.Spec {
 	return process.Spec{
-		Name: name, Command: r.Command, Args: r.Args, Dir: r.Cwd, Env: process.Environ(os.Environ(), r.Env), Secrets: r.secrets,
+		Name: name, Command: r.Command, Args: r.Args, Dir: r.Cwd, Env: process.Environ(os.Environ(), r.Env), Secrets: r.childSecrets(),
 		Sandbox: r.Sandbox,
 	}
+}
+
+// secretFlag is an argument that says that it, or the next one, is a secret.
+var secretFlag = regexp.MustCompile(`(?i)^-.*(token|secret|key|pass|auth|cred)`)
+
+// childSecrets are the values that a child may repeat and that must not show: what references resolved to, its environment, and arguments that are secrets by
+// their name or look like tokens.
+func (r *resolved) childSecrets() []string {
+	secrets := slices.Concat(r.secrets, slices.Collect(maps.Values(r.Env)))
+	for i, arg := range r.Args {
+		name, value, ok := strings.Cut(arg, "=")
+		switch {
+		case ok && secretFlag.MatchString(name):
+			secrets = append(secrets, value)
+		case i > 0 && secretFlag.MatchString(r.Args[i-1]) && !strings.Contains(r.Args[i-1], "="), looksRandom(arg):
+			secrets = append(secrets, arg)
+		}
+	}
+	return secrets
+}
+
+// looksRandom reports whether s is one long run of letters and digits mixed, as tokens are and paths and names of packages are not.
+func looksRandom(s string) bool {
+	const token = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+=."
+	return len(s) >= 16 && strings.Trim(s, token) == "" && strings.ContainsAny(s, "0123456789") && strings.ContainsAny(s, token[:52])
 }
 
 // readEnvFile reads KEY=value lines. Blank lines and lines that begin with # are skipped, "export " before a key and one pair of quotes around a value too.

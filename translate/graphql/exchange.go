@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -28,6 +29,19 @@ type exchange struct {
 
 func (a *API) configured() bool {
 	return a.options.Credentials != nil && a.options.Credentials.Has(credential)
+}
+
+// configuredQuery is the query of the configured endpoints: there is where some have their key.
+func (a *API) configuredQuery() url.Values {
+	all := url.Values{}
+	for _, address := range [...]string{a.spec.GraphQL, a.spec.SubscriptionURL} {
+		if u, err := url.Parse(address); err == nil {
+			for name, values := range u.Query() {
+				all[name] = append(all[name], values...)
+			}
+		}
+	}
+	return all
 }
 
 func scheme() translate.SecurityScheme {
@@ -110,6 +124,13 @@ func (x *exchange) send(ctx context.Context, out *outgoing) (*http.Response, *tr
 // authorize puts the trace of the call on a request, and the credential when one is configured.
 func (x *exchange) authorize(ctx context.Context, r *http.Request) *translate.Result {
 	translate.Trace(x.call, r.Header.Set)
+	x.secrets = x.secrets[:0]
+	for _, values := range x.api.options.Headers {
+		x.secrets = append(x.secrets, values...)
+	}
+	for _, values := range x.api.configuredQuery() {
+		x.secrets = append(x.secrets, values...)
+	}
 	if !x.api.configured() {
 		return nil
 	}
@@ -120,7 +141,6 @@ func (x *exchange) authorize(ctx context.Context, r *http.Request) *translate.Re
 	if r.URL.Scheme != before.Scheme || r.URL.Host != before.Host || r.URL.EscapedPath() != before.EscapedPath() {
 		return translate.Failure("The call was not sent: a credential changed where it goes.")
 	}
-	x.secrets = x.secrets[:0]
 	for _, v := range r.Header["Authorization"] {
 		_, token, _ := strings.Cut(v, " ")
 		x.secrets = append(x.secrets, v, token)

@@ -96,11 +96,22 @@ func (x *exchange) send(ctx context.Context, out *outgoing, schemes alternative)
 	return response, nil
 }
 
-// remember notes what the credentials added.
+// remember notes what the credentials added, and what else of configuration goes with the request: headers, and arguments that models do not see.
 func (x *exchange) remember(out *outgoing, r *http.Request) {
 	add := func(s string) {
 		if !slices.Contains(x.secrets, s) {
 			x.secrets = append(x.secrets, s)
+		}
+	}
+	for _, values := range x.api.options.Headers {
+		for _, v := range values {
+			add(v)
+		}
+	}
+	for i := range x.tool.plan.arguments {
+		if a := &x.tool.plan.arguments[i]; a.Fixed.Is(schema.String) {
+			add(a.Fixed.Text)
+			add(url.QueryEscape(a.Fixed.Text))
 		}
 	}
 	for name, values := range r.Header {

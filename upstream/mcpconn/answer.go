@@ -138,7 +138,7 @@ func (e *endpoint) single(ctx context.Context, resp *http.Response, id int64) (*
 // refused makes the error of an answer without a JSON-RPC response in it.
 func (e *endpoint) refused(resp *http.Response, body []byte) *catalog.Error {
 	r := &refusal{
-		status: resp.StatusCode, kind: resp.Header.Get("Content-Type"), size: len(body), text: string(body[:min(len(body), 512)]),
+		status: resp.StatusCode, kind: resp.Header.Get("Content-Type"), size: len(body), text: withoutSent(resp.Request, body),
 		login: resp.Header.Get("Www-Authenticate") != "",
 	}
 	if resp.ContentLength > int64(r.size) {
