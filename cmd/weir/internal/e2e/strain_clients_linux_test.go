@@ -134,7 +134,7 @@ func TestR24_Slowhttptest(t *testing.T) {
 // attacked reads what slowhttptest says of itself: how many connections it had made and lost at most, and whether it found the service gone at any time.
 func attacked(out string) (connections int, gone bool) {
 	plain := regexp.MustCompile(`\x1b\[[0-9;]*m`).ReplaceAllString(out, "")
-	for _, status := range strings.Split(plain, "slow HTTP test status") {
+	for status := range strings.SplitSeq(plain, "slow HTTP test status") {
 		sum := 0
 		for _, m := range regexp.MustCompile(`(?m)^(connected|closed|error): +(\d+)`).FindAllStringSubmatch(status, -1) {
 			n, _ := strconv.Atoi(m[2]) // digits

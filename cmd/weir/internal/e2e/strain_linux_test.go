@@ -214,12 +214,10 @@ func TestR33_LimitedMemory(t *testing.T) {
 }
 
 func limitedMemory(t *testing.T, up *upstreamtest.Server, limit int64, tool, arguments string) {
-	enter, env := group(t, limit), "GOMEMLIMIT="
+	enter, env := group(t, limit), "WEIR_TEST=" // nothing; the limit is weir's to find
 	if enter == "" {
 		env = "GOMEMLIMIT=" + strconv.FormatInt(limit/10*9, 10)
 		t.Log("no control group can be made here; GOMEMLIMIT stands for it")
-	} else {
-		env = "WEIR_TEST=" // nothing; GOMEMLIMIT is weir's to find
 	}
 	g := strained(t, object{"mcpServers": object{"up": object{"url": up.URL}}}, enter+`exec "$@"`, env)
 	var ok, shed, late atomic.Int64
