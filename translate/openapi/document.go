@@ -161,10 +161,14 @@ const (
 	maxProperties = 2000 // of a schema, and names that it requires
 	maxMedia      = 100  // media types of a body
 	maxResponses  = 200  // of an operation
+	maxChoices    = 50   // servers, and alternatives of security
 )
 
 // first returns the first n members or elements of s, with a warning when there are more.
 func (d *description) first(s site, n int) []schema.Member {
+	if s.value == nil {
+		return nil
+	}
 	all := s.value.Members
 	if len(all) > n {
 		d.warn(s, "there are %d, of which the first %d are used", len(all), n)

@@ -13,7 +13,7 @@ type alternative []translate.SecurityScheme
 // alternatives are those of an operation, in the order of the description.
 func (b *builder) alternatives(o *operation) []alternative {
 	var all []alternative
-	for i := range listed(o.security.value) {
+	for i := range b.description.first(o.security, maxChoices) {
 		at := o.security.element(i)
 		if !at.is(schema.Object) {
 			b.description.warn(at, "the security requirement is no object and is not used")

@@ -51,7 +51,7 @@ func (b *builder) serverOf(o *operation) (*server, error) {
 		return b.swaggerServer(o)
 	}
 	var addresses []string
-	for i := range listed(o.servers.value) {
+	for i := range b.description.first(o.servers, maxChoices) {
 		at := o.servers.element(i)
 		address, err := b.fillServer(at.value)
 		if err != nil {
