@@ -189,7 +189,7 @@ func (g *Gateway) fail(r *Request, e *Event, err error) *Reply {
 	}
 	if errors.Is(err, errShort) {
 		e.Outcome, e.Execution, e.Reason = string(catalog.Limited), catalog.NotExecuted, err.Error()
-		return ErrorReply(statusUnavailable, id, CodeLimited, err.Error(), nil)
+		return ShortReply(id)
 	}
 	if p, ok := errors.AsType[*panicError](err); ok {
 		e.Outcome, e.Reason = "panic", p.Error()

@@ -181,7 +181,7 @@ func (g *Gateway) dispatch(ctx context.Context, r *Request, e *Event) (_ *Reply,
 var (
 	emptyObject = []byte(`{}`)
 	errNoMethod = errors.New("method not found")
-	errShort    = errors.New(ShortOfMemory)
+	errShort    = errors.New(shortOfMemory)
 )
 
 // profile is the caller's part of the current snapshot.

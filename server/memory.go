@@ -15,6 +15,8 @@ const (
 	shortAt = 85
 	// looked is how long a look at the memory is good for: it costs some microseconds.
 	looked = 5 * time.Millisecond
+	// shortRetry is when callers who were refused may come back.
+	shortRetry = time.Second
 	// collectEvery is how often garbage is collected to make room.
 	collectEvery = time.Second
 	// LargeMessage is the size from which on a message is worth to be counted on its own, before the collector has seen it.
@@ -23,8 +25,15 @@ const (
 	copies = 2
 )
 
-// ShortOfMemory is what callers are told while a Memory is short.
-const ShortOfMemory = "weir is short of memory; try again in a moment (not executed)"
+// shortOfMemory is what callers are told while a Memory is short.
+const shortOfMemory = "weir is short of memory; try again in a moment (not executed)"
+
+// ShortReply refuses a request, nil when its id is not known, while a Memory is short.
+func ShortReply(id []byte) *Reply {
+	reply := ErrorReply(statusUnavailable, id, codeLimited, shortOfMemory, nil)
+	reply.Retry = shortRetry
+	return reply
+}
 
 // Memory tells when there is too little left of what the process may use, so that new calls are refused before the kernel ends all of them. Nil is a Memory
 // without a limit. It is safe for concurrent use.

@@ -151,11 +151,11 @@ const (
 	CodeHeaderMismatch     = -32020
 	CodeMissingCapability  = -32021
 	CodeUnsupportedVersion = -32022
-	CodeLimited            = -32014
 	codeDenied             = -32010
 	codeNeedsLogin         = -32011
 	codeUnavailable        = -32012
 	codeTimeout            = -32013
+	codeLimited            = -32014
 	codeTooLarge           = -32015
 	statusOK               = 200
 	statusBadRequest       = 400
@@ -178,7 +178,7 @@ func rpcCode(c catalog.Code) int {
 	case catalog.Timeout, catalog.Canceled:
 		return codeTimeout
 	case catalog.Limited:
-		return CodeLimited
+		return codeLimited
 	case catalog.TooLarge:
 		return codeTooLarge
 	default:

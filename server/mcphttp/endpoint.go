@@ -141,7 +141,7 @@ func (x *exchange) post() {
 	letGo, room := e.memory.Hold(size)
 	if !room {
 		w.Header().Set("Connection", "close")
-		x.finish(server.ErrorReply(http.StatusServiceUnavailable, nil, server.CodeLimited, server.ShortOfMemory, nil))
+		x.finish(server.ShortReply(nil))
 		return
 	}
 	defer letGo()

@@ -166,9 +166,6 @@ func (x *exchange) finish(reply *server.Reply) {
 	h := x.w.Header()
 	h["Content-Type"] = jsonType
 	h["Content-Length"] = []string{strconv.Itoa(reply.Len())}
-	if reply.Status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", "1")
-	}
 	x.conn.allow(x.w, x.endpoint.spec.WriteTimeout)
 	x.w.WriteHeader(reply.Status)
 	if reply.Len() > joined {

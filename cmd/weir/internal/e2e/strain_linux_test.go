@@ -197,7 +197,7 @@ func group(t *testing.T, bytes int64) (enter string) {
 	return ""
 }
 
-// With 256 MiB, 64 callers whose calls take 3 MiB there and twice that back do not get the process killed: those that are too many are answered with 503 and when to come back,
+// With 256 MiB, 40 callers whose calls take 3 MiB there and twice that back do not get the process killed: those that are too many are answered with 503 and when to come back,
 // and afterwards all is as before. Where a control group can be made, the kernel sees to the limit and weir learns of it by itself.
 func TestR33_LimitedMemory(t *testing.T) {
 	const limit, size = 256 << 20, 3 << 20
@@ -224,7 +224,7 @@ func limitedMemory(t *testing.T, up *upstreamtest.Server, limit int64, tool, arg
 	ctx, stop := context.WithTimeout(t.Context(), 40*time.Second)
 	defer stop()
 	var callers sync.WaitGroup
-	for range 64 {
+	for range 40 {
 		callers.Go(func() {
 			c := &http.Client{Transport: &http.Transport{}}
 			defer c.CloseIdleConnections()

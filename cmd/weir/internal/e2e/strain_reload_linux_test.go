@@ -15,7 +15,7 @@ import (
 	"weir/upstream/upstreamtest"
 )
 
-var reloads = flag.Duration("reloads", 9*time.Second, "how long TestR17_ReloadsAtLoad changes the configuration; 50 times in 60s")
+var reloads = flag.Duration("reloads", 6*time.Second, "how long TestR17_ReloadsAtLoad changes the configuration; 50 times in 60s")
 
 // The file changes every 1.2 s while 16 clients make 1,000 calls a second: no call fails, each is decided by one policy as a whole, what is in flight ends as it began, and
 // each change is in force. How much slower the slowest calls are than without changes is printed.
