@@ -48,7 +48,8 @@ type Setup struct {
 	Files []string
 	// Texts are further files, by name.
 	Texts map[string]string
-	// Answer answers unary methods, named without their service, in JSON. nil answers as the files say.
+	// Answer answers unary methods, named without their service, in JSON, and keeps the ledger: the server has none then. nil answers as the
+	// files say.
 	Answer func(ctx context.Context, method, request string) (reply string, err error)
 	// Reflection is asked for each question about the description; its error refuses it. May be nil.
 	Reflection func(ctx context.Context) error
@@ -63,7 +64,7 @@ type Server struct {
 	Sent     atomic.Int64 // bytes of messages that were given to the transport
 	Reflects atomic.Int32 // reflection streams
 
-	files    *protoregistry.Files
+	files    atomic.Pointer[protoregistry.Files]
 	services []string
 	grpc     *grpc.Server
 	stopped  chan struct{}
@@ -82,9 +83,18 @@ func Serve(t testing.TB, o Setup) *Server {
 		o.Files = []string{"greeter.proto", "edition.proto", "old.proto"}
 	}
 	s := &Server{ended: make(chan string, 10_000), stopped: make(chan struct{}), refuse: o.Refuse, reply: o.Answer}
-	s.compile(t, o.Files, o.Texts)
+	s.Replace(t, o.Files, o.Texts)
+	for _, name := range o.Files {
+		f, err := s.FindFileByPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range f.Services().Len() {
+			s.services = append(s.services, string(f.Services().Get(i).FullName()))
+		}
+	}
 	s.grpc = grpc.NewServer(s.options(&o)...)
-	described := reflection.ServerOptions{Services: s, DescriptorResolver: s.files}
+	described := reflection.ServerOptions{Services: s, DescriptorResolver: s}
 	if o.Reflect == "v1" || o.Reflect == "both" {
 		v1.RegisterServerReflectionServer(s.grpc, reflection.NewServerV1(described))
 	}
@@ -134,7 +144,7 @@ func (s *Server) options(o *Setup) []grpc.ServerOption {
 }
 
 // compile reads the files and all that they import.
-func (s *Server) compile(t testing.TB, names []string, texts map[string]string) {
+func (s *Server) compile(t testing.TB, names []string, texts map[string]string) *protoregistry.Files {
 	t.Helper()
 	c := protocompile.Compiler{
 		SourceInfoMode: protocompile.SourceInfoStandard,
@@ -151,25 +161,39 @@ func (s *Server) compile(t testing.TB, names []string, texts map[string]string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.files = new(protoregistry.Files)
+	all := new(protoregistry.Files)
 	var add func(f protoreflect.FileDescriptor)
 	add = func(f protoreflect.FileDescriptor) {
-		if _, err := s.files.FindFileByPath(f.Path()); err == nil {
+		if _, err := all.FindFileByPath(f.Path()); err == nil {
 			return
 		}
 		for i := range f.Imports().Len() {
 			add(f.Imports().Get(i).FileDescriptor)
 		}
-		if err := s.files.RegisterFile(f); err != nil {
+		if err := all.RegisterFile(f); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, f := range files {
 		add(f)
-		for i := range f.Services().Len() {
-			s.services = append(s.services, string(f.Services().Get(i).FullName()))
-		}
 	}
+	return all
+}
+
+// Replace makes the server describe and answer other files from now on, of the same services.
+func (s *Server) Replace(t testing.TB, names []string, texts map[string]string) {
+	t.Helper()
+	s.files.Store(s.compile(t, names, texts))
+}
+
+// FindFileByPath finds a file for reflection.
+func (s *Server) FindFileByPath(path string) (protoreflect.FileDescriptor, error) {
+	return s.files.Load().FindFileByPath(path)
+}
+
+// FindDescriptorByName finds what a file describes for reflection.
+func (s *Server) FindDescriptorByName(name protoreflect.FullName) (protoreflect.Descriptor, error) {
+	return s.files.Load().FindDescriptorByName(name)
 }
 
 // GetServiceInfo names the services for reflection.
@@ -227,7 +251,7 @@ func (s *Server) handle(_ any, stream grpc.ServerStream) error {
 		}
 	}()
 	name := protoreflect.FullName(strings.ReplaceAll(strings.TrimPrefix(full, "/"), "/", "."))
-	d, err := s.files.FindDescriptorByName(name)
+	d, err := s.FindDescriptorByName(name)
 	m, ok := d.(protoreflect.MethodDescriptor)
 	if err != nil || !ok {
 		s.note(stream, full)
@@ -273,6 +297,9 @@ func (s *Server) replyTo(m protoreflect.MethodDescriptor, in *dynamicpb.Message,
 }
 
 func (s *Server) note(stream grpc.ServerStream, call string) {
+	if s.reply != nil {
+		return
+	}
 	md, _ := metadata.FromIncomingContext(stream.Context())
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -282,7 +309,7 @@ func (s *Server) note(stream grpc.ServerStream, call string) {
 
 // json writes a message without the spaces that protojson varies.
 func (s *Server) json(m *dynamicpb.Message) string {
-	data, err := protojson.MarshalOptions{Resolver: dynamicpb.NewTypes(s.files)}.Marshal(m)
+	data, err := protojson.MarshalOptions{Resolver: dynamicpb.NewTypes(s.files.Load())}.Marshal(m)
 	if err != nil {
 		return err.Error()
 	}

@@ -28,7 +28,7 @@ type gate struct {
 	catalog *catalog.Catalog
 	policy  *policy.Policy
 	mu      sync.Mutex
-	events  []server.Event // of requests that are over
+	events  []server.Event // of requests that are over, the last ones
 }
 
 // Begin, Intent and End implement server.Observer.
@@ -37,6 +37,9 @@ func (g *gate) Intent(context.Context, *server.Event) error                { ret
 func (g *gate) End(_ context.Context, e *server.Event) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if len(g.events) == 16 {
+		g.events = g.events[:0]
+	}
 	g.events = append(g.events, *e)
 }
 

@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -193,55 +192,6 @@ func TestCredentialsOfEveryKind(t *testing.T) {
 	if err != nil || strings.Contains(string(states), secret) || strings.Contains(p.log.String(), secret) {
 		t.Errorf("%v: the states or the log have the credential", err)
 	}
-}
-
-// TestReloadOfEveryKindUnderLoad: a description that changes takes no call with it, and one that is broken changes nothing.
-func TestReloadOfEveryKindUnderLoad(t *testing.T) {
-	t.Parallel()
-	both := []string{"getThing", "listThings"}
-	all := kinds(t, "", both...)
-	_, a := startKinds(t, all, nil, func(k *kind) object { return object{"mode": "tools", "tools": k.tools(both...)} })
-	stop := make(chan struct{})
-	var callers sync.WaitGroup
-	for _, k := range all {
-		for range 2 {
-			callers.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					if out, err := a.Call(t.Context(), k.name+"__getThing", []byte(`{"size":7}`)); err != nil || out.Code != "" || strings.Contains(string(out.Result), `"isError":true`) {
-						t.Errorf("%s: a call failed: %s %s, %v", k.name, out.Code, out.Result, err)
-						return
-					}
-				}
-			})
-		}
-	}
-	reads := func(want []string) func() bool {
-		return func() bool {
-			now := toolNames(a)
-			for _, k := range all {
-				slices.Sort(now[k.name])
-				if !slices.Equal(now[k.name], want) {
-					return false
-				}
-			}
-			return true
-		}
-	}
-	for range 3 {
-		for _, operations := range [][]string{{"getThing"}, both} {
-			for _, k := range all {
-				k.write(operations)
-			}
-			until(t, fmt.Sprintf("tools are %q", operations), reads(operations))
-		}
-	}
-	close(stop)
-	callers.Wait()
 }
 
 // TestTraceOfEveryKind: the trace of a call goes on to the server, each call with a span of its own; without telemetry nothing goes.

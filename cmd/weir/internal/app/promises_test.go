@@ -26,8 +26,8 @@ type visit struct {
 	who  policy.Principal
 }
 
-// all lets the group staff do everything.
-func all() policy.Spec {
+// everything lets the group staff do everything.
+func everything() policy.Spec {
 	return policy.Spec{Roles: map[string][]string{"everything": {"*"}}, Grants: map[string][]string{"group:staff": {"everything"}}}
 }
 
@@ -126,7 +126,7 @@ func TestPromisesOfEveryKind(t *testing.T) {
 					if p.tools != nil {
 						tools = p.tools(s)
 					}
-					g := newGate(t, object{"shop": s.config(more, tools)}, all(), nil)
+					g := newGate(t, object{"shop": s.config(more, tools)}, everything(), nil)
 					for _, era := range []catalog.Era{catalog.Legacy, catalog.Modern} {
 						p.holds(&visit{t, g, s, era, member(t, "staff")})
 					}
@@ -374,7 +374,7 @@ func TestCacheOfEveryKind(t *testing.T) {
 		for _, mode := range []string{"tools", "dynamic"} {
 			cache := &syncMap{}
 			shows := func() (list, report, called string) {
-				g := newGate(t, object{"shop": s.config(object{"mode": mode}, nil)}, all(), cache)
+				g := newGate(t, object{"shop": s.config(object{"mode": mode}, nil)}, everything(), cache)
 				v := &visit{t, g, s, catalog.Modern, member(t, "staff")}
 				name, arguments := "getPet", `{"id":7}`
 				if mode == "dynamic" {
@@ -403,7 +403,7 @@ func TestDescriptionOfEveryKindChanges(t *testing.T) {
 	for _, s := range shops(t) {
 		t.Run(s.kind, func(t *testing.T) {
 			t.Parallel()
-			g := newGate(t, object{"shop": s.config(nil, nil)}, all(), nil)
+			g := newGate(t, object{"shop": s.config(nil, nil)}, everything(), nil)
 			var told atomic.Int32
 			stop := g.gateway.Listen(member(t, "staff"), func(k catalog.Kind) {
 				if k == catalog.Tool {
@@ -416,7 +416,7 @@ func TestDescriptionOfEveryKindChanges(t *testing.T) {
 			s.write(t, fewer)
 			until(t, "the change is told", func() bool { return told.Load() == 1 })
 			v.listed(fewer...)
-			for what, text := range map[string]string{"broken": "{[", "nearly empty": s.text([]string{"getPet"})} {
+			for what, text := range map[string]string{"broken": broken, "nearly empty": s.text([]string{"getPet"})} {
 				s.put(t, text)
 				until(t, "the reason is there: "+what, func() bool {
 					p := g.set.Status()[0].Problems

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -32,8 +33,11 @@ type shop struct {
 	// where is what stands around a value in what is answered: GraphQL has data and the field.
 	where func(operation string) []string
 	ledger
-	complain func() string // what calls are refused with, "" for nothing
-	release  chan struct{} // ends calls of slowPet
+	distant  func(t *testing.T) // makes the description come over the network, asked for again and again
+	publish  func(text string)  // replaces the description there, nil for a file
+	hangUp   []func()           // ends connections that are idle
+	complain func() string      // what calls are refused with, "" for nothing
+	release  chan struct{}      // ends calls of slowPet
 }
 
 // shopOperations are all that a shop can do.
@@ -60,9 +64,16 @@ func (s *shop) write(t *testing.T, operations []string) {
 	s.put(t, s.text(operations))
 }
 
+// broken is a description of no kind of API.
+const broken = "{["
+
 // put replaces the description in one step.
 func (s *shop) put(t *testing.T, text string) {
 	t.Helper()
+	if s.publish != nil {
+		s.publish(text)
+		return
+	}
 	next := s.path + ".next"
 	if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -104,6 +115,22 @@ func (s *shop) serve(ctx context.Context, operation string, args object, header 
 		}
 	}
 	return pet(7), ""
+}
+
+// served makes the description come from a server of its own, under a key of the configuration.
+func (s *shop) served(key string) func(t *testing.T) {
+	return func(t *testing.T) {
+		var text atomic.Value
+		text.Store(s.text(shopOperations()))
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = fmt.Fprint(w, text.Load())
+		}))
+		t.Cleanup(server.Close)
+		s.hangUp = append(s.hangUp, server.CloseClientConnections)
+		s.entry = maps.Clone(s.entry)
+		maps.Copy(s.entry, object{key: server.URL, "refresh": "5ms"})
+		s.publish = func(next string) { text.Store(next) }
+	}
 }
 
 // key is how configuration names an operation.
@@ -184,6 +211,7 @@ func restShop(t *testing.T) *shop {
 			"Pets":{"type":"object","properties":{"pets":{"type":"array","items":{"$ref":"#/components/schemas/Pet"}},"total":{"type":"integer"}}}}}}`
 	}
 	s.entry = object{"openapi": s.path, "server": server.URL}
+	s.distant, s.hangUp = s.served("openapi"), []func(){server.CloseClientConnections}
 	return s
 }
 
@@ -225,9 +253,20 @@ service Pets {
 		}
 		return text + "}\n"
 	}
+	texts := func(shop string) map[string]string {
+		return map[string]string{"shop.proto": shop, "google/api/field_behavior.proto": fieldBehavior}
+	}
+	var spoiled atomic.Bool
 	server := grpctest.Serve(t, grpctest.Setup{
-		Files: []string{"shop.proto"},
-		Texts: map[string]string{"shop.proto": s.text(shopOperations()), "google/api/field_behavior.proto": fieldBehavior},
+		Reflect: "v1",
+		Files:   []string{"shop.proto"},
+		Texts:   texts(s.text(shopOperations())),
+		Reflection: func(context.Context) error {
+			if spoiled.Load() {
+				return status.Error(codes.DataLoss, "the description is broken")
+			}
+			return nil
+		},
 		Answer: func(ctx context.Context, method, request string) (string, error) {
 			args, header := object{}, http.Header{}
 			if err := json.Unmarshal([]byte(request), &args); err != nil {
@@ -253,6 +292,14 @@ service Pets {
 		t.Fatal(err)
 	}
 	s.entry = object{"grpc": "http://" + server.Address, "protos": []string{s.path}, "importPaths": []string{folder}}
+	s.distant = func(t *testing.T) {
+		s.entry = object{"grpc": "http://" + server.Address, "refresh": "5ms"}
+		s.publish = func(text string) {
+			if spoiled.Store(text == broken); text != broken {
+				server.Replace(t, []string{"shop.proto"}, texts(text))
+			}
+		}
+	}
 	return s
 }
 
@@ -297,6 +344,7 @@ func graphqlShop(t *testing.T) *shop {
 		return queries + "}\n" + mutations + "enum Kind { CAT DOG }\ntype Pet { id: Int name: String tag: String owner: Owner }\ntype Owner { name: String email: String }\ntype Pets { pets: [Pet] total: Int }\n"
 	}
 	s.entry = object{"graphql": server.URL, "schema": s.path, "mutations": true}
+	s.distant, s.hangUp = s.served("schema"), []func(){server.CloseClientConnections}
 	return s
 }
 
