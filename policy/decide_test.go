@@ -457,5 +457,8 @@ func TestHints(t *testing.T) {
 		if got := ap.of(find(t, s, "up/"+tt.name)); got != tt.want || len(c.problems) > 0 {
 			t.Errorf("%s %+v: %+v, want %+v", tt.name, tt.a, got, tt.want)
 		}
+		if p := (&Policy{approved: ap}); p.ReadOnly(find(t, s, "up/"+tt.name)) != tt.want.readOnly {
+			t.Errorf("%s %+v: read-only is not %v", tt.name, tt.a, tt.want.readOnly)
+		}
 	}
 }

@@ -12,7 +12,10 @@
 //     Attribute sets are made once and kept, since making one costs more than the measurement.
 //   - A caller's traceparent is taken from _meta, else from the header, when it is well formed; what goes upstream is weir's own span, and a
 //     caller's baggage stays here. Without tracing weir hands on what it got.
+//   - Which traces are kept is decided here and not by a sampler: a span that is thrown away costs as much as one that is kept. Who comes behind is
+//     told, by a traceparent that says so.
 //   - The audit log's intent is on disk before the call leaves; its outcome is written behind the answer, in order. A client never waits
-//     for it, and after a crash the intent without an outcome says what is not known.
+//     for it, and after a crash the intent without an outcome says what is not known. What changes nothing does not wait for the disk, which
+//     costs more than all other records together: it has an outcome alone, unless the operator wants an intent for everything.
 //   - Arguments and results are not recorded unless the operator asks for arguments, and then without the values of keys that name secrets.
 package record
