@@ -153,7 +153,7 @@ func readHostile(t *testing.T, name string) {
 			if len(m.Raw) > 8<<10 {
 				t.Errorf("%s: %d bytes are listed", m.Name, len(m.Raw))
 			}
-			if i < 20 { // schemas are compiled when a tool is called first
+			if i == 0 { // schemas are compiled when a tool is called first
 				if _, refused := m.Input.Accept([]byte(`{}`)); refused != nil && strings.Contains(fmt.Sprint(refused), "cannot be checked") {
 					t.Errorf("%s is listed and cannot be called", m.Name)
 				}
