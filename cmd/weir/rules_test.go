@@ -98,6 +98,7 @@ func only() []struct{ library, where, reason string } {
 		{"github.com/modelcontextprotocol/go-sdk", `^$`, "it is our peer in tests"},
 		{"github.com/google/go-cmp", `^$`, "it is for tests"},
 		{"github.com/rogpeppe/go-internal", `^$`, "it is for tests"},
+		{"github.com/prometheus/prometheus", `^$`, "it is for tests"},
 		{"github.com/Shopify/toxiproxy", `^$`, "it is for tests"},
 		{"weir/upstream/upstreamtest", `^$`, "fakes stand beside the line, never in it"},
 		{"weir/cmd/weir/internal/app", `^cmd/weir/[a-z_]+\.go$`, "only the program imports its wiring"},
