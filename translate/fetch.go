@@ -23,28 +23,34 @@ func (o *Options) Configured(scheme string) bool {
 	return o.Credentials != nil && o.Credentials.Has(scheme)
 }
 
-// Fetch sends a request for a description, or a part of one, with the credential of a scheme when s is not nil. The body of the response is read
-// and closed.
-func (o *Options) Fetch(ctx context.Context, r *http.Request, s *SecurityScheme) ([]byte, *http.Response, error) {
+// Fetched is what came for a description.
+type Fetched struct {
+	Text   []byte
+	Status int
+	ETag   string
+}
+
+// Fetch sends a request for a description, or a part of one, with the credential of a scheme when s is not nil.
+func (o *Options) Fetch(ctx context.Context, r *http.Request, s *SecurityScheme) (Fetched, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	r = r.WithContext(ctx)
 	at := Address(r.URL)
 	if s != nil {
 		if err := o.Credentials.Authorize(ctx, r, *s, ""); err != nil {
-			return nil, nil, err
+			return Fetched{}, err
 		}
 	}
 	response, err := o.Transport.RoundTrip(r)
 	if err != nil {
-		return nil, nil, fmt.Errorf("the description at %s cannot be fetched: %w", at, err)
+		return Fetched{}, fmt.Errorf("the description at %s cannot be fetched: %w", at, err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	data, err := ReadLimited(response.Body, response.ContentLength)
 	if err != nil {
-		return nil, nil, fmt.Errorf("the description at %s cannot be read: %w", at, err)
+		return Fetched{}, fmt.Errorf("the description at %s cannot be read: %w", at, err)
 	}
-	return data, response, nil
+	return Fetched{data, response.StatusCode, response.Header.Get("ETag")}, nil
 }
 
 // Address is a URL for people, without what may be secret in it.

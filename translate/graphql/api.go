@@ -198,11 +198,8 @@ func (a *API) fetch(ctx context.Context, r *http.Request) (data []byte, status i
 		own := scheme()
 		s = &own
 	}
-	data, response, err := a.options.Fetch(ctx, r, s)
-	if err != nil {
-		return nil, 0, err
-	}
-	return data, response.StatusCode, nil
+	f, err := a.options.Fetch(ctx, r, s)
+	return f.Text, f.Status, err
 }
 
 // introspect asks the endpoint for its schema: by POST, by GET where that is not allowed, and in the older form where the newer one is not known.

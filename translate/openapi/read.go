@@ -137,16 +137,16 @@ func (a *API) fetch(ctx context.Context, u *url.URL, etag string) (text []byte, 
 	if a.options.Configured(descriptionScheme) {
 		s = &translate.SecurityScheme{Name: descriptionScheme, Type: "http", HTTP: "bearer"}
 	}
-	text, response, err := a.options.Fetch(ctx, r, s) //nolint:bodyclose // Fetch closes it
+	f, err := a.options.Fetch(ctx, r, s)
 	switch {
 	case err != nil:
 		return nil, "", err
-	case response.StatusCode == http.StatusNotModified && etag != "":
+	case f.Status == http.StatusNotModified && etag != "":
 		return nil, "", translate.ErrUnchanged
-	case response.StatusCode != http.StatusOK:
-		return nil, "", fmt.Errorf("the description at %s cannot be fetched: status %d", translate.Address(u), response.StatusCode)
+	case f.Status != http.StatusOK:
+		return nil, "", fmt.Errorf("the description at %s cannot be fetched: status %d", translate.Address(u), f.Status)
 	}
-	return text, response.Header.Get("ETag"), nil
+	return f.Text, f.ETag, nil
 }
 
 // descriptionScheme is the name under which a credential for fetching the description is configured.

@@ -105,8 +105,9 @@ type promise struct {
 	holds       func(*visit)
 }
 
-func args(operation, name string, change object) func(*shop) object {
-	return func(*shop) object { return object{operation: object{"args": object{name: change}}} }
+// argument changes one of getPet.
+func argument(name string, change object) func(*shop) object {
+	return func(*shop) object { return object{"getPet": object{"args": object{name: change}}} }
 }
 
 // TestPromisesOfEveryKind runs one table over REST, gRPC and GraphQL, through the whole gateway, for clients of both eras.
@@ -139,13 +140,16 @@ func TestPromisesOfEveryKind(t *testing.T) {
 // curationPromises are about what configuration changes.
 func curationPromises() []promise {
 	return []promise{
-		{name: "include", more: func(*shop) object {
-			return object{"include": []string{"*getPet", "*listPets", "*oldPet"}, "exclude": []string{"*old*"}}
+		{
+			name: "include", more: func(*shop) object {
+				return object{"include": []string{"*getPet", "*listPets", "*oldPet"}, "exclude": []string{"*old*"}}
+			},
+			holds: func(v *visit) { v.listed("getPet", "listPets"); v.says("oldPet", `{"id":1}`, "", "oldPet") },
 		},
-			holds: func(v *visit) { v.listed("getPet", "listPets"); v.says("oldPet", `{"id":1}`, "", "oldPet") }},
-		{name: "a pattern that matches nothing is said", more: func(*shop) object {
-			return object{"include": []string{"*getPet", "*Nope"}, "exclude": []string{"*Nought"}}
-		},
+		{
+			name: "a pattern that matches nothing is said", more: func(*shop) object {
+				return object{"include": []string{"*getPet", "*Nope"}, "exclude": []string{"*Nought"}}
+			},
 			holds: func(v *visit) {
 				var said []string
 				for _, w := range v.set.Status()[0].Report.Warnings {
@@ -156,16 +160,19 @@ func curationPromises() []promise {
 						v.Errorf("%q lacks %q", said, want)
 					}
 				}
-			}},
-		{name: "rename and describe", tools: func(*shop) object { return object{"getPet": object{"name": "fetch", "description": "Fetches it."}} },
+			},
+		},
+		{
+			name: "rename and describe", tools: func(*shop) object { return object{"getPet": object{"name": "fetch", "description": "Fetches it."}} },
 			holds: func(v *visit) {
 				if got := fmt.Sprint(v.list()["fetch"]["description"]); !strings.HasPrefix(got, "Fetches it.") {
 					v.Error(got)
 				}
 				v.says("fetch", `{"id":7}`, "getPet id=7", "Rex 7")
 				v.says("getPet", `{"id":7}`, "", "getPet")
-			}},
-		{name: "fixed", tools: args("getPet", "lang", object{"fixed": "en"}), holds: func(v *visit) {
+			},
+		},
+		{name: "fixed", tools: argument("lang", object{"fixed": "en"}), holds: func(v *visit) {
 			v.says("getPet", `{"id":7}`, "getPet id=7 lang=en", "Rex 7")
 			for _, smuggled := range []string{`"lang":"de"`, `"Lang":"de"`, `"lang":null`, `"lang":"en"`, `"shop.v1.Get.lang":"de"`} {
 				v.says("getPet", `{"id":7,`+smuggled+`}`, "", "is not an argument")
@@ -175,15 +182,15 @@ func curationPromises() []promise {
 				v.Error(input)
 			}
 		}},
-		{name: "hide", tools: args("getPet", "lang", object{"hide": true, "default": "fr"}), holds: func(v *visit) {
+		{name: "hide", tools: argument("lang", object{"hide": true, "default": "fr"}), holds: func(v *visit) {
 			v.says("getPet", `{"id":7}`, "getPet id=7 lang=fr", "Rex 7")
 			v.says("getPet", `{"id":7,"lang":"de"}`, "", "`lang` is not an argument")
 		}},
-		{name: "default", tools: args("getPet", "lang", object{"default": "fr"}), holds: func(v *visit) {
+		{name: "default", tools: argument("lang", object{"default": "fr"}), holds: func(v *visit) {
 			v.says("getPet", `{"id":7}`, "getPet id=7 lang=fr", "Rex 7")
 			v.says("getPet", `{"id":7,"lang":"de"}`, "getPet id=7 lang=de", "Rex 7")
 		}},
-		{name: "an argument renamed and described", tools: args("getPet", "id", object{"rename": "number", "description": "which one"}), holds: func(v *visit) {
+		{name: "an argument renamed and described", tools: argument("id", object{"rename": "number", "description": "which one"}), holds: func(v *visit) {
 			v.says("getPet", `{"number":7}`, "getPet id=7", "Rex 7")
 			v.says("getPet", `{"id":7}`, "", "`id` is not an argument")
 			if input := fmt.Sprint(v.list()["getPet"]["inputSchema"]); !strings.Contains(input, "which one") || strings.Contains(input, "number of the pet") {
@@ -305,7 +312,8 @@ func callPromises() []promise {
 			}
 			v.says("getPet", `{"id":"7"}`, "getPet id=7", "Rex 7") // what can be meant in one way only is taken so
 		}},
-		{name: "an answer that is too long is cut", tools: func(*shop) object { return object{"getPet": object{"result": object{"maxBytes": 40}}} },
+		{
+			name: "an answer that is too long is cut", tools: func(*shop) object { return object{"getPet": object{"result": object{"maxBytes": 40}}} },
 			holds: func(v *visit) {
 				result := v.says("listPets", `{"limit":2000}`, "listPets limit=2000", "shows the first")
 				if pets, _ := v.value(result, "listPets")["pets"].([]any); len(pets) < 100 || len(pets) >= 2000 {
@@ -318,7 +326,8 @@ func callPromises() []promise {
 				if first, _, _ := strings.Cut(text, "\n"); len(first) > 40 {
 					v.Error(text)
 				}
-			}},
+			},
+		},
 		{name: "an answer beyond the bound of the upstream", more: func(*shop) object { return object{"maxMessage": 2000} }, holds: func(v *visit) {
 			v.says("listPets", `{"limit":200}`, "listPets limit=200", "The API answered, but the answer cannot be used: it is longer than 2.0 KiB. Ask for less")
 		}},
