@@ -13,6 +13,8 @@ type Candidate struct {
 	Wanted
 	// Key is what the description calls the operation, "" for nothing. Configuration may use it, Identity, or the name of the tool.
 	Key string
+	// Outdated says that the description calls the operation deprecated, which the word is:deprecated of a pattern asks for.
+	Outdated bool
 	// Match compares one word of an include or exclude pattern with what a kind of API knows besides Key and the name of the tool. known is
 	// false for a word that is about these two; alone says that the pattern has no other word. May be nil.
 	Match func(word string, alone bool) (matches, known bool)
@@ -115,8 +117,8 @@ func (all patterns) report(format string, warn func(format string, args ...any))
 
 func (p *pattern) matches(c *Candidate, name string) bool {
 	for _, word := range p.words {
-		matches, known := false, false
-		if c.Match != nil {
+		matches, known := c.Outdated, word == "is:deprecated"
+		if !known && c.Match != nil {
 			matches, known = c.Match(word, len(p.words) == 1)
 		}
 		if !known {

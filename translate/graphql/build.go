@@ -60,7 +60,7 @@ func (b *builder) build(files []file) []*tool {
 	}
 	candidates := make([]translate.Candidate, len(all))
 	for i, o := range all {
-		candidates[i] = translate.Candidate{Wanted: translate.Wanted{Name: translate.PortableName(o.def.Name), Identity: o.identity}, Key: o.key, Match: o.matches}
+		candidates[i] = translate.Candidate{Wanted: translate.Wanted{Name: translate.PortableName(o.def.Name), Identity: o.identity}, Key: o.key, Outdated: o.outdated, Match: o.matches}
 	}
 	kept := b.spec.Choose(b.upstream, candidates, func(format string, args ...any) { b.description.warn("", format, args...) })
 	tools := make([]*tool, 0, len(kept))

@@ -75,6 +75,11 @@ func key(m protoreflect.MethodDescriptor) string {
 	return string(m.Parent().FullName()) + "/" + string(m.Name())
 }
 
+// deprecated reports whether a method is.
+func deprecated(m protoreflect.MethodDescriptor) bool {
+	return options(m).flag(33) // deprecated of MethodOptions
+}
+
 // candidates want the name Service_Method, with the package before it where two services would want one name.
 func candidates(all []protoreflect.MethodDescriptor) []translate.Candidate {
 	short := make([]string, len(all))
@@ -89,7 +94,7 @@ func candidates(all []protoreflect.MethodDescriptor) []translate.Candidate {
 		if count[name] > 1 {
 			name = translate.PortableName(string(m.FullName()))
 		}
-		candidates[i] = translate.Candidate{Wanted: translate.Wanted{Name: name, Identity: key(m)}, Key: key(m)}
+		candidates[i] = translate.Candidate{Wanted: translate.Wanted{Name: name, Identity: key(m)}, Key: key(m), Outdated: deprecated(m)}
 	}
 	return candidates
 }
@@ -244,7 +249,7 @@ func annotations(d protoreflect.MethodDescriptor) translate.Annotations {
 func (b *builder) words(m *method, configured string) {
 	d := m.descriptor
 	m.Say(translate.Words{
-		Configured: configured, Text: comment(d), Otherwise: "Calls " + m.Key + ".", Outdated: options(d).flag(33), // deprecated of MethodOptions
+		Configured: configured, Text: comment(d), Otherwise: "Calls " + m.Key + ".", Outdated: deprecated(d),
 	}, m.shared())
 	m.Document.Path, m.Document.Tags = m.Key, []string{string(d.Parent().Name())}
 	if d.IsStreamingServer() {

@@ -76,20 +76,18 @@ func collect(i, of int) {
 func candidates(all []*operation) []translate.Candidate {
 	out := make([]translate.Candidate, len(all))
 	for i, o := range all {
-		out[i] = translate.Candidate{Wanted: translate.Wanted{Name: o.toolName(), Identity: o.identity}, Key: o.id, Match: o.matches}
+		out[i] = translate.Candidate{Wanted: translate.Wanted{Name: o.toolName(), Identity: o.identity}, Key: o.id, Outdated: o.outdated, Match: o.matches}
 	}
 	return out
 }
 
-// matches compares a word of a pattern: behind tag: stands a tag, is:deprecated is what it says, one that starts with / is a path, and the name of a method is one, in capitals
+// matches compares a word of a pattern: behind tag: stands a tag, one that starts with / is a path, and the name of a method is one, in capitals
 // where it stands alone. A tag with spaces is written with ? for them.
 func (o *operation) matches(word string, alone bool) (matches, known bool) {
 	tag, isTag := strings.CutPrefix(word, "tag:")
 	switch {
 	case isTag:
 		return slices.ContainsFunc(o.tags, catalog.Glob(tag).Match), true
-	case word == "is:deprecated":
-		return o.outdated, true
 	case strings.HasPrefix(word, "/"):
 		return catalog.Glob(word).Match(strings.TrimPrefix(o.identity, o.method+" ")), true
 	case slices.Contains(methods(), strings.ToLower(word)) && (!alone || word == strings.ToUpper(word)):

@@ -147,6 +147,10 @@ func curationPromises() []promise {
 			holds: func(v *visit) { v.listed("getPet", "listPets"); v.says("oldPet", `{"id":1}`, "", "oldPet") },
 		},
 		{
+			name: "what is deprecated can be left out", more: func(*shop) object { return object{"exclude": []string{"is:deprecated"}} },
+			holds: func(v *visit) { v.listed("getPet", "listPets", "addPet", "slowPet") },
+		},
+		{
 			name: "a pattern that matches nothing is said", more: func(*shop) object {
 				return object{"include": []string{"*getPet", "*Nope"}, "exclude": []string{"*Nought"}}
 			},
