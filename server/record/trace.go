@@ -17,22 +17,33 @@ import (
 	"weir/server/record/requestlog"
 )
 
-// trace begins the span of a client's request, under the caller's own when it names one, or finds that there is none.
+// trace begins the span of a client's request, under the caller's own when it names one, or finds that there is none. A request that is made on the way of
+// another belongs to that one's trace.
 func (r *Recorder) trace(s *state, e *server.Event) {
-	parent, known := callersTrace(e)
-	if !known && rand.Float64() >= r.o.Sample { //nolint:gosec // which traces are kept is no secret
-		s.traceparent = unkept()
+	if outer, _ := s.Context.Value(stateKey{}).(*state); outer != nil {
+		if s.traceparent, s.tracestate = outer.traceparent, outer.tracestate; outer.span != nil {
+			r.begin(s, e)
+		}
 		return
 	}
-	if known && !parent.IsSampled() {
+	parent, known := callersTrace(e)
+	switch {
+	case known && parent.IsSampled():
+		s.Context = trace.ContextWithRemoteSpanContext(s.Context, parent)
+		r.begin(s, e)
+	case known:
 		carrier := propagation.MapCarrier{}
 		propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(context.Background(), parent), carrier)
 		s.traceparent, s.tracestate = carrier["traceparent"], carrier["tracestate"]
-		return
+	case rand.Float64() < r.o.Sample: //nolint:gosec // which traces are kept is no secret
+		r.begin(s, e)
+	default:
+		s.traceparent = unkept()
 	}
-	if known {
-		s.Context = trace.ContextWithRemoteSpanContext(s.Context, parent)
-	}
+}
+
+// begin begins the span of a client's request.
+func (r *Recorder) begin(s *state, e *server.Event) {
 	s.Context, s.span = r.o.Tracer.Start(s.Context, knownMethod(e.Method), trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(e.Start)) //nolint:spancheck // End ends it
 }
 
