@@ -54,7 +54,7 @@ func (c *Conn) attribution(method string, params []byte) (*rawjson.Edit, error) 
 	}
 	f, err := rawjson.Fields(params, "message", "mode", "requestedSchema")
 	if err != nil {
-		return nil, nil // the client says what is wrong with it
+		return nil, nil //nolint:nilerr // the client says what is wrong with it
 	}
 	if mode, _ := rawjson.String(f[1].Of(params)); mode != "url" {
 		if field := credentialIn(f[2].Of(params)); field != "" {
@@ -73,7 +73,7 @@ func (c *Conn) attributeInput(m *rawjson.Message) error {
 	result := m.Result.Of(m.Data)
 	f, err := rawjson.Fields(result, "inputRequests")
 	if err != nil || f[0].Absent() {
-		return nil // the client says what is wrong with it
+		return nil //nolint:nilerr // the client says what is wrong with it
 	}
 	requests := f[0].Of(result)
 	var edits []rawjson.Edit
@@ -88,7 +88,7 @@ func (c *Conn) attributeInput(m *rawjson.Message) error {
 		edit, err := c.attribution(method, q[1].Of(obj))
 		if edit != nil {
 			at := m.Result.Start + f[0].Start + value.Start + q[1].Start
-			edits = append(edits, rawjson.Edit{Span: rawjson.Span{Start: at + edit.Span.Start, End: at + edit.Span.End}, With: edit.With})
+			edits = append(edits, rawjson.Edit{Span: rawjson.Span{Start: at + edit.Start, End: at + edit.End}, With: edit.With})
 		}
 		fault = err
 		return fault == nil
