@@ -104,7 +104,7 @@ func (c *canaries) folder(t *testing.T, dir string, but ...string) (files int) {
 
 // canaryFields calls see with every text that a configuration can hold: its path, with [] and * for numbers and names, and its value.
 func canaryFields(v reflect.Value, path string, see func(path, value string)) {
-	if l, ok := v.Interface().(translate.Literal); ok { // any JSON
+	if l, ok := reflect.TypeAssert[translate.Literal](v); ok { // any JSON
 		text := ""
 		if l.Value != nil {
 			text = l.Value.JSON()
@@ -296,5 +296,5 @@ func TestCanary(t *testing.T) {
 	if s.reached.Load() < 10 || s.strayed.Load() > 0 {
 		t.Errorf("%d requests reached whom they were for, and %d were led astray", s.reached.Load(), s.strayed.Load())
 	}
-	t.Logf("%d secrets in %d fields", len(s.all), len(s.servers))
+	t.Logf("%d secrets, %d upstreams", len(s.all), len(s.servers))
 }

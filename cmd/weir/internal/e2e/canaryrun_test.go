@@ -191,7 +191,7 @@ func (s *canaryStage) secured(t *testing.T, env []string, path string) {
 	cmd.Env = env
 	g := start(t, cmd)
 	g.listening(t, addr)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // whose certificate it is does not matter here
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // whose certificate it is does not matter here
 	defer transport.CloseIdleConnections()
 	for _, address := range []string{"http://" + addr, "https://" + addr + "/mcp"} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)

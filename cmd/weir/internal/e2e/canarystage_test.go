@@ -108,7 +108,9 @@ func (s *canaryStage) mcpServers(t *testing.T) {
 			`{"name":"echo","inputSchema":{"type":"object"}}`, `{"name":"drop","inputSchema":{"type":"object"}}`, `{"name":"hang","inputSchema":{"type":"object"}}`, `{"name":"html","inputSchema":{"type":"object"}}`,
 			`{"name":"fault","inputSchema":{"type":"object"}}`,
 		}, Script: []upstreamtest.Act{
-			{On: "tools/call drop", Fault: upstreamtest.Drop}, {On: "tools/call hang", Fault: upstreamtest.Hang}, {On: "tools/call html", Fault: upstreamtest.HTML},
+			{On: "tools/call drop", Fault: upstreamtest.Drop},
+			{On: "tools/call hang", Fault: upstreamtest.Hang},
+			{On: "tools/call html", Fault: upstreamtest.HTML},
 			{On: "tools/call fault", Error: `{"code":-32603,"message":"it is broken"}`},
 		}})
 		entry := object{"url": up.URL + "?token=" + s.make("url of "+name), "headers": object{"X-Key": s.make("header of " + name)}, "timeout": "300ms", "startTimeout": "5s"}
@@ -241,14 +243,15 @@ func (s *canaryStage) apis(t *testing.T) {
 	schema, err := filepath.Abs(filepath.Join(root, "translate", "graphql", "graphqltest", "library.graphql"))
 	must(t, err)
 	for name, address := range map[string]string{"graphql": g.URL, "graphqlbad": bad, "graphqlgone": "http://127.0.0.1:1/"} {
-		s.servers[name] = object{
+		entry := object{
 			"graphql": address + "?key=" + s.make("graphql of "+name), "mode": "tools", "mutations": true, "headers": object{"X-Key": s.make("header of " + name)}, "timeout": "500ms",
 			"subscriptions": "websocket", "subscriptionUrl": strings.Replace(address, "http", "ws", 1) + "?key=" + s.make("subscriptionUrl of "+name),
 			"credentials": object{"graphql": object{"value": s.make("value of " + name)}},
 		}
 		if name != "graphql" {
-			s.servers[name].(object)["schema"] = schema //nolint:forcetypeassert // made above
+			entry["schema"] = schema
 		}
+		s.servers[name] = entry
 	}
 	s.servers["graphqlschema"] = object{"graphql": bad, "schema": bad + "/schema?key=" + s.make("schema"), "credentials": object{"description": object{"value": s.make("value of the schema")}}}
 	for name, complaint := range map[string]string{"grpc": "", "grpcbad": "bad token "} {

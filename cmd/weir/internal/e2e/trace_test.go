@@ -249,7 +249,7 @@ func (s *traceStage) trace() (trace, span string) {
 	return fmt.Sprintf("%032x", 0xabc0000+s.next), fmt.Sprintf("%016x", 0xdef0000+s.next)
 }
 
-// calls calls a leg, and says of its trace what meta and header say; nil for nothing.
+// calls makes one call of a leg, and says of its trace what meta and header say; nil for nothing.
 func (leg traceLeg) calls(t *testing.T, p peer, name string, meta object, header http.Header) map[string]traceContext {
 	t.Helper()
 	params := object{"name": name + "__" + leg.tool, "arguments": leg.arguments}
@@ -363,7 +363,9 @@ func TestTraceIgnoresHostile(t *testing.T) {
 		"00-" + strings.Repeat("0", 32) + "-" + span + "-01", "00-" + trace + "-" + strings.Repeat("0", 16) + "-01", "00-" + strings.ToUpper(trace) + "-" + span + "-01",
 		"00-" + trace[1:] + "-" + span + "-01", "00-" + trace + "g-" + span[1:] + "-01", " 00-" + trace + "-" + span + "-01", "00-" + trace + "-" + span + "-01\r\nX-Evil: 1",
 		"00-" + trace + "-" + span + "-0x", strings.Repeat("00-"+trace, 1000), "00-" + trace + "-" + span + "-01,00-" + trace + "-" + span + "-01",
-		7, true, nil, object{"a": 1}, []string{"00-" + trace + "-" + span + "-01"},
+		7, true, nil,
+		object{"a": 1},
+		[]string{"00-" + trace + "-" + span + "-01"},
 	}
 	for who, p := range clients {
 		for _, value := range hostile {
