@@ -155,14 +155,13 @@ func (b *builder) arguments(m *method, changes map[string]translate.Arg) {
 
 // regroup tells of fields that exclude each other by the names that configuration gave them, and leaves out those that it hid.
 func (m *method) regroup() {
-	shown := func(f protoreflect.FieldDescriptor) string {
-		for _, a := range m.arguments {
-			if a.field == f && !a.Hidden {
-				return a.Name
-			}
+	names := make(map[protoreflect.FieldDescriptor]string, len(m.arguments))
+	for _, a := range m.arguments {
+		if a.field != nil && !a.Hidden {
+			names[a.field] = a.Name
 		}
-		return ""
 	}
+	shown := func(f protoreflect.FieldDescriptor) string { return names[f] }
 	for _, a := range m.arguments {
 		if a.field == nil || a.Hidden {
 			continue

@@ -136,8 +136,9 @@ func alternatives(f protoreflect.FieldDescriptor, name func(protoreflect.FieldDe
 	if o == nil || o.IsSynthetic() || o.Fields().Len() < 2 {
 		return ""
 	}
-	names := make([]string, 0, o.Fields().Len())
-	for i := range o.Fields().Len() {
+	const most = 8 // more are not listed
+	var names []string
+	for i := 0; i < o.Fields().Len() && len(names) <= most; i++ {
 		if n := name(o.Fields().Get(i)); n != "" {
 			names = append(names, n)
 		}
@@ -149,7 +150,7 @@ func alternatives(f protoreflect.FieldDescriptor, name func(protoreflect.FieldDe
 	switch {
 	case len(names) < 2:
 		return ""
-	case len(names) > 8:
+	case len(names) > most:
 		return "Set " + word + " one field of the group " + string(o.Name()) + "."
 	}
 	return "Set " + word + " one of " + strings.Join(names, ", ") + "."
