@@ -178,7 +178,7 @@ func (f *filesStage) calls(t *testing.T) {
 		{"rest__parts", object{"note": "n", "file": object{"resource": report}}, []string{"note n", "file report.csv text/csv a,b\n1,é"}},
 		{"rest__parts", object{"file": object{"resource": report, "filename": "x", "mimeType": "a/b"}}, []string{"file x a/b a,b\n1,é"}},
 		{"rest__parts", object{"files": []object{{"resource": "notes://logo"}, {"text": "t"}, {"resource": report}}}, []string{"files file image/png \x00\x01\xff", "files file application/octet-stream t", "files report.csv text/csv a,b\n1,é"}},
-		{"rest__parts", object{"file": object{"resource": "notes://odd"}}, []string{"file file application/octet-stream \x00\xff"}},
+		{"rest__parts", object{"file": object{"resource": "notes://odd"}}, []string{"file file application/octet-stream \x00\xff"}}, //nolint:dupword // the part is called so
 		{"rest__body", object{"body": object{"resource": report}}, []string{"body text/csv a,b\n1,é"}},
 	} {
 		answer, _ := answerOf(t, f.peer, c.tool, c.arguments)
@@ -223,7 +223,7 @@ func (f *filesStage) asks(t *testing.T) {
 	answer, _ := answerOf(t, f.peer, "rest__parts", object{"file": object{"resource": "notes://asks"}})
 	got := strings.Join(f.rest.sent(), "|")
 	failed := strings.Contains(answer, `"isError":true`)
-	if failed == (got != "") || got != "" && got != "file file text/plain read" || strings.Contains(answer, "input_required") {
+	if failed == (got != "") || got != "" && got != "file file text/plain read" || strings.Contains(answer, "input_required") { //nolint:dupword // the part is called so
 		t.Errorf("%s: sent %q, answered %s", f.peer.era, got, answer)
 	}
 }

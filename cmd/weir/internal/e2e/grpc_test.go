@@ -109,22 +109,26 @@ func grpcRows() []row {
 	file := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("\x00\xff", 500)))
 	return []row{
 		{
-			"unary", "values", "api__Greeter_Hello", object{"firstName": "Ann", "number": "9007199254740993"},
+			"unary", "values", "api__Greeter_Hello",
+			object{"firstName": "Ann", "number": "9007199254740993"},
 			[]string{`"structuredContent":{"message":"Hello Ann","number":"9007199254740993"}`, "x-request-id: r-17"},
 			[]string{`/weir.test.Greeter/Hello {"firstName":"Ann","number":"9007199254740993"}`},
 		},
 		{
-			"unary", "an edition", "api__Editions_Mirror", object{"implicit": "i", "explicit": "", "required": "r", "closed": "TWO"},
+			"unary", "an edition", "api__Editions_Mirror",
+			object{"implicit": "i", "explicit": "", "required": "r", "closed": "TWO"},
 			[]string{`{"implicit":"i","explicit":"","required":"r","closed":"TWO"}`},
 			[]string{`/weir.edition.Editions/Mirror {"implicit":"i","explicit":"","required":"r","closed":"TWO"}`},
 		},
 		{
-			"deadline", "of a tool", "api__Greeter_Hello", object{"firstName": "wait"},
+			"deadline", "of a tool", "api__Greeter_Hello",
+			object{"firstName": "wait"},
 			[]string{`"isError":true`, "did not answer within 400ms. It only reads, so it may be tried again."},
 			[]string{`/weir.test.Greeter/Hello {"firstName":"wait"}`},
 		},
 		{
-			"status details", "all kinds", "api__Greeter_Fail", object{"code": 3, "message": "no good", "details": true},
+			"status details", "all kinds", "api__Greeter_Fail",
+			object{"code": 3, "message": "no good", "details": true},
 			[]string{
 				`"isError":true`, "The API answered INVALID_ARGUMENT: no good. Refused: `fail_after`: is too large; `code`: is odd.", "Reason TOO_ODD of weir.test, limit 7.",
 				"Quota: project:7: 10 a day.", "Try again in 5s.",
@@ -132,20 +136,28 @@ func grpcRows() []row {
 			[]string{`/weir.test.Greeter/Fail {"code":3,"message":"no good","details":true}`},
 		},
 		{
-			"upload", "a stream of requests", "api__Greeter_Sum", object{"messages": []object{{"n": 1}, {"n": "9007199254740992"}}},
-			[]string{`"structuredContent":{"n":"9007199254740993"}`}, []string{"/weir.test.Greeter/Sum"},
+			"upload", "a stream of requests", "api__Greeter_Sum",
+			object{"messages": []object{{"n": 1}, {"n": "9007199254740992"}}},
+			[]string{`"structuredContent":{"n":"9007199254740993"}`},
+			[]string{"/weir.test.Greeter/Sum"},
 		},
 		{
-			"upload", "bytes", "api__Greeter_Mirror", object{"fBytes": file},
-			[]string{`"structuredContent":{"fBytes":"` + file + `"}`}, []string{`/weir.test.Greeter/Mirror {"fBytes":"` + file + `"}`},
+			"upload", "bytes", "api__Greeter_Mirror",
+			object{"fBytes": file},
+			[]string{`"structuredContent":{"fBytes":"` + file + `"}`},
+			[]string{`/weir.test.Greeter/Mirror {"fBytes":"` + file + `"}`},
 		},
 		{
-			"upload", "streams both ways", "api__Greeter_Echo", object{"messages": []object{{"n": 1}, {"n": 2}}},
-			[]string{`{"messages":[{"n":"1"},{"n":"2"}],"complete":true}`}, []string{"/weir.test.Greeter/Echo"},
+			"upload", "streams both ways", "api__Greeter_Echo",
+			object{"messages": []object{{"n": 1}, {"n": 2}}},
+			[]string{`{"messages":[{"n":"1"},{"n":"2"}],"complete":true}`},
+			[]string{"/weir.test.Greeter/Echo"},
 		},
 		{
-			"100 MB stream", "in one message", "api__Greeter_Count", object{"to": 1, "padding": 100_000_000},
-			[]string{`"isError":true`, "longer than 4.0 MiB"}, []string{`/weir.test.Greeter/Count {"to":1,"padding":100000000}`},
+			"100 MB stream", "in one message", "api__Greeter_Count",
+			object{"to": 1, "padding": 100_000_000},
+			[]string{`"isError":true`, "longer than 4.0 MiB"},
+			[]string{`/weir.test.Greeter/Count {"to":1,"padding":100000000}`},
 		},
 		{"unknown method", "one that nobody has", "api__Greeter_Goodbye", object{}, []string{`Greeter_Goodbye`}, nil},
 		{"unknown method", "one that is excluded", "api__Greeter_Old", object{}, []string{`Greeter_Old`}, nil},
