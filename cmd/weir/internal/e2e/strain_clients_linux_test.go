@@ -92,7 +92,8 @@ func TestR24_Slowhttptest(t *testing.T) {
 		"slow reading": {"-X", "-k", "3", "-n", "1", "-w", "10", "-y", "20", "-z", "8"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cmd := exec.Command(program, append(attack, "-c", strconv.Itoa(attackers), "-r", "150", "-l", "3", "-u", g.url)...)
+			cmd := exec.Command(program, append(attack, "-c", strconv.Itoa(attackers), "-r", "150", "-l", "6", // it says how it is every five seconds
+				"-u", g.url)...)
 			cmd.Dir = t.TempDir()
 			var out output
 			cmd.Stdout, cmd.Stderr = &out, &out
