@@ -76,7 +76,18 @@ func Stdio(t testing.TB, cfg Config) *Server {
 			if err != nil {
 				return
 			}
-			s.conns <- conn
+			for queued := false; !queued; {
+				select {
+				case s.conns <- conn:
+					queued = true
+				default:
+					select {
+					case old := <-s.conns: // only the newest child is told anything
+						_ = old.Close()
+					default:
+					}
+				}
+			}
 		}
 	}()
 	t.Cleanup(func() {
