@@ -93,6 +93,7 @@ func only() []struct{ library, where, reason string } {
 		{"github.com/casbin/", `^policy/`, "policy is its only user"},
 		{"github.com/graph-gophers/", `^(translate/graphql/graphqltest|examples/.+)/`, "it is a server, for tests and examples"},
 		{"weir/translate/graphql/graphqltest", `^$`, "fakes stand beside the line, never in it"},
+		{"weir/translate/internal/alone", `^$`, "it runs tests"},
 		{"weir/translate/grpc/grpctest", `^$`, "fakes stand beside the line, never in it"},
 		{"github.com/spf13/cobra", `^cmd/`, "the command line lives in cmd"},
 		{"github.com/modelcontextprotocol/go-sdk", `^$`, "it is our peer in tests"},

@@ -2,12 +2,11 @@ package graphql
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
+	"weir/translate/internal/alone"
 	"weir/translate/schema"
 )
 
@@ -42,15 +41,14 @@ func hostileSchemas() map[string]string {
 }
 
 const (
-	hostileCase = "WEIR_TEST_HOSTILE"
-	mostMemory  = 256 << 10 // KiB
-	mostTime    = 5 * time.Second
+	mostMemory = 256 << 10 // KiB
+	mostTime   = 5 * time.Second
 )
 
 // TestT21_HostileSchemas reads each hostile schema and makes its tools, in a process of its own, within 256 MB and five seconds of processor time.
 func TestT21_HostileSchemas(t *testing.T) {
 	all := hostileSchemas()
-	if name := os.Getenv(hostileCase); name != "" {
+	if name := alone.Case(); name != "" {
 		d, err := open(name, []byte(all[name]))
 		if err == nil {
 			b := &builder{description: d, spec: &Spec{}, upstream: "api", inputs: newInputs(d, nil)}
@@ -60,22 +58,15 @@ func TestT21_HostileSchemas(t *testing.T) {
 				}
 			}
 		}
-		status, _ := os.ReadFile("/proc/self/status")
-		_, peak, _ := strings.Cut(string(status), "VmHWM:")
-		t.Logf("%d KiB of schema, %v; peak %s", len(all[name])>>10, err, strings.TrimSpace(strings.SplitN(peak, "\n", 2)[0]))
+		alone.Tell(t, "%d KiB of schema, %v", len(all[name])>>10, err)
 		return
 	}
 	for name := range all {
 		t.Run(name, func(t *testing.T) {
-			cmd := exec.Command(os.Args[0], "-test.run=^TestT21_HostileSchemas$", "-test.v", "-test.short="+fmt.Sprint(testing.Short()))
-			cmd.Env = append(os.Environ(), hostileCase+"="+name)
-			out, err := cmd.CombinedOutput()
-			used, memory := cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime(), mostMemory+1
-			_, told, _ := strings.Cut(string(out), "; peak ")
-			_, _ = fmt.Sscan(told, &memory)
-			t.Logf("%v of processor time, %s", used, schema.Shorten(string(out), 300))
-			if err != nil || used > mostTime || memory > mostMemory {
-				t.Errorf("%v, %v, %d KiB: %s", err, used, memory, schema.Shorten(string(out), 3000))
+			c := alone.Run(t, name)
+			t.Logf("%v of processor time, %s", c.Time, schema.Shorten(c.Output, 300))
+			if c.Err != nil || c.Time > mostTime || c.Peak > mostMemory {
+				t.Errorf("%v, %v, %d KiB: %s", c.Err, c.Time, c.Peak, schema.Shorten(c.Output, 3000))
 			}
 		})
 	}

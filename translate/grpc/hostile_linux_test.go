@@ -3,7 +3,6 @@ package grpc
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
+	"weir/translate/internal/alone"
 	"weir/translate/schema"
 )
 
@@ -89,15 +89,14 @@ func hostileSets() map[string]*descriptorpb.FileDescriptorSet {
 }
 
 const (
-	hostileCase = "WEIR_TEST_HOSTILE"
-	mostMemory  = 256 << 10 // KiB
-	mostTime    = 5 * time.Second
+	mostMemory = 256 << 10 // KiB
+	mostTime   = 5 * time.Second
 )
 
 // TestT21_HostileDescriptions reads each hostile description and makes its tools, in a process of its own, within 256 MB and five seconds of processor
 // time. What is listed stays within its budget, and can be called.
 func TestT21_HostileDescriptions(t *testing.T) {
-	if name := os.Getenv(hostileCase); name != "" {
+	if name := alone.Case(); name != "" {
 		readHostile(t, name)
 		return
 	}
@@ -110,15 +109,10 @@ func TestT21_HostileDescriptions(t *testing.T) {
 	}
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
-			cmd := exec.Command(os.Args[0], "-test.run=^TestT21_HostileDescriptions$", "-test.v", "-test.short="+fmt.Sprint(testing.Short()))
-			cmd.Env = append(os.Environ(), hostileCase+"="+name)
-			out, err := cmd.CombinedOutput()
-			used, memory := cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime(), mostMemory+1
-			_, told, _ := strings.Cut(string(out), "; peak ")
-			_, _ = fmt.Sscan(told, &memory)
-			t.Logf("%v of processor time, %s", used, schema.Shorten(string(out), 300))
-			if err != nil || used > mostTime || memory > mostMemory {
-				t.Errorf("%v, %v, %d KiB: %s", err, used, memory, schema.Shorten(string(out), 3000))
+			c := alone.Run(t, name)
+			t.Logf("%v of processor time, %s", c.Time, schema.Shorten(c.Output, 300))
+			if c.Err != nil || c.Time > mostTime || c.Peak > mostMemory {
+				t.Errorf("%v, %v, %d KiB: %s", c.Err, c.Time, c.Peak, schema.Shorten(c.Output, 3000))
 			}
 		})
 	}
@@ -160,7 +154,5 @@ func readHostile(t *testing.T, name string) {
 			}
 		}
 	}
-	status, _ := os.ReadFile("/proc/self/status")
-	_, peak, _ := strings.Cut(string(status), "VmHWM:")
-	t.Logf("%d tools, %v; peak %s", tools, err, strings.TrimSpace(strings.SplitN(peak, "\n", 2)[0]))
+	alone.Tell(t, "%d tools, %v", tools, err)
 }

@@ -3,26 +3,21 @@
 package openapi
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"weir/translate"
+	"weir/translate/internal/alone"
 )
-
-// peakFile names the description that the child of TestCheck12_Peak reads.
-const peakFile = "WEIR_TEST_PEAK"
 
 // TestCheck12_Peak reads GitHub's 13 MB in a process of its own, which costs at most a second of processor time and 120 MB.
 func TestCheck12_Peak(t *testing.T) {
-	if name := os.Getenv(peakFile); name != "" {
+	if name := alone.Case(); name != "" {
 		readAlone(t, name)
 		return
 	}
@@ -33,20 +28,20 @@ func TestCheck12_Peak(t *testing.T) {
 	if err := os.WriteFile(file, corpus(t, "github")[0].text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^TestCheck12_Peak$", "-test.v")
-	cmd.Env = append(os.Environ(), peakFile+"="+file)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Errorf("%v\n%s", err, out)
+	c := alone.Run(t, file)
+	if c.Err != nil {
+		t.Errorf("%v\n%s", c.Err, c.Output)
 	}
-	used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	t.Logf("%s of processor time\n%s", used, out)
-	if used > time.Second {
-		t.Errorf("%s of processor time, want at most 1s", used)
+	t.Logf("%s of processor time\n%s", c.Time, c.Output)
+	if c.Time > time.Second {
+		t.Errorf("%s of processor time, want at most 1s", c.Time)
+	}
+	if c.Peak > 120*1024 {
+		t.Errorf("%d MB, want at most 120", c.Peak/1024)
 	}
 }
 
-// readAlone is the child. Its peak is that of /proc: the one that wait tells includes what the parent had before.
+// readAlone is the child.
 func readAlone(t *testing.T, name string) {
 	a, err := New(t.Context(), Spec{OpenAPI: name, Spec: translate.Spec{Mode: translate.ModeDynamic}, Server: "https://h.test"}, translate.Options{Upstream: "api"})
 	if err != nil {
@@ -58,19 +53,7 @@ func readAlone(t *testing.T, name string) {
 	if err := a.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(status), "VmHWM:")
-	var kilobytes int
-	if _, err := fmt.Sscan(rest, &kilobytes); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%d MB", kilobytes/1024)
-	if kilobytes > 120*1024 {
-		t.Errorf("%d MB, want at most 120", kilobytes/1024)
-	}
+	alone.Tell(t, "%d tools", a.Report().Tools)
 }
 
 // TestCheck12_Warm starts from the cache, as a second start of the gateway does: at most 50 ms of processor time in the quietest of some.
