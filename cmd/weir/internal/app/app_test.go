@@ -91,8 +91,8 @@ func (p *place) write(t *testing.T, content any) {
 	}
 }
 
-// start wires the gateway of the file; it is closed with the test.
-func (p *place) start(t *testing.T) *app.App {
+// open reads the file and wires its gateway, which the test closes.
+func (p *place) open(t *testing.T) (*config.File, *app.App) {
 	t.Helper()
 	file, err := config.Read(p.path, p.env.Config)
 	if err != nil {
@@ -102,6 +102,13 @@ func (p *place) start(t *testing.T) *app.App {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return file, a
+}
+
+// start wires the gateway of the file; it is closed with the test.
+func (p *place) start(t *testing.T) *app.App {
+	t.Helper()
+	_, a := p.open(t)
 	t.Cleanup(func() {
 		if err := a.Close(); err != nil {
 			t.Errorf("Close: %v", err)

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"weir/cmd/weir/internal/app"
-	"weir/cmd/weir/internal/config"
 	"weir/server/record/audit"
 	"weir/upstream/upstreamtest"
 )
@@ -27,14 +26,7 @@ func TestExport(t *testing.T) {
 		"mcpServers": object{"notes": object{"url": up.URL}}, "requestLog": object{"database": "requests.db", "arguments": true},
 		"export": []object{{"http": web.URL, "headers": object{"X-Key": "${KEY:-k}"}, "shape": "ocsf", "spool": "spool"}},
 	})
-	file, err := config.Read(p.path, p.env.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := app.New(file, p.env)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, a := p.open(t)
 	settled(t, a)
 	if _, err := a.Call(t.Context(), "notes__echo", []byte(`{"x":"CANARY"}`)); err != nil {
 		t.Error(err)
@@ -61,14 +53,7 @@ func TestAuditHeads(t *testing.T) {
 	}))
 	defer web.Close()
 	p := newPlace(t, object{"audit": object{"dir": "audit"}, "export": []object{{"http": web.URL}}})
-	file, err := config.Read(p.path, p.env.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := app.New(file, p.env)
-	if err != nil {
-		t.Fatal(err)
-	}
+	file, a := p.open(t)
 	_, _ = a.Call(t.Context(), "nothing", []byte(`{}`)) // is recorded, too
 	if err := a.Close(); err != nil {
 		t.Fatal(err)

@@ -90,6 +90,13 @@ func (l *logins) serveAt(base string) {
 	l.base = strings.TrimSuffix(base, "/")
 }
 
+// at is where browsers reach the pages, "" where none can.
+func (l *logins) at() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.base
+}
+
 // link returns a link for a caller, the one that it has already if that is still good.
 func (l *logins) link(upstream string, c catalog.Caller) string {
 	l.mu.Lock()
@@ -152,10 +159,7 @@ func (l *logins) begin(w http.ResponseWriter, r *http.Request) {
 
 // sendOn begins the sign-in and binds it to the browser.
 func (l *logins) sendOn(w http.ResponseWriter, r *http.Request, t ticket) {
-	l.mu.Lock()
-	base := l.base
-	l.mu.Unlock()
-	browser := rand.Text()
+	base, browser := l.at(), rand.Text()
 	to, err := l.set.Begin(r.Context(), t.upstream, t.owner, base+callbackPath, browser)
 	if err != nil {
 		l.log.Warn("a sign-in cannot begin", "upstream", t.upstream, "error", err)
@@ -179,20 +183,17 @@ func (l *logins) cookie(base, value string, age int) *http.Cookie {
 // callback ends a sign-in.
 func (l *logins) callback(w http.ResponseWriter, r *http.Request) {
 	harden(w)
-	l.mu.Lock()
-	base := l.base
-	l.mu.Unlock()
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", "GET")
 		show(w, http.StatusMethodNotAllowed, page{Title: "Method not allowed"})
 		return
 	}
-	if name, t := l.visited(r.URL.Query().Get("state")); t.visit != nil {
-		l.answered(w, r, name, t)
+	if name, t, visit := l.visited(r.URL.Query().Get("state")); visit != nil {
+		l.answered(w, r, name, t, visit)
 		return
 	}
 	err := l.in.Finish(r.Context(), r.URL.Query(), l.shown(r))
-	http.SetCookie(w, l.cookie(base, "", -1))
+	http.SetCookie(w, l.cookie(l.at(), "", -1))
 	if err != nil {
 		l.log.Warn("a sign-in failed", "error", err)
 		show(w, http.StatusForbidden, page{Title: "The sign-in failed", Text: err.Error()})

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"weir/cmd/weir/internal/app"
-	"weir/cmd/weir/internal/config"
 	"weir/server/record/audit"
 	"weir/upstream/upstreamtest"
 )
@@ -28,14 +27,7 @@ func TestAuditIntents(t *testing.T) {
 				"mcpServers": object{"notes": object{"url": up.URL}}, "audit": tt.audit,
 				"policy": object{"annotations": tt.annotations, "grants": object{"user:local": []string{"*/*"}}},
 			})
-			file, err := config.Read(p.path, p.env.Config)
-			if err != nil {
-				t.Fatal(err)
-			}
-			a, err := app.New(file, p.env)
-			if err != nil {
-				t.Fatal(err)
-			}
+			file, a := p.open(t)
 			settled(t, a)
 			if _, err := a.Call(t.Context(), "notes__echo", []byte(`{}`)); err != nil {
 				t.Error(err)

@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"net/http"
+
+	"weir/server/authn"
 )
 
 // asks reports whether the browser of a ticket must show whose it is.
@@ -17,10 +19,7 @@ func (l *logins) asks(t ticket) bool {
 
 // shown is the cookie of a request, "" for none.
 func (l *logins) shown(r *http.Request) string {
-	l.mu.Lock()
-	base := l.base
-	l.mu.Unlock()
-	c, err := r.Cookie(l.cookie(base, "", 0).Name)
+	c, err := r.Cookie(l.cookie(l.at(), "", 0).Name)
 	if err != nil {
 		return ""
 	}
@@ -29,9 +28,7 @@ func (l *logins) shown(r *http.Request) string {
 
 // ask sends a browser to the issuer of the caller whom a ticket was made for. Only the last that was sent there counts.
 func (l *logins) ask(w http.ResponseWriter, r *http.Request, name string, t ticket) {
-	l.mu.Lock()
-	base := l.base
-	l.mu.Unlock()
+	base := l.at()
 	v, err := l.auth().Visit(r.Context(), t.who, base+callbackPath)
 	if err != nil {
 		l.log.Warn("it cannot be asked who opens a link", "upstream", t.upstream, "error", err)
@@ -51,23 +48,22 @@ func (l *logins) keep(name string, t ticket) {
 	l.tickets[name] = t
 }
 
-// visited is the ticket whose visit has this state.
-func (l *logins) visited(state string) (name string, t ticket) {
+// visited takes the visit of a state, which is good for once, and returns the ticket that it began for; nil when there is none.
+func (l *logins) visited(state string) (name string, t ticket, visit *authn.Visit) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for name, t := range l.tickets {
-		if t.visit != nil && subtle.ConstantTimeCompare([]byte(t.visit.State), []byte(state)) == 1 {
-			return name, t
+		if visit := t.visit; visit != nil && subtle.ConstantTimeCompare([]byte(visit.State), []byte(state)) == 1 {
+			t.visit = nil
+			l.tickets[name] = t
+			return name, t, visit
 		}
 	}
-	return "", ticket{}
+	return "", ticket{}, nil
 }
 
 // answered goes on with a browser that comes back from the issuer, if it is that of the caller.
-func (l *logins) answered(w http.ResponseWriter, r *http.Request, name string, t ticket) {
-	visit := t.visit
-	t.visit = nil // a state is good for once
-	l.keep(name, t)
+func (l *logins) answered(w http.ResponseWriter, r *http.Request, name string, t ticket, visit *authn.Visit) {
 	if l.shown(r) != t.browser {
 		show(w, http.StatusForbidden, page{Title: "The sign-in failed", Text: "it was begun in another browser"})
 		return
