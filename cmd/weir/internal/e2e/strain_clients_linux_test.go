@@ -1,76 +1,17 @@
 package e2e
 
 import (
-	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"weir/upstream/upstreamtest"
 )
-
-// Ten thousand clients that listen and hear nothing take at most 50 KiB each, and nothing more when lists change for all of them again and again.
-func TestR21_IdleStreams(t *testing.T) {
-	up := upstreamtest.New(t, upstreamtest.Config{Tools: []upstreamtest.Raw{`{"name":"echo","inputSchema":{"type":"object"}}`}})
-	g := strained(t, object{"mcpServers": object{"up": object{"url": up.URL}}}, `exec "$@"`)
-	var limit syscall.Rlimit
-	must(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
-	n := min(10_000, int(limit.Cur/4*3)-500)
-	body, err := modern.request(1, "subscriptions/listen", object{"notifications": object{"toolsListChanged": true}}, object{})
-	must(t, err)
-	request := "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nMcp-Protocol-Version: 2026-07-28\r\n" +
-		"Mcp-Method: subscriptions/listen\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + string(body)
-	before := g.memory(t, "VmRSS")
-	conns := make([]net.Conn, 0, n)
-	defer func() {
-		for _, c := range conns {
-			_ = c.Close()
-		}
-	}()
-	hear := func(c net.Conn, what string) { // reads until it was said
-		t.Helper()
-		_ = c.SetReadDeadline(time.Now().Add(60 * time.Second))
-		text, b := "", make([]byte, 4<<10)
-		for !strings.Contains(text, what) {
-			k, err := c.Read(b)
-			if text += string(b[:k]); err != nil {
-				t.Fatalf("%v after %q", err, text)
-			}
-		}
-	}
-	for range n {
-		c, err := net.Dial("tcp", g.addr())
-		must(t, err)
-		conns = append(conns, c)
-		_, err = io.WriteString(c, request)
-		must(t, err)
-		hear(c, "acknowledged")
-	}
-	each := func() int64 { return (g.memory(t, "VmRSS") - before) / int64(n) }
-	idle := each()
-	for round := range 5 {
-		up.Change(upstreamtest.Content{Tools: []upstreamtest.Raw{upstreamtest.Raw(fmt.Sprintf(`{"name":"echo","description":"%d","inputSchema":{"type":"object"}}`, round))}})
-		for _, c := range conns {
-			hear(c, "tools/list_changed")
-		}
-	}
-	told := each()
-	t.Logf("%d streams, %d KiB each at rest, %d KiB each after five changes that all of them were told of", n, idle>>10, told>>10)
-	if max(idle, told) > 50<<10 && !raceEnabled {
-		t.Errorf("%d, then %d bytes for each stream", idle, told)
-	}
-	if n < 5000 {
-		t.Errorf("only %d streams: too few files may be open here", n)
-	}
-}
 
 // slowhttptest's three attacks, each with twice as many connections as may be open, keep nobody out: every call of a client that makes a connection for each is answered,
 // and no more connections than allowed are open at any time.
