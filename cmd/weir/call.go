@@ -26,11 +26,13 @@ const maxArguments = 16 << 20
 // call is weir call TOOL [key=value…].
 func (c *cli) call() *cobra.Command {
 	var jsonArgs string
+	var standalone bool
 	cmd := &cobra.Command{
 		Use: "call TOOL [key=value... | -]", Short: "call one tool",
 		Long: "Call one tool, as the local user, through the same gateway as any client. TOOL is a Ref (github/create_issue), a public name\n" +
 			"(github__create_issue), or a bare name that only one upstream has. Values are read by the tool's input schema: numbers, true and false,\n" +
-			"JSON for lists and objects, anything else as it is. A single - reads a JSON object from standard input.",
+			"JSON for lists and objects, anything else as it is. A single - reads a JSON object from standard input.\n" +
+			"When weir serve runs with the same file and variables for the same user, the call is its; otherwise servers are started for it.",
 		Example: "  weir call time/get_current_time timezone=Europe/Paris\n  weir call github/create_issue --json-args '{\"title\":\"x\"}'\n" +
 			"  weir call github/create_issue - < issue.json",
 		Args: between(1, -1, "the name of a tool"), ValidArgsFunction: c.completeCall,
@@ -43,10 +45,15 @@ func (c *cli) call() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.callTool(cmd.Context(), file, args[0], given)
+			y, err := c.errandTo(cmd.Context(), file, standalone, &errand{Call: &callErrand{Tool: args[0], Arguments: given.object, Pairs: given.pairs}})
+			if err != nil {
+				return err
+			}
+			return c.printResult(y)
 		},
 	}
 	cmd.Flags().StringVar(&jsonArgs, "json-args", "", "the arguments as one JSON `OBJECT`")
+	standaloneFlag(cmd, &standalone)
 	must(cmd.RegisterFlagCompletionFunc("json-args", cobra.NoFileCompletions))
 	return cmd
 }
@@ -83,28 +90,33 @@ func checkObject(b []byte, from string) (arguments, error) {
 	return arguments{object: b}, nil
 }
 
-func (c *cli) callTool(ctx context.Context, file *config.File, name string, given arguments) error {
-	return c.running(file, c.quiet(file), nil, func(a *app.App) error {
-		if err := c.settle(ctx, 0, func(ctx context.Context) error { return awaitTool(ctx, a, name) }, a); err != nil {
-			return err
+// callErrand calls a tool.
+type callErrand struct {
+	Tool      string          `json:"tool"`                // as a person types it
+	Arguments json.RawMessage `json:"arguments,omitempty"` // an object, or
+	Pairs     []string        `json:"pairs,omitempty"`     // to be read by the tool's schema
+}
+
+func (q *callErrand) run(ctx context.Context, a *app.App, wait waiting) (*yield, error) {
+	if err := wait(0, func(ctx context.Context) error { return awaitTool(ctx, a, q.Tool) }); err != nil {
+		return nil, err
+	}
+	e, err := find(a, q.Tool)
+	if err != nil {
+		return nil, err
+	}
+	object := []byte(q.Arguments)
+	if object == nil {
+		schema := gjson.GetBytes(e.Raw(catalog.Modern), "inputSchema")
+		if object, err = parseArguments(schema, q.Pairs); err != nil {
+			return nil, &term.UsageError{Msg: e.Ref.String() + ": " + err.Error(), Hint: "weir tools -v " + e.Ref.String()}
 		}
-		e, err := find(a, name)
-		if err != nil {
-			return err
-		}
-		object := given.object
-		if object == nil {
-			schema := gjson.GetBytes(e.Raw(catalog.Modern), "inputSchema")
-			if object, err = parseArguments(schema, given.pairs); err != nil {
-				return &term.UsageError{Msg: e.Ref.String() + ": " + err.Error(), Hint: "weir tools -v " + e.Ref.String()}
-			}
-		}
-		out, err := a.Call(ctx, e.Name, object)
-		if err != nil {
-			return err
-		}
-		return c.printResult(out)
-	})
+	}
+	out, err := a.Call(ctx, e.Name, object)
+	if err != nil {
+		return nil, err
+	}
+	return &yield{Result: out.Result, Code: out.Code}, nil
 }
 
 // owner is the upstream that a Ref or a prefixed name belongs to; a bare name may be anybody's.
@@ -183,7 +195,7 @@ func find(a *app.App, name string) (*catalog.Entry, error) {
 }
 
 // printResult prints text plainly and everything else as JSON.
-func (c *cli) printResult(out app.Outcome) error {
+func (c *cli) printResult(out *yield) error {
 	result := gjson.ParseBytes(out.Result)
 	failed := result.Get("isError").Bool()
 	switch {

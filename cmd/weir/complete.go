@@ -69,7 +69,7 @@ func (c *cli) peek(ctx context.Context, visit func(*catalog.Entry)) {
 	if err != nil {
 		return
 	}
-	_ = c.running(file, c.quiet(file), nil, func(a *app.App) error {
+	_ = c.running(file, app.Env{Log: c.quiet(file)}, func(a *app.App) error {
 		ctx, cancel := context.WithTimeout(ctx, completeWait)
 		defer cancel()
 		_ = a.Settled(ctx) // what is ready by then is what there is

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -9,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"weir/catalog"
 	"weir/cmd/weir/internal/app"
 	"weir/cmd/weir/internal/config"
+	"weir/cmd/weir/internal/join"
 	"weir/cmd/weir/internal/term"
 	"weir/upstream"
 	"weir/upstream/process"
@@ -31,15 +32,20 @@ type upstreamRow struct {
 	Resources int           `json:"resources"`
 	Templates int           `json:"templates"`
 	Tokens    int           `json:"tokens"` // estimated, of its visible tools
+	Calls     uint64        `json:"calls"`  // sent to it since weir was started
+	Errors    uint64        `json:"errors"` // those to which no answer came
+	Restarts  int           `json:"restarts"`
 	Stale     bool          `json:"stale"`
 	Required  bool          `json:"required"`
 	Reason    string        `json:"reason,omitempty"`
 	Hint      string        `json:"hint,omitempty"`
+	NextTry   time.Time     `json:"nextTry,omitzero"` // when one that failed is tried again
 	Stderr    []string      `json:"stderr,omitempty"` // last lines, of one that is not ready
 	Facts     process.Facts `json:"facts,omitempty"`  // what else is known about why
 	Junk      uint64        `json:"junk,omitempty"`   // lines on standard output that were no messages
 	Warnings  []string      `json:"warnings"`
 	Endpoints []endpointRow `json:"endpoints,omitempty"` // of one that has several, in the order of the file
+	Source    string        `json:"source"`              // gateway: as the one sees it that runs; look: as it was found
 }
 
 // endpointRow is one of the endpoints of an upstream.
@@ -54,20 +60,25 @@ type endpointRow struct {
 
 // ls is weir ls [FILE].
 func (c *cli) ls() *cobra.Command {
-	var wait time.Duration
+	var q listErrand
+	var standalone bool
 	cmd := &cobra.Command{
 		Use: "ls [FILE]", Short: "the upstreams: transport, era, state, since when, tools, and why not",
+		Long: "List the upstreams. When weir serve runs with the same FILE for the same user, they are listed as it sees them, with what they were\n" +
+			"called and how often they were lost (RESTARTS), and nothing is started; otherwise a gateway is started to look, and stopped again.\n" +
+			"The last line on standard error, and source of --json, say which it was.",
 		Example: "  weir ls\n  weir ls .mcp.json\n  weir ls --json",
 		Args:    between(0, 1, ""), ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := c.read(args)
+			path, err := c.find(args)
 			if err != nil {
 				return err
 			}
-			return c.list(cmd.Context(), file, wait)
+			return c.list(cmd.Context(), path, standalone, &q)
 		},
 	}
-	waitFlag(cmd, &wait)
+	waitFlag(cmd, &q.Wait)
+	standaloneFlag(cmd, &standalone)
 	return cmd
 }
 
@@ -77,48 +88,100 @@ func waitFlag(cmd *cobra.Command, wait *time.Duration) {
 	must(cmd.RegisterFlagCompletionFunc("wait", cobra.NoFileCompletions))
 }
 
-func (c *cli) list(ctx context.Context, file *config.File, wait time.Duration) error {
-	return c.with(ctx, file, wait, func(a *app.App) error {
-		rows := rowsOf(a)
-		if c.JSON {
-			return c.PrintJSON(rows)
+// listErrand asks for the upstreams.
+type listErrand struct {
+	Wait time.Duration `json:"wait"` // for those that are starting, 0 for as long as it takes
+}
+
+func (q *listErrand) run(a *app.App, wait waiting) (*yield, error) {
+	if err := wait(q.Wait, a.Settled); err != nil {
+		return nil, err
+	}
+	return &yield{Upstreams: rowsOf(a)}, nil
+}
+
+// list lists the upstreams as the gateway that runs for a file sees them, whatever is in the file by now, or else as they are found.
+func (c *cli) list(ctx context.Context, path string, standalone bool, q *listErrand) error {
+	source := "a gateway was started for this look alone"
+	if !standalone {
+		place, err := join.PlaceOf(path, c.env)
+		var gateway *join.Conn
+		if err == nil {
+			gateway, err = join.Find(ctx, place)
 		}
+		if err == nil {
+			return c.listRunning(ctx, path, gateway, q)
+		}
+		if errors.Is(err, join.ErrNone) {
+			err = errors.New("no gateway of yours runs for this file")
+		}
+		source = err.Error() + "; " + source
+	}
+	file, err := config.Read(path, c.env)
+	if err != nil {
+		return err
+	}
+	y, err := c.alone(ctx, file, &errand{List: q})
+	if err != nil {
+		return err
+	}
+	if !c.JSON {
 		c.warn(file)
-		c.Printf("%s", tableOf(rows, time.Now()).String(c.ColorOut))
-		c.facts(rows)
-		return nil
-	})
+	}
+	return c.showUpstreams(y, file.Name+": "+source)
+}
+
+// listRunning lists the upstreams of a gateway that runs, and says when it does not run with what is in the file now.
+func (c *cli) listRunning(ctx context.Context, path string, gateway *join.Conn, q *listErrand) error {
+	y, err := c.ask(ctx, gateway, &errand{List: q})
+	if err != nil {
+		return err
+	}
+	name := config.Show(path, c.env)
+	source := name + ": as the gateway sees it that runs"
+	if g := y.Gateway; g != nil {
+		source += fmt.Sprintf(" since %s (process %d, weir %s)", g.Since.Local().Format(time.DateTime), g.PID, term.Line(g.Weir))
+	}
+	switch file, err := config.Read(path, c.env); {
+	case err != nil:
+		source += "\n" + name + ": is not what it runs with, and cannot be taken: weir check"
+	case !gateway.Runs(file.Expander):
+		source += "\n" + name + ": it, or what the variables in it are here, is not what the gateway runs with"
+	}
+	return c.showUpstreams(y, source)
+}
+
+// showUpstreams prints rows; source says where they come from.
+func (c *cli) showUpstreams(y *yield, source string) error {
+	rows := y.Upstreams
+	for i := range rows {
+		if rows[i].Source = "look"; y.Gateway != nil {
+			rows[i].Source = "gateway"
+		}
+	}
+	if c.JSON {
+		return c.PrintJSON(append([]upstreamRow{}, rows...))
+	}
+	c.Printf("%s", tableOf(rows, time.Now(), y.Gateway != nil).String(c.ColorOut))
+	c.facts(rows)
+	c.Note("%s", source)
+	return nil
 }
 
 // rowsOf describes the upstreams of a.
 func rowsOf(a *app.App) []upstreamRow {
 	rows := []upstreamRow{}
-	snapshot := a.View().Snapshot()
+	view := a.View()
+	snapshot := view.Snapshot()
 	for _, s := range a.Status() {
-		r := upstreamRow{
-			Name: s.Name, Transport: s.Transport, Era: s.Era, State: stateWord(s.State), Since: s.Since.UTC(), Version: s.Version,
-			Server: strings.TrimSpace(s.ServerName + " " + s.ServerVer), Tools: s.Tools, Prompts: s.Prompts, Resources: s.Resources,
-			Templates: s.Templates, Stale: s.Stale, Required: s.Required, Reason: s.Reason, Hint: s.Hint, Junk: s.Junk, Warnings: []string{},
-		}
-		if s.State != upstream.Ready && s.State != upstream.Idle {
-			r.Stderr, r.Facts = s.Stderr, s.Facts
-		}
-		for _, e := range s.Endpoints {
-			r.Endpoints = append(r.Endpoints, endpointRow{Address: e.Address, Era: e.Era, State: stateWord(e.State), Since: e.Since.UTC(), Tools: e.Tools, Reason: e.Reason})
-			for _, p := range e.Problems {
-				r.Warnings = append(r.Warnings, e.Address+": "+p.Reason)
-			}
-		}
-		for _, p := range s.Problems {
-			r.Warnings = append(r.Warnings, p.Reason)
-		}
+		r := upstreamRowOf(s)
 		for _, p := range snapshot.Problems() {
 			if p.Upstream == s.Name {
 				r.Warnings = append(r.Warnings, p.Reason)
 			}
 		}
 		for _, e := range snapshot.Entries() {
-			if e.Ref.Upstream == s.Name && e.Kind == catalog.Tool && !e.Hidden {
+			if e.Ref.Upstream == s.Name && isTool(view, e) {
 				r.Tokens += tokens(e)
 			}
 		}
@@ -127,32 +190,73 @@ func rowsOf(a *app.App) []upstreamRow {
 	return rows
 }
 
+// upstreamRowOf describes one upstream.
+func upstreamRowOf(s upstream.Status) upstreamRow {
+	r := upstreamRow{
+		Name: s.Name, Transport: s.Transport, Era: s.Era, State: stateWord(s.State), Since: s.Since.UTC(), Version: s.Version,
+		Server: strings.TrimSpace(s.ServerName + " " + s.ServerVer), Tools: s.Tools, Prompts: s.Prompts, Resources: s.Resources,
+		Templates: s.Templates, Calls: s.Calls, Errors: s.Errors, Restarts: s.Restarts, Stale: s.Stale, Required: s.Required,
+		Reason: s.Reason, Hint: s.Hint, NextTry: s.NextTry.UTC(), Junk: s.Junk, Warnings: []string{},
+	}
+	if s.State != upstream.Ready && s.State != upstream.Idle {
+		r.Stderr, r.Facts = s.Stderr, s.Facts
+	}
+	for _, e := range s.Endpoints {
+		r.Endpoints = append(r.Endpoints, endpointRow{Address: e.Address, Era: e.Era, State: stateWord(e.State), Since: e.Since.UTC(), Tools: e.Tools, Reason: e.Reason})
+		for _, p := range e.Problems {
+			r.Warnings = append(r.Warnings, e.Address+": "+p.Reason)
+		}
+	}
+	for _, p := range s.Problems {
+		r.Warnings = append(r.Warnings, p.Reason)
+	}
+	return r
+}
+
 // stateWord is a state as people read it.
 func stateWord(s upstream.State) string { return strings.ReplaceAll(string(s), "_", "-") }
 
-// tableOf lays the upstreams out, those of several endpoints with a line for each below.
-func tableOf(rows []upstreamRow, now time.Time) *term.Table {
+// tableOf lays the upstreams out, those of several endpoints with a line for each below. What was counted is shown of a gateway that runs.
+func tableOf(rows []upstreamRow, now time.Time, counted bool) *term.Table {
 	t := &term.Table{}
-	t.Head("NAME", "TRANSPORT", "ERA", "STATE", "SINCE", "TOOLS", "WHY NOT")
-	line := func(name term.Cell, transport, era, state string, since time.Time, tools int, reason string) {
-		style := term.Green
-		switch upstream.State(state) {
-		case upstream.Ready:
-		case upstream.Idle, upstream.Disabled, upstream.Stopped:
-			style = term.Dim
-		default:
-			style = term.Red
-		}
-		t.Row(name, term.Cell{Text: transport}, term.Cell{Text: orDash(era)}, term.Cell{Text: state, Style: style}, term.Cell{Text: ago(now.Sub(since))},
-			term.Cell{Text: strconv.Itoa(tools), Right: true}, term.Cell{Text: reason})
+	head := []string{"NAME", "TRANSPORT", "ERA", "STATE", "SINCE", "TOOLS"}
+	if counted {
+		head = append(head, "CALLS", "ERRORS", "RESTARTS")
 	}
+	t.Head(append(head, "WHY NOT")...)
+	number := func(n uint64) term.Cell { return term.Cell{Text: strconv.FormatUint(n, 10), Right: true} }
 	for _, r := range rows {
-		line(term.Cell{Text: r.Name, Style: term.Bold}, r.Transport, r.Era, r.State, r.Since, r.Tools, strings.TrimPrefix(r.Reason, r.Name+": "))
+		cells := []term.Cell{{Text: r.Name, Style: term.Bold}, {Text: r.Transport}, {Text: orDash(r.Era)}, stateCell(r.State), {Text: ago(now.Sub(r.Since))}, number(uint64(r.Tools))}
+		if counted {
+			cells = append(cells, number(r.Calls), number(r.Errors), number(uint64(r.Restarts)))
+		}
+		why := strings.TrimPrefix(r.Reason, r.Name+": ")
+		if left := r.NextTry.Sub(now); counted && left > 0 {
+			why += "; next try in " + ago(left)
+		}
+		t.Row(append(cells, term.Cell{Text: why})...)
 		for _, e := range r.Endpoints {
-			line(term.Cell{Text: "  " + e.Address}, "", e.Era, e.State, e.Since, e.Tools, strings.TrimPrefix(e.Reason, r.Name+": "))
+			cells := []term.Cell{{Text: "  " + e.Address}, {}, {Text: orDash(e.Era)}, stateCell(e.State), {Text: ago(now.Sub(e.Since))}, number(uint64(e.Tools))}
+			if counted {
+				cells = append(cells, term.Cell{}, term.Cell{}, term.Cell{})
+			}
+			t.Row(append(cells, term.Cell{Text: strings.TrimPrefix(e.Reason, r.Name+": ")})...)
 		}
 	}
 	return t
+}
+
+// stateCell is a state in its colour.
+func stateCell(state string) term.Cell {
+	style := term.Red
+	switch upstream.State(state) {
+	case upstream.Ready:
+		style = term.Green
+	case upstream.Idle, upstream.Disabled, upstream.Stopped:
+		style = term.Dim
+	default:
+	}
+	return term.Cell{Text: state, Style: style}
 }
 
 // facts writes what else there is to know to standard error: warnings, and what could be done.

@@ -19,7 +19,7 @@ const defaultWait = 10 * time.Second
 // with starts the gateway of file for the one command, waits until every upstream is up or has failed, at most so long (0: as long as it
 // takes), and runs f.
 func (c *cli) with(ctx context.Context, file *config.File, most time.Duration, f func(*app.App) error) error {
-	return c.running(file, c.quiet(file), nil, func(a *app.App) error {
+	return c.running(file, app.Env{Log: c.quiet(file)}, func(a *app.App) error {
 		if err := c.settle(ctx, most, a.Settled, a); err != nil {
 			return err
 		}
@@ -35,9 +35,10 @@ func (c *cli) quiet(file *config.File) *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
-// running starts the gateway of file, runs f, and takes it down; the first error counts.
-func (c *cli) running(file *config.File, log *slog.Logger, override func(*config.File), f func(*app.App) error) (err error) {
-	a, err := app.New(file, app.Env{Config: c.env, Log: log, Version: thisBuild().Version, Override: override})
+// running starts the gateway of file, runs f, and takes it down; the first error counts. env says what is not the same for every command.
+func (c *cli) running(file *config.File, env app.Env, f func(*app.App) error) (err error) {
+	env.Config, env.Version = c.env, thisBuild().Version
+	a, err := app.New(file, env)
 	if err != nil {
 		return err
 	}
@@ -62,6 +63,11 @@ func (c *cli) settle(ctx context.Context, most time.Duration, wait func(context.
 		})
 		defer timer.Stop()
 	}
+	return atMost(ctx, most, wait)
+}
+
+// atMost runs wait, at most so long (0: as long as it takes). It is no failure when the time is over.
+func atMost(ctx context.Context, most time.Duration, wait func(context.Context) error) error {
 	bound := ctx
 	if most > 0 {
 		var cancel context.CancelFunc

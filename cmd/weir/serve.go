@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +21,7 @@ func (c *cli) serve() *cobra.Command {
 		Use: "serve [FILE]", Short: "run the gateway on HTTP",
 		Long: "Run the gateway on HTTP (Streamable HTTP, both eras). FILE is a configuration of weir's or an MCP client's own.\n" +
 			"It is read again when it changes and on SIGHUP. SIGTERM lets the calls in flight finish; a second one does not.\n" +
-			"Every weir stdio of the same user and FILE joins it.",
+			"Every weir stdio of the same user and FILE joins it; weir ls, tools and call ask it.",
 		Example: "  weir serve\n  weir serve ~/.cursor/mcp.json\n  weir serve --listen 127.0.0.1:8080",
 		Args:    between(0, 1, ""), ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -49,7 +50,7 @@ func (c *cli) serve() *cobra.Command {
 
 func (c *cli) runServe(ctx context.Context, file *config.File, override func(*config.File)) error {
 	log := c.Logger(file.Log.Level, file.Log.Format)
-	return c.running(file, log, override, func(a *app.App) error {
+	return c.running(file, app.Env{Log: log, Override: override, Answer: answering(time.Now())}, func(a *app.App) error {
 		ln, err := a.Listen(ctx)
 		if err != nil {
 			return err

@@ -51,7 +51,7 @@ func (c *cli) runStdio(ctx context.Context, file *config.File, standalone bool) 
 			return gateway.Relay(ctx, c.In, c.Out, file.Server.MaxBody)
 		}
 	}
-	return c.running(file, log, nil, func(a *app.App) error {
+	return c.running(file, app.Env{Log: log}, func(a *app.App) error {
 		if err := a.Required(ctx); err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -14,7 +13,6 @@ import (
 
 	"weir/catalog"
 	"weir/cmd/weir/internal/app"
-	"weir/cmd/weir/internal/config"
 	"weir/cmd/weir/internal/term"
 	"weir/upstream"
 )
@@ -42,16 +40,21 @@ type withheldRow struct {
 type toolList struct {
 	Tools    []toolRow     `json:"tools"`
 	Withheld []withheldRow `json:"withheld"`
-	Tokens   int           `json:"tokens"` // of all tools listed
+	Missing  []string      `json:"missing"` // why upstreams are not there
+	Hidden   int           `json:"hidden"`  // tools that the policy keeps from the caller
+	Tokens   int           `json:"tokens"`  // of all tools listed
 }
 
 // tools is weir tools [PATTERN].
 func (c *cli) tools() *cobra.Command {
-	var q listing
+	var q toolsErrand
+	var caller asking
+	var verbose, standalone bool
 	cmd := &cobra.Command{
 		Use: "tools [PATTERN]", Short: "what there is to call, what it costs in tokens, and what is withheld",
 		Long: "List the tools. PATTERN is a glob on Ref or public name (github/*), or a text to find in names and descriptions.\n" +
-			"TOKENS is what a model pays to see the tool, estimated as its bytes divided by four.",
+			"TOKENS is what a model pays to see the tool, estimated as its bytes divided by four. They are those of the weir serve that runs with the\n" +
+			"same file and variables for the same user, if there is one.",
 		Example: "  weir tools\n  weir tools 'github/*'\n  weir tools -v create_issue\n  weir tools --as group:eng",
 		Args:    between(0, 1, ""), ValidArgsFunction: c.completeRefs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -60,79 +63,99 @@ func (c *cli) tools() *cobra.Command {
 				return err
 			}
 			if len(args) > 0 {
-				q.pattern = args[0]
+				q.Pattern = args[0]
 			}
-			if q.as == "" && cmd.Flags().Changed("with") {
-				return usagef("weir tools --as WHO --with "+q.with[0], "weir tools: --with goes with --as")
+			if q.As == "" && cmd.Flags().Changed("with") {
+				return usagef("weir tools --as WHO --with "+caller.with[0], "weir tools: --with goes with --as")
 			}
-			return c.listTools(cmd.Context(), file, &q)
+			q.With, q.Tenant, q.Attributes = caller.with, caller.tenant, caller.attributes
+			y, err := c.errandTo(cmd.Context(), file, standalone, &errand{Tools: &q})
+			if err != nil {
+				return err
+			}
+			return c.showTools(y.Tools, &q, verbose)
 		},
 	}
-	cmd.Flags().BoolVarP(&q.verbose, "verbose", "v", false, "whole descriptions and input schemas")
-	cmd.Flags().StringVar(&q.as, "as", "", "list what `WHO` may use, such as group:eng, in place of the local user")
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "whole descriptions and input schemas")
+	cmd.Flags().StringVar(&q.As, "as", "", "list what `WHO` may use, such as group:eng, in place of the local user")
 	must(cmd.RegisterFlagCompletionFunc("as", c.completeSubjects))
-	q.callerFlags(cmd)
-	waitFlag(cmd, &q.wait)
+	caller.callerFlags(cmd)
+	waitFlag(cmd, &q.Wait)
+	standaloneFlag(cmd, &standalone)
 	return cmd
 }
 
-// listing is what weir tools is asked.
-type listing struct {
-	asking
-	as, pattern string
-	verbose     bool
-	wait        time.Duration
+// toolsErrand is what weir tools asks.
+type toolsErrand struct {
+	Pattern    string        `json:"pattern,omitempty"`
+	As         string        `json:"as,omitempty"`
+	With       []string      `json:"with,omitempty"`
+	Tenant     string        `json:"tenant,omitempty"`
+	Attributes string        `json:"attributes,omitempty"`
+	Wait       time.Duration `json:"wait"`
 }
 
 // view is what a caller may see.
-func (q *listing) view(a *app.App) (*catalog.View, error) {
-	if q.as == "" {
+func (q *toolsErrand) view(a *app.App) (*catalog.View, error) {
+	if q.As == "" {
 		return a.View(), nil
 	}
-	who, err := q.principal(a.Policy(), q.as)
+	caller := asking{with: q.With, tenant: q.Tenant, attributes: q.Attributes}
+	who, err := caller.principal(a.Policy(), q.As)
 	if err != nil {
 		return nil, err
 	}
 	return a.Policy().ProfileOf(who, a.View().Snapshot()).View, nil
 }
 
-func (c *cli) listTools(ctx context.Context, file *config.File, q *listing) error {
-	return c.with(ctx, file, q.wait, func(a *app.App) error {
-		view, err := q.view(a)
-		if err != nil {
-			return err
-		}
-		list := toolsOf(view, q.pattern)
+func (q *toolsErrand) run(a *app.App, wait waiting) (*yield, error) {
+	if err := wait(q.Wait, a.Settled); err != nil {
+		return nil, err
+	}
+	view, err := q.view(a)
+	if err != nil {
+		return nil, err
+	}
+	list := toolsOf(view, q.Pattern)
+	for _, s := range a.Status() {
 		switch {
-		case c.JSON:
-			return c.PrintJSON(list)
-		case q.verbose:
-			c.printTools(list.Tools)
-		default:
-			c.Printf("%s", c.toolTable(list.Tools))
+		case s.State == upstream.Idle:
+		case s.Reason != "":
+			list.Missing = append(list.Missing, s.Reason)
+		case s.State == upstream.Starting:
+			list.Missing = append(list.Missing, s.Name+": starting")
 		}
-		for _, w := range list.Withheld {
-			c.Note("%s", term.Line("withheld: "+w.Reason))
-			if w.Fix != "" {
-				c.Note("  fix  %s", term.Line(w.Fix))
-			}
+	}
+	return &yield{Tools: &list}, nil
+}
+
+// showTools prints what weir tools was asked.
+func (c *cli) showTools(list *toolList, q *toolsErrand, verbose bool) error {
+	switch {
+	case c.JSON:
+		return c.PrintJSON(list)
+	case verbose:
+		c.printTools(list.Tools)
+	default:
+		c.Printf("%s", c.toolTable(list.Tools))
+	}
+	for _, w := range list.Withheld {
+		c.Note("%s", term.Line("withheld: "+w.Reason))
+		if w.Fix != "" {
+			c.Note("  fix  %s", term.Line(w.Fix))
 		}
-		for _, s := range a.Status() {
-			switch {
-			case s.State == upstream.Idle:
-			case s.Reason != "":
-				c.Note("not there: %s", term.Line(s.Reason))
-			case s.State == upstream.Starting:
-				c.Note("not there yet: %s", s.Name)
-			}
+	}
+	for _, why := range list.Missing {
+		c.Note("not there: %s", term.Line(why))
+	}
+	c.Note("%s, about %d tokens", count(len(list.Tools), "tool"), list.Tokens)
+	if q.Pattern == "" {
+		if list.Hidden > 0 {
+			c.Note("%s kept back by the policy; why: weir policy explain WHO REF", count(list.Hidden, "tool"))
 		}
-		c.Note("%s, about %d tokens", count(len(list.Tools), "tool"), list.Tokens)
-		if q.pattern == "" {
-			c.noteHidden(view)
-			c.warnMany(len(list.Tools))
-		}
-		return nil
-	})
+		c.warnMany(len(list.Tools))
+	}
+	return nil
 }
 
 // isTool reports whether e is a tool that the caller can call by its name.
@@ -140,23 +163,13 @@ func isTool(view *catalog.View, e *catalog.Entry) bool {
 	return e.Kind == catalog.Tool && !e.Hidden && view.Visible(e)
 }
 
-// noteHidden says how many tools the policy keeps from the caller.
-func (c *cli) noteHidden(view *catalog.View) {
-	hidden := 0
-	for _, e := range view.Snapshot().Entries() {
-		if e.Kind == catalog.Tool && !view.Visible(e) {
-			hidden++
-		}
-	}
-	if hidden > 0 {
-		c.Note("%s kept back by the policy; why: weir policy explain WHO REF", count(hidden, "tool"))
-	}
-}
-
 // toolsOf lists the visible tools that match pattern, and what is withheld.
 func toolsOf(view *catalog.View, pattern string) toolList {
-	list := toolList{Tools: []toolRow{}, Withheld: []withheldRow{}}
+	list := toolList{Tools: []toolRow{}, Withheld: []withheldRow{}, Missing: []string{}}
 	for _, e := range view.Snapshot().Entries() {
+		if e.Kind == catalog.Tool && !view.Visible(e) {
+			list.Hidden++
+		}
 		if !isTool(view, e) {
 			continue
 		}

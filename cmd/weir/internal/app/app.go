@@ -33,6 +33,8 @@ type Env struct {
 	Version string
 	// Override says over each file that is read what the command line says; nil changes nothing.
 	Override func(*config.File)
+	// Answer answers what other commands of the same user ask a gateway that serves, see join.Options.
+	Answer func(ctx context.Context, a *App, question []byte) []byte
 }
 
 // App is a gateway, wired.

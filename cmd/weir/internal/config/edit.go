@@ -89,7 +89,7 @@ type draft struct {
 }
 
 func newDraft(path string, data []byte, env Env) (*draft, error) {
-	d := &draft{path: path, name: show(path, env), data: data, env: env}
+	d := &draft{path: path, name: Show(path, env), data: data, env: env}
 	var err error
 	if d.file, err = Parse(path, data, env); err != nil {
 		return nil, err

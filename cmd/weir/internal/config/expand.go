@@ -179,7 +179,7 @@ func (e *Expander) envFile() string {
 	if e.client {
 		return filepath.Join(UserDir(e.env), "env")
 	}
-	return show(filepath.Join(e.dir, "env"), e.env)
+	return Show(filepath.Join(e.dir, "env"), e.env)
 }
 
 // input answers what VS Code would ask its user for, from a variable named after the input: github-token is GITHUB_TOKEN.

@@ -148,7 +148,7 @@ func Parse(path string, data []byte, env Env) (*File, error) {
 
 // parseFile is Parse, or looks at the policy only.
 func parseFile(path string, data []byte, env Env, policyOnly bool) (*File, error) {
-	s := newSource(show(path, env), data)
+	s := newSource(Show(path, env), data)
 	root, p := parse(s)
 	if p != nil {
 		return nil, Problems{*p}
@@ -224,8 +224,8 @@ func parse(s *source) (*node, *Problem) {
 	return parseYAML(s)
 }
 
-// show is the path as messages name it: below the working directory without it.
-func show(path string, env Env) string {
+// Show is the path as messages name it: below the working directory without it.
+func Show(path string, env Env) string {
 	if rel, err := filepath.Rel(env.Dir, path); err == nil && filepath.IsLocal(rel) {
 		return rel
 	}

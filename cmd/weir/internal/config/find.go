@@ -34,9 +34,9 @@ func Find(given string, env Env) (string, error) {
 			given = filepath.Join(env.Dir, given)
 		}
 		if info, err := os.Stat(given); err != nil {
-			return "", faultf("config: %s: %w", show(given, env), bare(err))
+			return "", faultf("config: %s: %w", Show(given, env), bare(err))
 		} else if info.IsDir() {
-			return "", faultf("config: %s is a directory; name the file in it", show(given, env))
+			return "", faultf("config: %s is a directory; name the file in it", Show(given, env))
 		}
 		return given, nil
 	}

@@ -23,6 +23,8 @@ const (
 	helloWait = 5 * time.Second
 	// maxHello bounds the line, in bytes.
 	maxHello = 16 << 10
+	// maxQuestion bounds a question, in bytes: arguments of a call may be long.
+	maxQuestion = 32 << 20
 )
 
 // Hello is the line that a gateway begins with. Members may be added; what a reader must understand is a new protocol.
@@ -43,18 +45,19 @@ func greet(p Place, version string, inForce *config.Expander) ([]byte, error) {
 	return append(b, '\n'), err
 }
 
-// matches reports why a gateway is not the one for a configuration.
-func (h *Hello) matches(p Place, mine *config.Expander) error {
+// matches reports why a gateway is not the one for a file.
+func (h *Hello) matches(p Place) error {
 	switch {
 	case h.Protocol != protocol:
 		return fmt.Errorf("it is weir %s, which takes clients in another way", h.Weir)
 	case h.File != p.file:
 		return fmt.Errorf("it serves %s", h.File)
-	case !hmac.Equal(h.Digest, mine.Digest(h.Nonce)):
-		return errors.New("its configuration, or what the variables in it stand for, is not the same")
 	}
 	return nil
 }
+
+// ErrOther says that a gateway runs for a file, with other contents or other variables.
+var ErrOther = errors.New("its configuration, or what the variables in it stand for, is not the same")
 
 // ErrNone says that no gateway runs for a configuration.
 var ErrNone = errors.New("no gateway runs for this configuration")
@@ -63,11 +66,27 @@ var ErrNone = errors.New("no gateway runs for this configuration")
 type Conn struct {
 	*net.UnixConn
 	Weir   string // version of the gateway
+	hello  Hello
 	reader *bufio.Reader
 }
 
-// Dial joins the gateway of a configuration: ErrNone when none runs, another error when there is one that does not match.
+// Dial joins the gateway of a configuration: ErrNone when none runs, another error when there is one that does not match, ErrOther among them.
 func Dial(ctx context.Context, p Place, mine *config.Expander) (*Conn, error) {
+	c, err := Find(ctx, p)
+	if err == nil && !c.Runs(mine) {
+		_ = c.Close() // it is of no use
+		return nil, fmt.Errorf("join: a gateway runs for %s, but %w", p.file, ErrOther)
+	}
+	return c, err
+}
+
+// Runs reports whether the gateway runs with a configuration as it was read here: the same text, and the same values of its variables.
+func (c *Conn) Runs(mine *config.Expander) bool {
+	return hmac.Equal(c.hello.Digest, mine.Digest(c.hello.Nonce))
+}
+
+// Find connects to the gateway of a file, whatever it has read in it: ErrNone when none runs.
+func Find(ctx context.Context, p Place) (*Conn, error) {
 	if err := checkFolder(p.folder); errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNone
 	} else if err != nil {
@@ -81,7 +100,7 @@ func Dial(ctx context.Context, p Place, mine *config.Expander) (*Conn, error) {
 		return nil, fmt.Errorf("join: %w", err)
 	}
 	c := &Conn{UnixConn: conn, reader: bufio.NewReaderSize(conn, 64<<10)}
-	if err := c.listen(p, mine); err != nil {
+	if err := c.listen(p); err != nil {
 		_ = conn.Close() // it is of no use
 		return nil, err
 	}
@@ -107,7 +126,7 @@ func dial(ctx context.Context, p Place) (*net.UnixConn, error) {
 }
 
 // listen reads the line and compares.
-func (c *Conn) listen(p Place, mine *config.Expander) error {
+func (c *Conn) listen(p Place) error {
 	if err := c.SetReadDeadline(time.Now().Add(helloWait)); err != nil {
 		return err
 	}
@@ -118,12 +137,11 @@ func (c *Conn) listen(p Place, mine *config.Expander) error {
 		}
 		return fmt.Errorf("join: the gateway did not say hello: %w", err)
 	}
-	var h Hello
-	if err := json.Unmarshal(line, &h); err != nil {
+	if err := json.Unmarshal(line, &c.hello); err != nil {
 		return fmt.Errorf("join: the gateway said hello in a way that this weir does not understand")
 	}
-	c.Weir = h.Weir
-	if err := h.matches(p, mine); err != nil {
+	c.Weir = c.hello.Weir
+	if err := c.hello.matches(p); err != nil {
 		return fmt.Errorf("join: a gateway runs for %s, but %w", p.file, err)
 	}
 	return c.SetReadDeadline(time.Time{})

@@ -78,10 +78,16 @@ func (s side) options(serve func(ctx context.Context, in io.Reader, out io.Write
 	}
 }
 
-// share runs a gateway until stop is called, or the test ends.
+// share runs a gateway that runs serve for each client.
 func share(t *testing.T, s side, serve func(ctx context.Context, in io.Reader, out io.Writer) error) (stop func()) {
 	t.Helper()
-	l, err := Listen(t.Context(), s.place, s.options(serve))
+	return run(t, s, s.options(serve))
+}
+
+// run runs a gateway until stop is called, or the test ends.
+func run(t *testing.T, s side, o Options) (stop func()) {
+	t.Helper()
+	l, err := Listen(t.Context(), s.place, o)
 	if err != nil {
 		t.Fatal(err)
 	}

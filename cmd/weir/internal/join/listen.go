@@ -25,6 +25,10 @@ type Options struct {
 	InForce func() *config.Expander
 	// Serve answers one client until its input or ctx ends.
 	Serve func(ctx context.Context, in io.Reader, out io.Writer) error
+	// Answer answers a question of Conn.Ask, on one line. ctx ends when nobody waits for the answer any more.
+	Answer func(ctx context.Context, question []byte) []byte
+	// Drain is how long an answer may take when the gateway is told to stop.
+	Drain time.Duration
 	// WriteTimeout bounds one write to a client that does not read.
 	WriteTimeout time.Duration
 	Log          *slog.Logger
@@ -119,8 +123,15 @@ func (l *Listener) take(ctx context.Context, conn *net.UnixConn) {
 	if _, err := out.Write(line); err != nil {
 		return // it only looked
 	}
-	if err := l.o.Serve(ctx, conn, out); err != nil && !errors.Is(err, net.ErrClosed) {
-		l.o.Log.Debug("a joined client was lost", "error", err)
+	question, ok, in, err := asked(ctx, conn)
+	switch {
+	case err != nil: // it only looked
+	case ok:
+		l.answer(ctx, conn, out, question)
+	default:
+		if err := l.o.Serve(ctx, in, out); err != nil && !errors.Is(err, net.ErrClosed) {
+			l.o.Log.Debug("a joined client was lost", "error", err)
+		}
 	}
 }
 
