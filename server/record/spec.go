@@ -13,7 +13,7 @@ type Telemetry struct {
 
 // Traces says where spans go.
 type Traces struct {
-	// OTLP is the URL of an OTLP/HTTP endpoint, such as http://localhost:4318.
+	// OTLP is the base URL of an OTLP/HTTP endpoint, such as http://localhost:4318.
 	OTLP string `yaml:"otlp"`
 	// Sample is the part of the traces that weir itself begins which are kept, 0 to 1. A caller's own decision is followed.
 	Sample float64 `yaml:"sample"`
@@ -21,7 +21,7 @@ type Traces struct {
 
 // Metrics says where metrics go.
 type Metrics struct {
-	// OTLP is the URL of an OTLP/HTTP endpoint.
+	// OTLP is the base URL of an OTLP/HTTP endpoint.
 	OTLP string `yaml:"otlp"`
 	// Prometheus is the address, host:port, of an endpoint /metrics. Whoever can reach it can read it.
 	Prometheus string `yaml:"prometheus"`

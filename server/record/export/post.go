@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	logs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
@@ -39,7 +38,7 @@ func newPost(s *Spec, version string, config *tls.Config) *post {
 		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 	if s.OTLP != "" {
-		p.otlp, p.url = true, strings.TrimSuffix(s.OTLP, "/")+"/v1/logs"
+		p.otlp, p.url = true, SignalURL(s.OTLP, "logs")
 	}
 	return p
 }

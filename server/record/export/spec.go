@@ -2,9 +2,11 @@ package export
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 // Spec is one place that is told of every request. Exactly one of Syslog, HTTP and OTLP is set.
@@ -13,7 +15,7 @@ type Spec struct {
 	Syslog string `yaml:"syslog"`
 	// HTTP is the URL of an endpoint that takes batches by POST, a message on each line.
 	HTTP string `yaml:"http"`
-	// OTLP is the URL of an OTLP/HTTP endpoint for logs, such as http://localhost:4318.
+	// OTLP is the base URL of an OTLP/HTTP endpoint for logs, such as http://localhost:4318.
 	OTLP string `yaml:"otlp"`
 	// Shape of a message: json, cef (ArcSight Common Event Format) or ocsf (API Activity); json when empty. OTLP has a shape of its own.
 	Shape string `yaml:"shape"`
@@ -56,13 +58,37 @@ func (s *Spec) Check() (key string, err error) {
 	case s.OTLP != "" && s.Shape != "":
 		return "shape", errors.New("does nothing beside otlp; remove it")
 	}
-	for key, address := range map[string]string{"http": s.HTTP, "otlp": s.OTLP} {
-		if address == "" {
-			continue
+	if s.HTTP != "" {
+		if u, err := url.Parse(s.HTTP); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+			return "http", errors.New("want a URL that starts with http:// or https:// and has no password")
 		}
-		if u, err := url.Parse(address); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
-			return key, errors.New("want a URL that starts with http:// or https:// and has no password")
-		}
+	}
+	if s.OTLP != "" {
+		return "otlp", CheckOTLP(s.OTLP, "headers")
 	}
 	return "", nil
 }
+
+// CheckOTLP says what is wrong with the base URL of an OTLP/HTTP endpoint; headers names the place for what such a URL cannot carry. Its error holds
+// no value.
+func CheckOTLP(base, headers string) error {
+	u, err := url.Parse(base)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return errors.New("want a URL that starts with http:// or https://")
+	case u.User != nil:
+		return fmt.Errorf("a user and a password in the URL are not sent; put them into %s", headers)
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return fmt.Errorf("a query or a fragment in the URL is not sent; put what it says into %s", headers)
+	}
+	for _, signal := range [...]string{"/v1/traces", "/v1/metrics", "/v1/logs"} {
+		if strings.HasSuffix(strings.TrimRight(u.Path, "/"), signal) {
+			return fmt.Errorf("want the URL without %s, which is appended", signal)
+		}
+	}
+	return nil
+}
+
+// SignalURL is where a signal (traces, metrics or logs) goes at a base URL that CheckOTLP lets pass: its path is appended, as to OTEL_EXPORTER_OTLP_ENDPOINT
+// (OpenTelemetry specification, protocol/exporter, "Endpoint URLs for OTLP/HTTP").
+func SignalURL(base, signal string) string { return strings.TrimRight(base, "/") + "/v1/" + signal }

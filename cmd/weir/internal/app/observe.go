@@ -12,14 +12,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.40.0"
 
 	"weir/catalog"
@@ -42,7 +39,8 @@ type observation struct {
 	prometheus http.Handler // nil when nobody fetches metrics
 	meter      metric.Meter // never nil
 	reloads    metric.Int64Counter
-	ends       []func(context.Context) error
+	lostSpans  func() int64 // nil when no spans are sent
+	ends       []func(context.Context)
 }
 
 // observe wires what the file says of telemetry and of the audit log.
@@ -72,11 +70,8 @@ func (a *App) observe(file *config.File) (*observation, error) {
 			o.put(r.Row(file.RequestLog.Arguments))
 		}
 	}
-	if o.meter = options.Meter; o.meter == nil {
-		o.meter = noop.NewMeterProvider().Meter("")
-	}
 	if err == nil {
-		o.reloads, err = o.meter.Int64Counter("weir.config.reloads", metric.WithDescription("Configurations that were read while running, by what became of them"))
+		err = o.count(options.Meter)
 	}
 	told := options.Tracer != nil || options.Meter != nil || o.audit != nil || o.requests != nil || len(o.exports) > 0
 	if err == nil && (told || a.log.Enabled(context.Background(), slog.LevelDebug)) {
@@ -86,6 +81,23 @@ func (a *App) observe(file *config.File) (*observation, error) {
 		return nil, errors.Join(err, o.close())
 	}
 	return o, nil
+}
+
+// count makes the instruments for what is no request; m is nil when nobody is told metrics.
+func (o *observation) count(m metric.Meter) (err error) {
+	if o.meter = m; m == nil {
+		o.meter = noop.NewMeterProvider().Meter("")
+	}
+	o.reloads, err = o.meter.Int64Counter("weir.config.reloads", metric.WithDescription("Configurations that were read while running, by what became of them"))
+	if err != nil || o.lostSpans == nil {
+		return err
+	}
+	_, err = o.meter.Int64ObservableCounter("weir.spans.lost", metric.WithDescription("Spans that did not reach the OTLP endpoint"),
+		metric.WithInt64Callback(func(_ context.Context, to metric.Int64Observer) error {
+			to.Observe(o.lostSpans())
+			return nil
+		}))
+	return err
 }
 
 // observer follows the gateway's requests.
@@ -147,39 +159,16 @@ func (a *App) about() *resource.Resource {
 	return resource.NewSchemaless(semconv.ServiceName("weir"), semconv.ServiceVersion(a.env.Version))
 }
 
-// trace sends spans to an OTLP endpoint.
-func (o *observation) trace(t record.Traces, a *App, options *record.Options) error {
-	if t.OTLP == "" {
-		return nil
-	}
-	url, err := a.expander.Load().Expand(t.OTLP)
-	if err != nil {
-		return err
-	}
-	exporter, err := otlptracehttp.New(context.Background(), otlptracehttp.WithEndpointURL(url+"/v1/traces")) // nothing is sent yet
-	if err != nil {
-		return err
-	}
-	p := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(a.about()),
-		sdktrace.WithSampler(sdktrace.AlwaysSample())) // the recorder asks for a span only where it is kept
-	o.ends = append(o.ends, p.Shutdown)
-	options.Tracer, options.Sample = p.Tracer("weir"), t.Sample
-	return nil
-}
-
 // measure makes metrics for an OTLP endpoint, for Prometheus, or both.
 func (o *observation) measure(m record.Metrics, a *App, options *record.Options) error {
 	all := []sdkmetric.Option{sdkmetric.WithResource(a.about())}
+	told := func() {}
 	if m.OTLP != "" {
-		url, err := a.expander.Load().Expand(m.OTLP)
+		reader, d, err := a.reader(m)
 		if err != nil {
 			return err
 		}
-		exporter, err := otlpmetrichttp.New(context.Background(), otlpmetrichttp.WithEndpointURL(url+"/v1/metrics"))
-		if err != nil {
-			return err
-		}
-		all = append(all, sdkmetric.WithReader(sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithInterval(m.Interval))))
+		all, told = append(all, sdkmetric.WithReader(reader)), func() { d.end(0) }
 	}
 	if m.Prometheus != "" {
 		registry := prometheus.NewRegistry()
@@ -194,7 +183,10 @@ func (o *observation) measure(m record.Metrics, a *App, options *record.Options)
 		return nil
 	}
 	p := sdkmetric.NewMeterProvider(all...)
-	o.ends = append(o.ends, p.Shutdown)
+	o.ends = append(o.ends, func(ctx context.Context) {
+		_ = p.Shutdown(ctx) // what it could not send is counted
+		told()
+	})
 	options.Meter = p.Meter("weir")
 	return nil
 }
@@ -235,7 +227,7 @@ func (o *observation) close() error {
 	defer cancel()
 	var errs []error
 	for _, end := range o.ends {
-		errs = append(errs, end(ctx))
+		end(ctx)
 	}
 	if o.untell != nil {
 		o.untell()

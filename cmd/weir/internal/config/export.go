@@ -1,6 +1,27 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+
+	"weir/server/record/export"
+)
+
+// telemetry checks where spans and metrics go.
+func (r *reader) telemetry(root *node, file *File) {
+	for _, of := range [...]struct{ signal, base string }{{"traces", file.Telemetry.Traces.OTLP}, {"metrics", file.Telemetry.Metrics.OTLP}} {
+		n := root.get("telemetry").get(of.signal).get("otlp")
+		if n == nil || of.base == "" {
+			continue
+		}
+		full, err := r.expand.Expand(of.base)
+		if err != nil {
+			continue // reported with the reference
+		}
+		if err := export.CheckOTLP(full, "OTEL_EXPORTER_OTLP_HEADERS"); err != nil {
+			r.problem(n.at, "telemetry.%s.otlp: %v", of.signal, err)
+		}
+	}
+}
 
 // exports checks the systems that are told of requests.
 func (r *reader) exports(root *node, file *File) {

@@ -53,6 +53,7 @@ func (r *reader) rules(root *node, file *File) {
 	r.checkTLS(root, file)
 	r.virtuals(root, file)
 	r.exports(root, file)
+	r.telemetry(root, file)
 	if n := root.get("listen"); n != nil && n.kind == text {
 		if listen, err := r.expand.Expand(n.text); err == nil && !isAddress(listen) {
 			r.mismatch(n, "listen", "host:port")
