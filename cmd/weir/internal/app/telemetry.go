@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"golang.org/x/net/http/httpguts"
 
 	"weir/catalog"
 	"weir/server/record"
@@ -145,9 +147,34 @@ func (a *App) deliver(signal, reference string) (to string, d *delivery, err err
 	if err != nil {
 		return "", nil, errors.New("the address is no URL") // the reader of the file has said so before
 	}
+	if err := checkHeaders(signal); err != nil {
+		return "", nil, err
+	}
 	d = &delivery{key: "telemetry." + signal + ".otlp", endpoint: u.Scheme + "://" + u.Host}
 	d.log = a.log.With("key", d.key, "endpoint", d.endpoint)
 	return export.SignalURL(base, signal), d, nil
+}
+
+// checkHeaders refuses variables for headers that OpenTelemetry would not understand: it would write their values to standard error and send nothing.
+func checkHeaders(signal string) error {
+	for _, name := range [...]string{"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_" + strings.ToUpper(signal) + "_HEADERS"} {
+		list := os.Getenv(name) // of the process, as OpenTelemetry reads it
+		if list == "" {
+			continue
+		}
+		for pair := range strings.SplitSeq(list, ",") {
+			key, value, found := strings.Cut(pair, "=")
+			_, err := url.PathUnescape(value)
+			if found && err == nil && httpguts.ValidHeaderFieldName(strings.TrimSpace(key)) {
+				continue
+			}
+			return &catalog.Error{
+				Code: catalog.Config, Msg: "telemetry: " + name + " is no list of headers, with commas between them and a % only before two hexadecimal digits",
+				Hint: "export " + name + "=x-api-key=SECRET",
+			}
+		}
+	}
+	return nil
 }
 
 // straight is the proxy of the environment for requests to the endpoint itself, and an error for others, which are redirects.

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"weir/cmd/weir/internal/app"
+	"weir/cmd/weir/internal/config"
 	"weir/upstream/upstreamtest"
 )
 
@@ -318,6 +319,41 @@ func TestTelemetryEndpoints(t *testing.T) {
 			}
 			if told := toldOf(p, 0); told != nil {
 				t.Error(told)
+			}
+		})
+	}
+}
+
+// TestTelemetryHeaders: variables that OpenTelemetry would not understand are refused before it writes them to standard error.
+func TestTelemetryHeaders(t *testing.T) {
+	for _, tt := range []struct {
+		name, value string
+		good        bool
+	}{
+		{"OTEL_EXPORTER_OTLP_HEADERS", "x-key=a%20b, y-key=c=", true},
+		{"OTEL_EXPORTER_OTLP_HEADERS", "x-key=CANARY,", false},
+		{"OTEL_EXPORTER_OTLP_METRICS_HEADERS", "CANARY", true}, // nobody reads it
+		{"OTEL_EXPORTER_OTLP_HEADERS", "Bearer CANARY", false},
+		{"OTEL_EXPORTER_OTLP_HEADERS", "x-key: CANARY", false},
+		{"OTEL_EXPORTER_OTLP_HEADERS", "a=b,x-key=100%zCANARY", false},
+		{"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x key=CANARY", false},
+	} {
+		t.Run(tt.name+" "+tt.value, func(t *testing.T) {
+			_, s := startCollector(t)
+			t.Setenv(tt.name, tt.value)
+			p := newPlace(t, object{"telemetry": object{"traces": object{"otlp": s.URL}}})
+			file, err := config.Read(p.path, p.env.Config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := app.New(file, p.env)
+			if err == nil {
+				err = a.Close()
+			} else if !strings.Contains(err.Error(), tt.name) || strings.Contains(err.Error(), "CANARY") {
+				t.Error(err)
+			}
+			if (err == nil) != tt.good {
+				t.Error(err)
 			}
 		})
 	}
