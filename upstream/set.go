@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"weir/catalog"
+	"weir/catalog/room"
 	"weir/translate"
 	"weir/upstream/cred"
 	"weir/upstream/process"
@@ -41,10 +42,10 @@ type Options struct {
 	// Updated is called, from any goroutine, with what an upstream tells about a topic that was subscribed to. It must not block, and params are valid during
 	// the call only.
 	Updated func(upstream string, topic catalog.Topic, params []byte)
-	SignIn  *cred.SignIn                            // where users sign in to upstreams; may be nil
-	Cache   translate.Cache                         // keeps what descriptions of APIs came to; may be nil
-	Hold    func(n int64) (release func(), ok bool) // is asked before a large answer is taken, see mcpconn.Config; may be nil
-	Version string                                  // of weir, as servers are told
+	SignIn  *cred.SignIn    // where users sign in to upstreams; may be nil
+	Cache   translate.Cache // keeps what descriptions of APIs came to; may be nil
+	Hold    room.Hold       // is asked before a large answer is taken; may be nil
+	Version string          // of weir, as servers are told
 	Log     *slog.Logger
 
 	dial func(name string, spec *Spec) dialer // for tests

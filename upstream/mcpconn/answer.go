@@ -12,6 +12,7 @@ import (
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
+	"weir/catalog/room"
 )
 
 const (
@@ -101,7 +102,7 @@ func (e *endpoint) single(ctx context.Context, resp *http.Response, id int64) (*
 		limit = min(limit, maxRefusal)
 	}
 	tooLarge, err := buf.fill(ctx, resp.Body, resp.ContentLength, limit)
-	if errors.Is(err, errNoMemory) && ctx.Err() == nil {
+	if errors.Is(err, room.ErrNone) && ctx.Err() == nil {
 		buf.drop()
 		return nil, noMemory(e.name)
 	}
@@ -197,7 +198,7 @@ func (e *endpoint) tooLarge(what string) *catalog.Error {
 
 // noMemory is the error of a call whose answer there was no memory for.
 func noMemory(name string) *catalog.Error {
-	return &catalog.Error{Code: catalog.Limited, Msg: name + ": weir has no memory left for the answer (executed)", Execution: catalog.Executed, Err: errNoMemory}
+	return &catalog.Error{Code: catalog.Limited, Msg: name + ": weir has no memory left for the answer (executed)", Execution: catalog.Executed, Err: room.ErrNone}
 }
 
 func (e *endpoint) garbled(what string, err error) *catalog.Error {
@@ -228,7 +229,7 @@ func (e *endpoint) streamed(es *events, r *request) (*response, error) {
 			return nil, errNoResponse
 		case errors.Is(err, errEventTooLarge):
 			return nil, e.tooLarge("an event of the answer")
-		case errors.Is(err, errNoMemory):
+		case errors.Is(err, room.ErrNone):
 			return nil, noMemory(e.name)
 		case err != nil:
 			return nil, err

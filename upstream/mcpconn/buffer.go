@@ -2,31 +2,25 @@ package mcpconn
 
 import (
 	"context"
-	"errors"
 	"io"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"weir/catalog/room"
 )
 
 const (
 	smallBuffer = 4 << 10
 	// maxPooled is the largest buffer that is kept for reuse: one huge message must not pin its memory in a pool.
 	maxPooled = 2 << 20
-	// largeBuffer is the size from which on there must be memory for a buffer. An answer that comes while there is none is left where it is for so long.
-	largeBuffer = 256 << 10
-	memoryWait  = 30 * time.Second
-	memoryPoll  = 10 * time.Millisecond
 )
-
-// errNoMemory says that no memory was left for an answer.
-var errNoMemory = errors.New("no memory is left for the answer")
 
 // buffers is a pool of byte slices. The zero value is ready for use.
 type buffers struct {
 	pool sync.Pool
-	hold func(n int64) (release func(), ok bool) // see Config.Hold; may be nil
+	hold room.Hold // see Config.Hold; may be nil
 }
 
 // buffer is one byte slice of a pool. It goes back when its last user drops it; a buffer that is never dropped is left to the collector.
@@ -35,9 +29,8 @@ type buffer struct {
 	users atomic.Int32
 	home  *buffers
 
-	held     int64           // bytes that hold was asked for
-	release  func()          // gives them back
-	backstop runtime.Cleanup // does so for a buffer that is never dropped
+	room     *room.Room      // what it takes of the memory, nil while it is small
+	backstop runtime.Cleanup // gives that back for a buffer that is never dropped
 }
 
 // get returns an empty buffer with one user.
@@ -58,10 +51,10 @@ func (b *buffer) drop() {
 	if b.users.Add(-1) != 0 {
 		return
 	}
-	if b.release != nil {
+	if b.room != nil {
 		b.backstop.Stop()
-		b.release()
-		b.held, b.release = 0, nil
+		b.room.Release()
+		b.room = nil
 	}
 	if cap(b.b) > maxPooled {
 		return
@@ -72,26 +65,14 @@ func (b *buffer) drop() {
 
 // afford waits until there is memory for a buffer of n bytes, at most so long and until ctx ends: meanwhile what is to be read stays with who sends it.
 func (b *buffer) afford(ctx context.Context, n int64, most time.Duration) error {
-	if b.home.hold == nil || n < largeBuffer || n <= b.held {
+	if b.home.hold == nil || n < room.Large {
 		return nil
 	}
-	for until := time.Now().Add(most); ; time.Sleep(memoryPoll) {
-		release, ok := b.home.hold(n - b.held)
-		if !ok && ctx.Err() == nil && time.Now().Before(until) {
-			continue
-		}
-		if !ok {
-			return errNoMemory
-		}
-		all := release
-		if last := b.release; last != nil {
-			b.backstop.Stop()
-			all = func() { last(); release() }
-		}
-		b.held, b.release = n, all
-		b.backstop = runtime.AddCleanup(b, func(all func()) { all() }, all)
-		return nil
+	if b.room == nil {
+		b.room = &room.Room{Hold: b.home.hold}
+		b.backstop = runtime.AddCleanup(b, (*room.Room).Release, b.room)
 	}
+	return b.room.Take(ctx, n, most)
 }
 
 // fill reads r to its end into b, at most limit bytes. size is the expected length, -1 when unknown.
@@ -102,14 +83,14 @@ func (b *buffer) fill(ctx context.Context, r io.Reader, size, limit int64) (tooL
 	}
 	// One byte more than expected, so that the end is seen without growing.
 	if size >= int64(cap(b.b)) {
-		if err := b.afford(ctx, size+1, memoryWait); err != nil {
+		if err := b.afford(ctx, size+1, room.Wait); err != nil {
 			return false, err
 		}
 		b.b = make([]byte, 0, size+1)
 	}
 	for {
 		if len(b.b) == cap(b.b) {
-			if err := b.afford(ctx, next(b.b, limit), memoryWait); err != nil {
+			if err := b.afford(ctx, next(b.b, limit), room.Wait); err != nil {
 				return false, err
 			}
 			b.b = grown(b.b, limit)
@@ -135,11 +116,11 @@ func grown(b []byte, limit int64) []byte {
 
 // next is the capacity of b after grown.
 func next(b []byte, limit int64) int64 {
-	return max(room(int64(cap(b)), limit), int64(cap(b))+smallBuffer)
+	return max(doubled(int64(cap(b)), limit), int64(cap(b))+smallBuffer)
 }
 
-// room is the next size of a buffer: twice as much, or all that limit allows and the byte that is too much, when that is no more than twice as far.
-func room(size, limit int64) int64 {
+// doubled is the next size of a buffer: twice as much, or all that limit allows and the byte that is too much, when that is no more than twice as far.
+func doubled(size, limit int64) int64 {
 	if size = 2 * size; size > limit/2 {
 		return limit + 1
 	}

@@ -14,6 +14,7 @@ import (
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
+	"weir/catalog/room"
 	"weir/upstream/process"
 )
 
@@ -72,7 +73,7 @@ type Config struct {
 	MaxMessage int64
 	// Hold is asked before so many bytes are taken for a large answer; release gives them back. While it says no the answer waits, for some seconds. Nil always
 	// says yes.
-	Hold func(n int64) (release func(), ok bool)
+	Hold room.Hold
 	// Probe is how long a server that can be reached may stay silent on server/discover before it is taken for one of the legacy era.
 	Probe time.Duration
 	// Quiet says that the server stayed silent on the last probe (Conn.Quiet): initialize is tried first.

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"weir/catalog/room"
 )
 
 // budget is memory of which so much may be held.
@@ -42,7 +44,7 @@ func TestR33_AnswersWaitForMemory(t *testing.T) {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
 		third := pool.get()
-		if _, err := third.fill(t.Context(), strings.NewReader(text), size, 2*size); !errors.Is(err, errNoMemory) {
+		if _, err := third.fill(t.Context(), strings.NewReader(text), size, 2*size); !errors.Is(err, room.ErrNone) {
 			t.Errorf("with no memory for long: %v", err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

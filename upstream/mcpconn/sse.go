@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"weir/catalog/room"
 )
 
 // errEventTooLarge says that one event, or one line, of a stream is over the limit.
@@ -206,7 +208,7 @@ func (es *events) more() error {
 			b = b[:n+m]
 		} else {
 			most := int64(es.limit) + ioBuffer // an event and what was read behind it
-			if err := es.buf.afford(context.Background(), next(b, most), memoryWait); err != nil {
+			if err := es.buf.afford(context.Background(), next(b, most), room.Wait); err != nil {
 				return err
 			}
 			b = grown(b, most)

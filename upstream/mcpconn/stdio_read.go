@@ -80,7 +80,7 @@ func (l *lines) more() {
 	}
 	into := l.buf
 	if l.end == len(l.buf) && (l.start == 0 || len(l.buf) < lineBuffer) {
-		into = make([]byte, room(int64(len(l.buf)), int64(l.limit)))
+		into = make([]byte, doubled(int64(len(l.buf)), int64(l.limit)))
 	}
 	if l.start == l.end || l.end == len(l.buf) {
 		l.end = copy(into, l.buf[l.start:l.end])

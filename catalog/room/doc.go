@@ -1,0 +1,12 @@
+// Package room owns how a large answer comes by the memory that it takes: it asks for it, waits while there is none, and gives it back.
+//
+// It stands below everything that takes answers, MCP connections and translators alike; who counts the memory is handed in as a [Hold].
+//
+// Decisions:
+//
+//   - An answer that finds no memory is not read on: it stays with who sends it, whom TCP tells to wait. To read and then throw away would need
+//     the memory that there is none of.
+//   - Waiting is polling. A queue would have to be told by a counter that also changes with every collection of garbage, and who waits is short of
+//     memory, not of time.
+//   - What is small asks nobody: most answers are, and they must not pay for the few that are not.
+package room

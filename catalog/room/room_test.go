@@ -1,0 +1,80 @@
+package room_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"weir/catalog/room"
+)
+
+// memory is memory of which so much may be held.
+type memory struct{ held, most int64 }
+
+func (m *memory) hold(n int64) (func(), bool) {
+	if m.held+n > m.most {
+		return nil, false
+	}
+	m.held += n
+	return func() { m.held -= n }, true
+}
+
+// A room grows by what is missing, waits until there is as much, gives up in time, and gives back exactly what it took.
+func TestRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{most: 10 * room.Large}
+		a, b := room.Room{Hold: m.hold}, room.Room{Hold: m.hold}
+		for _, n := range []int64{1, room.Large - 1} {
+			if !a.Ask(n) || m.held != 0 {
+				t.Errorf("%d bytes: %d are held", n, m.held)
+			}
+		}
+		for _, n := range []int64{4 * room.Large, 2 * room.Large, 8 * room.Large} {
+			if err := a.Take(t.Context(), n, 0); err != nil || m.held != max(4*room.Large, n) {
+				t.Errorf("%d bytes: %v, %d are held", n, err, m.held)
+			}
+		}
+		if b.Ask(4*room.Large) || b.Held() != 0 {
+			t.Errorf("more than there is: %d are held", b.Held())
+		}
+		began := time.Now()
+		time.AfterFunc(3*time.Second, a.Release)
+		if err := b.Take(t.Context(), 4*room.Large, room.Wait); err != nil || time.Since(began) < 3*time.Second || m.held != 4*room.Large {
+			t.Errorf("%v after %s, %d are held", err, time.Since(began), m.held)
+		}
+		began = time.Now()
+		if err := a.Take(t.Context(), 8*room.Large, time.Second); !errors.Is(err, room.ErrNone) || time.Since(began) < time.Second || time.Since(began) > 2*time.Second {
+			t.Errorf("none for long: %v after %s", err, time.Since(began))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := a.Take(ctx, 8*room.Large, time.Hour); !errors.Is(err, room.ErrNone) || time.Since(began) > 4*time.Second {
+			t.Errorf("that nobody wants any more: %v after %s", err, time.Since(began))
+		}
+		b.Release()
+		b.Release()
+		if m.held != 0 {
+			t.Errorf("%d bytes were not given back", m.held)
+		}
+		free := room.Room{}
+		if !free.Ask(1<<40) || free.Held() != 0 {
+			t.Error("nobody counts, and it is refused")
+		}
+	})
+}
+
+// What is small costs nothing.
+func TestSmallIsFree(t *testing.T) {
+	m := &memory{}
+	r := room.Room{Hold: m.hold}
+	if n := testing.AllocsPerRun(100, func() {
+		if r.Take(t.Context(), room.Large-1, room.Wait) != nil {
+			t.Error("refused")
+		}
+		r.Release()
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
