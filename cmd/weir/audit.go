@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -69,7 +70,7 @@ func (c *cli) verifyAudit(args, kept []string) error {
 		bad += len(r.Problems)
 		rows = append(rows, row)
 		number := func(n uint64) term.Cell { return term.Cell{Text: strconv.FormatUint(n, 10), Right: true} }
-		t.Row(term.Cell{Text: r.Lane}, number(uint64(r.Segments)), number(r.Records), number(r.First), number(r.Last), number(uint64(r.Open)), term.Cell{Text: r.Head[:16]})
+		t.Row(term.Cell{Text: r.Lane}, number(uint64(r.Segments)), number(r.Records), number(r.First), number(r.Last), number(uint64(r.Open)), term.Cell{Text: headOf(r)})
 	}
 	if c.JSON {
 		if err := c.PrintJSON(rows); err != nil {
@@ -84,9 +85,17 @@ func (c *cli) verifyAudit(args, kept []string) error {
 		}
 	}
 	if bad > 0 {
-		return catalog.Errorf(catalog.Internal, "%s: the log is not what was written, see %d places", dir, bad)
+		return catalog.Errorf(catalog.Internal, "%s: the log is not what was written, see %s", dir, count(bad, "place"))
 	}
 	return nil
+}
+
+// headOf is the head of a lane as --head takes it, "-" of an empty one.
+func headOf(r *audit.Report) string {
+	if r.Last == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%s:%d:%s", r.Lane, r.Last, r.Head)
 }
 
 // auditDir is the folder of the log: the argument, or what the configuration says.

@@ -188,7 +188,11 @@ func find(a *app.App, name string) (*catalog.Entry, error) {
 	}
 	for _, s := range a.Status() {
 		if s.Name == owner(name) && s.State != upstream.Ready && s.State != upstream.Idle && s.Reason != "" {
-			return nil, &catalog.Error{Code: catalog.Unavailable, Msg: s.Reason, Hint: s.Hint}
+			code := catalog.Unavailable
+			if s.State == upstream.SignIn {
+				code = catalog.NeedsLogin
+			}
+			return nil, &catalog.Error{Code: code, Msg: s.Reason, Hint: s.Hint}
 		}
 	}
 	return nil, unknown

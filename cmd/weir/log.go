@@ -3,17 +3,24 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"weir/catalog"
 	"weir/cmd/weir/internal/app"
+	"weir/cmd/weir/internal/config"
 	"weir/cmd/weir/internal/term"
 	"weir/server/record/requestlog"
+	"weir/upstream/process"
 )
 
 // lookAgain is how often weir log -f looks for new requests.
@@ -29,11 +36,12 @@ func (c *cli) log() *cobra.Command {
 		filter requestlog.Filter
 	}
 	cmd := &cobra.Command{
-		Use: "log", Short: "what was called, by whom, how long it took, what came of it",
-		Long:    "Show the requests in the request log (requestLog.database of the configuration), the oldest first.",
-		Example: "  weir log\n  weir log -f --failed\n  weir log --tool github/create_issue --since 24h --json",
-		Args:    cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Use: "log [ID]", Short: "what was called, by whom, how long it took, what came of it",
+		Long: "Show the requests in the request log (requestLog.database of the configuration), the oldest first. Of the request ID everything is\n" +
+			"shown, and where the audit log has it.",
+		Example: "  weir log\n  weir log -f --failed\n  weir log --tool github/create_issue --since 24h --json\n  weir log hod8pcsp5p-xqc6dr-3",
+		Args:    between(0, 1, ""), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.since > 0 {
 				o.filter.Since = time.Now().Add(-o.since)
 			}
@@ -42,6 +50,9 @@ func (c *cli) log() *cobra.Command {
 				if o.filter.Upstream, o.filter.Name, ok = strings.Cut(o.tool, "/"); !ok {
 					return &term.UsageError{Msg: "--tool: want upstream/name, got " + o.tool, Hint: "weir tools"}
 				}
+			}
+			if len(args) > 0 {
+				o.filter.ID = args[0]
 			}
 			return c.showLog(cmd.Context(), o.filter, o.limit, o.follow)
 		},
@@ -70,8 +81,7 @@ func (c *cli) showLog(ctx context.Context, f requestlog.Filter, limit int, follo
 	if file.RequestLog.Database == "" {
 		return &term.UsageError{Msg: file.Name + ": keeps no request log", Hint: "add   requestLog: { database: requests.db }   and restart the gateway"}
 	}
-	file.RequestLog.Keep = 0 // whoever looks removes nothing
-	l, err := app.OpenRequests(file, slog.New(slog.DiscardHandler))
+	l, err := openLog(file)
 	if err != nil {
 		return err
 	}
@@ -85,10 +95,44 @@ func (c *cli) showLog(ctx context.Context, f requestlog.Filter, limit int, follo
 		return err
 	}
 	slices.Reverse(rows)
+	switch {
+	case f.ID != "" && len(rows) == 0:
+		return &catalog.Error{Code: catalog.NotFound, Msg: file.Name + ": the log has no request " + f.ID, Hint: "weir log"}
+	case f.ID != "" && !c.JSON:
+		return c.printWhole(file, &rows[0])
+	case len(rows) == 0 && !follow && !c.JSON:
+		c.Note("%s: no such request in the log", file.Name)
+	}
+	if !c.JSON && (len(rows) > 0 || follow) {
+		c.Printf(logLine, "TIME", "ID", "WHO", "WHAT", "TOOK", "OUTCOME")
+	}
 	if err := c.printRequests(rows); err != nil || !follow {
 		return err
 	}
 	return c.followLog(ctx, l, f, rows)
+}
+
+// openLog opens the request log to look at it, which makes none.
+func openLog(file *config.File) (*requestlog.Log, error) {
+	name := file.RequestLog.Database
+	if !strings.Contains(name, "://") {
+		path, err := file.Expander.Expand(name)
+		if err != nil {
+			return nil, err
+		}
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(filepath.Dir(file.Path), path)
+		}
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, &catalog.Error{Code: catalog.NotFound, Msg: name + ": there is no request log yet", Hint: "weir serve"}
+		}
+	}
+	file.RequestLog.Keep = 0 // whoever looks removes nothing
+	l, err := app.OpenRequests(file, slog.New(slog.DiscardHandler))
+	if err != nil && strings.Contains(err.Error(), "file is not a database") { // SQLITE_NOTADB
+		return nil, &catalog.Error{Code: catalog.Config, Msg: name + ": it is not an SQLite database", Hint: "move it away; the gateway makes a new one when it starts", Err: err}
+	}
+	return l, err
 }
 
 // followLog shows what is new. Rows are written when requests end, so a row may come that began before one that was shown.
@@ -139,25 +183,95 @@ func (c *cli) printRequests(rows []requestlog.Row) error {
 			}
 			continue
 		}
-		what := r.Method
-		if r.Upstream != "" {
-			what += " " + r.Upstream + "/" + r.Name
-		}
-		c.Printf("%s  %-24s  %-40s  %8s  %s\n", r.At.Local().Format("2006-01-02 15:04:05"), term.Line(r.Who), term.Line(what), fmt.Sprintf("%.1fms", r.Millis), outcomeText(r))
+		c.Printf(logLine, r.At.Local().Format(time.DateTime), r.ID, term.Line(r.Who), term.Line(whatOf(&r)), fmt.Sprintf("%.1fms", r.Millis), outcomeText(&r))
 	}
 	return nil
 }
 
-// outcomeText is how a request ended, with the reason where there is one.
-func outcomeText(r requestlog.Row) string {
-	text := r.Outcome
-	if r.Reason != "" {
-		text += "  " + r.Reason
+// logLine is the form of a line: time, id, who, what, how long, outcome.
+const logLine = "%-19s  %-21s  %-24s  %-40s  %8s  %s\n"
+
+// whatOf is what a request asked for.
+func whatOf(r *requestlog.Row) string {
+	if r.Upstream == "" {
+		return r.Method
 	}
-	if r.Execution != "" {
-		text += " (" + r.Execution + ")"
+	return r.Method + " " + r.Upstream + "/" + r.Name
+}
+
+// outcomeText is how a request ended: which rule refused it, whether it was executed, and the reason.
+func outcomeText(r *requestlog.Row) string {
+	text := r.Outcome
+	if refused(r) && r.Rule != "" {
+		text += " by " + r.Rule
+	}
+	if e := executed(r); e != "" {
+		text += ", " + e
+	}
+	if r.Reason != "" {
+		text += ": " + r.Reason
 	}
 	return term.Line(text)
+}
+
+// refused reports whether the policy kept the caller from it, perhaps without saying that there is such a thing.
+func refused(r *requestlog.Row) bool {
+	return r.Outcome == string(catalog.Denied) || r.Outcome == string(catalog.NotFound)
+}
+
+// executed is what is known of that, "" where it goes without saying.
+func executed(r *requestlog.Row) string {
+	if r.Execution == "" && (refused(r) || r.Outcome == string(catalog.Invalid) || r.Outcome == string(catalog.Unauthenticated)) && r.Upstreams == 0 {
+		return catalog.NotExecuted.String()
+	}
+	return r.Execution
+}
+
+// printWhole shows everything about one request.
+func (c *cli) printWhole(file *config.File, r *requestlog.Row) error {
+	what := whatOf(r)
+	if r.Kind != "" {
+		what += fmt.Sprintf(" (%s, %s)", r.Kind, r.Era)
+	}
+	decision := "none was needed"
+	switch {
+	case r.Rule != "" && refused(r):
+		decision = "denied: " + r.Rule
+	case r.Rule != "":
+		decision = "allowed: " + r.Rule
+	}
+	outcome := r.Outcome
+	if e := executed(r); e != "" {
+		outcome += ", " + e
+	}
+	kept := "none is kept (audit.dir)"
+	if file.Audit.Dir != "" {
+		dir, err := app.AuditDir(file)
+		if err != nil {
+			return err
+		}
+		kept = "grep -rh " + r.ID + " " + dir
+	}
+	c.Printf("%s\n", r.ID)
+	for _, x := range []process.Fact{
+		{Name: "at", Text: r.At.Format(time.RFC3339Nano)},
+		{Name: "took", Text: fmt.Sprintf("%.1fms, of it %.1fms waiting for a turn and %.1fms with the upstream", r.Millis, r.Queue, r.Upstreams)},
+		{Name: "who", Text: r.Who},
+		{Name: "from", Text: r.Address},
+		{Name: "what", Text: what},
+		{Name: "arguments", Text: r.Arguments},
+		{Name: "decision", Text: decision},
+		{Name: "outcome", Text: outcome},
+		{Name: "reason", Text: r.Reason},
+		{Name: "size", Text: fmt.Sprintf("%d bytes in, %d out", r.In, r.Out)},
+		{Name: "trace", Text: r.Trace},
+		{Name: "audit", Text: kept},
+	} {
+		if x.Text != "" {
+			c.Printf("  %-11s %s\n", x.Name, term.Line(x.Text))
+		}
+	}
+	return nil
 }
 
 // printLine writes a value as one line of JSON.

@@ -8,8 +8,7 @@ import (
 )
 
 // share lets every weir stdio of this user and configuration join the gateway, and other commands ask it, until ctx ends; wait returns when they are
-// answered. A gateway that
-// cannot be joined serves all the same.
+// answered. A gateway that cannot be joined serves all the same.
 func (a *App) share(ctx context.Context) (wait func()) {
 	place, err := join.PlaceOf(a.current().Path, a.env.Config)
 	var l *join.Listener
