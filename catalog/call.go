@@ -3,6 +3,8 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"net/url"
+	"strconv"
 	"time"
 
 	"weir/catalog/rawjson"
@@ -76,12 +78,40 @@ type Call struct {
 	// Traceparent and Tracestate (W3C Trace Context) are those of weir's own span; they replace the caller's. Without a Traceparent the caller's are
 	// handed on.
 	Traceparent, Tracestate string
+	// Hop is filled in by whoever sends the call, for the trace that it belongs to; nil when no trace is kept.
+	Hop *Hop
 	// InputRequired says that the caller takes input_required results (modern callers).
 	InputRequired bool
 	// Queued is how long the call waited for its turn at the upstream: whoever makes it wait adds to it.
 	Queued time.Duration
 	// Reader reads the resources that the arguments name, nil where nothing can be read.
 	Reader ResourceReader
+}
+
+// Hop is the way of a call to its server; of several attempts, that of the last.
+type Hop struct {
+	Pipe    bool   // the server is a child process
+	Address string // host name or IP address of the server, "" for a child process
+	Port    int    // 0 for a child process
+	Version string // MCP revision in use, "" for what does not speak MCP
+	Session string // id of the session that the server keeps, "" for none. Who knows it can use it.
+	ID      int64  // of the request in JSON-RPC, 0 for none
+}
+
+// At notes the server of a URL. A nil Hop notes nothing.
+func (h *Hop) At(u *url.URL) {
+	if h == nil {
+		return
+	}
+	h.Address = u.Hostname()
+	switch port, err := strconv.Atoi(u.Port()); {
+	case err == nil:
+		h.Port = port
+	case u.Scheme == "https":
+		h.Port = 443
+	default:
+		h.Port = 80
+	}
 }
 
 // ResourceReader reads resources of the gateway in the name of a caller, with that caller's rights. It is used by one goroutine at a time.

@@ -140,6 +140,7 @@ func (g *Gateway) spliceError(reply *Reply, r *Request, method string, a *catalo
 	object := a.Message.Error.Of(a.Message.Data)
 	f, err := rawjson.Fields(object, "code")
 	if err != nil || f[0].Absent() {
+		reply.code = CodeInternal
 		reply.add([]byte(`{"code":-32603,"message":"upstream sent an error without a code"}`))
 		return
 	}
@@ -157,7 +158,7 @@ func (g *Gateway) spliceError(reply *Reply, r *Request, method string, a *catalo
 	case a.Era == catalog.Modern && method == "resources/read" && code == CodeInvalidParams:
 		next = CodeResourceNotFound
 	}
-	if next == code {
+	if reply.code = next; next == code {
 		reply.add(object)
 		return
 	}

@@ -29,6 +29,7 @@ type Event struct {
 	Outcome   string
 	Execution catalog.Execution
 	Reason    string // what the caller was told, "" unless weir itself refused or failed
+	Code      int    // of the JSON-RPC error in the reply, 0 for a result
 	In, Out   int    // bytes of the request and the reply
 	// Header returns a header of the HTTP request, nil over stdio; see Request.
 	Header func(name string) (string, bool)
@@ -73,7 +74,7 @@ func (g *Gateway) Serve(ctx context.Context, r *Request) *Reply {
 	if err != nil {
 		reply = g.fail(r, e, err)
 	}
-	e.Duration, e.Out = time.Since(e.Start), reply.Len()
+	e.Duration, e.Out, e.Code = time.Since(e.Start), reply.Len(), reply.code
 	g.observer.End(ctx, e)
 	return reply
 }

@@ -17,6 +17,7 @@ type Reply struct {
 	Status int
 	// Retry is after which time it makes sense to ask again, 0 when nobody knows.
 	Retry   time.Duration
+	code    int // of the error in it, 0 for a result
 	segs    [][]byte
 	room    [12][]byte // where segs begins: enough for nearly every reply
 	release func()
@@ -117,6 +118,7 @@ func ErrorReply(status int, id []byte, code int, message string, data []byte) *R
 		b = append(append(b, `,"data":`...), data...)
 	}
 	r := newReply(status)
+	r.code = code
 	r.add(envelopeID, id, envelopeError, append(b, '}'), envelopeEnd)
 	return r
 }

@@ -102,7 +102,7 @@ func (m *member) callTwice(ctx context.Context, call *catalog.Call, after time.D
 			}
 			defer leave()
 			silent := *call
-			silent.Notify, silent.Ask, silent.Parked = nil, nil, nil
+			silent.Notify, silent.Ask, silent.Parked, silent.Hop = nil, nil, nil, nil
 			send(false, &silent)
 			open++
 		case l := <-legs:

@@ -8,6 +8,14 @@
 //   - Names follow the OpenTelemetry conventions for MCP (spans "tools/call NAME", mcp.server.operation.duration,
 //     mcp.client.operation.duration). A result with isError counts as an error of type tool_error: that is how most tools fail, and a graph that
 //     leaves it out shows nothing.
+//   - Spans have what the conventions ask for and what is known without looking for it. The way to a server is noted only for calls whose trace is kept
+//     (catalog.Hop). Both sides of a call tell the JSON-RPC code of an error; error.type is the code too where nothing else is known, and weir's own class where
+//     there is one: six causes share a code. Every error is one in the status.
+//   - Left out of spans: what arguments, prompts' variables and results hold, and the messages of servers' errors, since all of that is other people's;
+//     ids of sessions, of which a digest stands there, since who knows one can use it; client.port and network.protocol.version, which behind a
+//     proxy are the proxy's; jsonrpc.protocol.version, which is 2.0.
+//   - Left out of metrics: server.address and mcp.protocol.version, which weir.upstream and weir.era stand for; mcp.resource.uri, which callers choose; the
+//     durations of sessions, which a caller's modern requests and a gateway's shared connections do not have.
 //   - Labels of metrics are bounded: names of tools and prompts count only when an entry of the catalogue was resolved, URIs never do.
 //     Attribute sets are made once and kept, since making one costs more than the measurement.
 //   - A caller's traceparent is taken from _meta, else from the header, when it is well formed; what goes upstream is weir's own span, and a

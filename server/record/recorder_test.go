@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -74,6 +75,10 @@ func newStageOf(t *testing.T, answer string, change func(*record.Options)) *stag
 	up := upstreamFunc(func(_ context.Context, call *catalog.Call) (*catalog.Answer, error) {
 		s.calls = append(s.calls, *call)
 		call.Queued = s.queued
+		if call.Hop != nil {
+			call.Hop.Version, call.Hop.Session, call.Hop.ID = "2025-11-25", "secret", 7
+			call.Hop.At(&url.URL{Scheme: "https", Host: "bank.example"})
+		}
 		if answer == "" {
 			return nil, &catalog.Error{Code: catalog.Unavailable, Msg: "bank: is down", Execution: catalog.NotExecuted, Retry: s.retry}
 		}
@@ -101,10 +106,15 @@ func scan(t *testing.T, text string) *rawjson.Message {
 
 func (s *stage) ask(t *testing.T, method, params string) string {
 	t.Helper()
+	return s.serve(t, `{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":`+params+`}`)
+}
+
+func (s *stage) serve(t *testing.T, message string) string {
+	t.Helper()
 	reply := s.gateway.Serve(t.Context(), &server.Request{
 		Principal: policy.LocalUser(), Address: netip.MustParseAddr("127.0.0.1"),
 		Client:  &catalog.Client{Era: catalog.Modern, Version: "2026-07-28", Capabilities: []byte(`{}`)},
-		Message: scan(t, `{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":`+params+`}`),
+		Message: scan(t, message),
 	})
 	defer reply.Release()
 	return string(reply.Append(nil))
@@ -134,7 +144,8 @@ func (s *stage) spansOf() (all []string) {
 // TestR25_Spans: golden attribute sets of both spans, and one connected trace.
 func TestR25_Spans(t *testing.T) {
 	const server, client = "server tools/call pay client.address=127.0.0.1", "client tools/call pay"
-	const names = " gen_ai.operation.name=execute_tool gen_ai.tool.name=pay mcp.method.name=tools/call"
+	const tool, method = " gen_ai.operation.name=execute_tool gen_ai.tool.name=pay", " mcp.method.name=tools/call"
+	const hop = " jsonrpc.request.id=7" + method + " mcp.protocol.version=2025-11-25 mcp.session.id=2bb80d537b1da3e3 network.protocol.name=http network.transport=tcp"
 	for _, tt := range []struct{ name, answer, outcome, status string }{
 		{"ok", result, "ok", "Unset "},
 		{"isError counts", `{"jsonrpc":"2.0","id":1,"result":{"content":[],"isError":true}}`, "tool_error", "Error "},
@@ -144,16 +155,20 @@ func TestR25_Spans(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStage(t, tt.answer)
 			s.ask(t, "tools/call", `{"name":"bank__pay","_meta":{"traceparent":"`+parent+`","tracestate":"v=1","baggage":"secret=1"}}`)
-			kind, clientEra, rule := "", " weir.era=modern", " weir.policy.rule=no policy"
+			kind, code, clientEra, rule := "", "", " weir.era=modern", " weir.policy.rule=no policy"
 			if tt.outcome != "ok" {
 				kind = " error.type=" + tt.outcome
+			}
+			if tt.outcome == "rpc_error" {
+				kind, code = " error.type=-32602", " rpc.response.status_code=-32602"
 			}
 			if tt.answer == "" {
 				clientEra = " weir.era="
 			}
 			want := []string{
-				client + kind + names + clientEra + " weir.outcome=" + tt.outcome + " weir.upstream=bank " + tt.status,
-				server + kind + names + " mcp.protocol.version=2026-07-28 network.transport=tcp weir.era=modern weir.outcome=" + tt.outcome + rule + " weir.upstream=bank " + tt.status,
+				client + kind + tool + hop + code + " server.address=bank.example server.port=443" + clientEra + " weir.outcome=" + tt.outcome + " weir.upstream=bank " + tt.status,
+				server + kind + tool + " jsonrpc.request.id=1" + method + " mcp.protocol.version=2026-07-28 network.protocol.name=http network.transport=tcp" + code +
+					" weir.era=modern weir.outcome=" + tt.outcome + rule + " weir.upstream=bank " + tt.status,
 			}
 			if diff := cmp.Diff(want, s.spansOf()); diff != "" {
 				t.Error("(-want +got):", diff)
@@ -167,6 +182,9 @@ func TestR25_Spans(t *testing.T) {
 			if spans[1].Parent.SpanID().String() != "b7ad6b7169203331" || spans[0].Parent.SpanID() != spans[1].SpanContext.SpanID() {
 				t.Error("the spans do not hang together")
 			}
+			if strings.Contains(strings.Join(s.spansOf(), ""), "secret") {
+				t.Error("a span has the id of a session")
+			}
 			if got := s.calls[0].Traceparent; !strings.Contains(got, spans[0].SpanContext.SpanID().String()) || s.calls[0].Tracestate != "v=1" {
 				t.Errorf("upstream goes traceparent %q", got)
 			}
@@ -174,6 +192,23 @@ func TestR25_Spans(t *testing.T) {
 				t.Error("the record lacks the trace")
 			}
 		})
+	}
+}
+
+// TestRequestIDs: ids of requests are told as text, whatever they are, but for those that are none or too long.
+func TestRequestIDs(t *testing.T) {
+	for id, want := range map[string]string{
+		`7`: "7", `-1`: "-1", `"request-7"`: "request-7", `"a\"\u00e9"`: `a"é`, `""`: "", `"` + strings.Repeat("x", 128) + `"`: strings.Repeat("x", 128),
+		`"` + strings.Repeat("x", 129) + `"`: "",
+	} {
+		s := newStage(t, result)
+		s.serve(t, `{"jsonrpc":"2.0","id":`+id+`,"method":"tools/call","params":{"name":"bank__pay"}}`)
+		spans := s.spans.GetSpans()
+		set := attribute.NewSet(spans[1].Attributes...)
+		got, has := set.Value("jsonrpc.request.id")
+		if has != (want != "") || has && got.AsString() != want {
+			t.Errorf("%s: the span says %v", id, got)
+		}
 	}
 }
 
@@ -389,6 +424,9 @@ func TestR25_UnkeptTraces(t *testing.T) {
 				t.Errorf("%d spans", n)
 			}
 			got := s.calls[0].Traceparent
+			if s.calls[0].Hop != nil {
+				t.Error("the way is asked for though no span tells it")
+			}
 			if !regexp.MustCompile(tt.want).MatchString(got) || strings.Contains(got, strings.Repeat("0", 16)) || s.records[0].TraceID != "" {
 				t.Errorf("upstream goes traceparent %q, recorded is trace %q", got, s.records[0].TraceID)
 			}

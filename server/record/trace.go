@@ -2,9 +2,11 @@ package record
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
+	"strconv"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -87,23 +89,73 @@ func end(span trace.Span, e *server.Event) {
 	span.SetAttributes(
 		attribute.String("mcp.protocol.version", e.Client.Version), attribute.Int("weir.request.size", e.In), attribute.Int("weir.response.size", e.Out),
 	)
+	if id := requestID(e.Request.ID.Of(e.Request.Data)); id != "" {
+		span.SetAttributes(attribute.String("jsonrpc.request.id", id))
+	}
+	if e.Client.Era == catalog.Legacy && e.Client.Session != "" {
+		span.SetAttributes(sessionID(e.Client.Session))
+	}
 	if e.Rule != "" {
 		span.SetAttributes(attribute.String("weir.policy.rule", e.Rule))
 	}
-	if e.Kind == catalog.Resource && e.Ref.Upstream != "" {
-		span.SetAttributes(attribute.String("mcp.resource.uri", e.Ref.Name))
+	if uri := resourceURI(e); uri != "" {
+		span.SetAttributes(attribute.String("mcp.resource.uri", uri))
 	}
 	if e.Address.IsValid() {
-		span.SetAttributes(attribute.String("client.address", e.Address.String()), attribute.String("network.transport", "tcp"))
+		span.SetAttributes(append(overHTTP(), attribute.String("client.address", e.Address.String()))...)
 	} else {
 		span.SetAttributes(attribute.String("network.transport", "pipe"))
 	}
-	finish(span, e.Outcome, e.Reason)
+	finish(span, s, e.Code, e.Reason)
 }
 
-// finish sets the status of a span and ends it.
-func finish(span trace.Span, outcome, reason string) {
-	if requestlog.Failed(outcome) {
+// resourceURI is that of a resource that was found, "" for none.
+func resourceURI(e *server.Event) string {
+	switch {
+	case e.Kind == catalog.Resource && e.Ref.Upstream != "":
+		return e.Ref.Name
+	case e.Method == "resources/subscribe" && e.Outcome == "ok":
+		uri, _ := rawjson.String(e.Request.URI.Of(e.Request.Data))
+		return uri
+	}
+	return ""
+}
+
+// overHTTP are the attributes of what goes by HTTP.
+func overHTTP() []attribute.KeyValue {
+	return []attribute.KeyValue{attribute.String("network.transport", "tcp"), attribute.String("network.protocol.name", "http")}
+}
+
+// requestIDBytes bounds the id of a request in a span: callers choose it.
+const requestIDBytes = 128
+
+// requestID is a raw JSON-RPC id as text, "" for none and for one that is too long.
+func requestID(raw []byte) string {
+	if text, ok := rawjson.String(raw); ok {
+		raw = []byte(text)
+	}
+	if len(raw) > requestIDBytes || string(raw) == "null" {
+		return ""
+	}
+	return string(raw)
+}
+
+// sessionID tells apart the sessions of a legacy client or server. It is a digest: who has the id itself can use the session.
+func sessionID(id string) attribute.KeyValue {
+	sum := sha256.Sum256([]byte(id))
+	return attribute.String("mcp.session.id", hex.EncodeToString(sum[:8]))
+}
+
+// finish says how a span ended, code being that of the JSON-RPC error or 0, and ends it.
+func finish(span trace.Span, s series, code int, reason string) {
+	if code != 0 {
+		text := strconv.Itoa(code)
+		span.SetAttributes(attribute.String("rpc.response.status_code", text))
+		if s.outcome == "rpc_error" {
+			span.SetAttributes(attribute.String("error.type", text)) // the code is all that is known
+		}
+	}
+	if requestlog.Failed(s.outcome) {
 		span.SetStatus(codes.Error, reason)
 	}
 	span.End()

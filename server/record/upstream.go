@@ -3,8 +3,10 @@ package record
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
@@ -30,7 +32,7 @@ func (o observed) Call(ctx context.Context, c *catalog.Call) (*catalog.Answer, e
 		ctx, span = o.r.o.Tracer.Start(ctx, spanName(labels), trace.WithSpanKind(trace.SpanKindClient))
 		carrier := propagation.MapCarrier{}
 		propagation.TraceContext{}.Inject(ctx, carrier)
-		c.Traceparent, c.Tracestate = carrier["traceparent"], carrier["tracestate"]
+		c.Traceparent, c.Tracestate, c.Hop = carrier["traceparent"], carrier["tracestate"], new(catalog.Hop)
 	} else if s != nil {
 		c.Traceparent, c.Tracestate = s.traceparent, s.tracestate
 	}
@@ -43,9 +45,48 @@ func (o observed) Call(ctx context.Context, c *catalog.Call) (*catalog.Answer, e
 	o.r.client.record(ctx, labels, time.Since(start))
 	if span != nil {
 		span.SetAttributes(labels.attributes()...)
-		finish(span, labels.outcome, reason)
+		span.SetAttributes(hop(c)...)
+		finish(span, labels, codeOf(answer), reason)
 	}
 	return answer, err
+}
+
+// hop are the attributes of the way that a call took.
+func hop(c *catalog.Call) (all []attribute.KeyValue) {
+	h := c.Hop
+	switch {
+	case h.Pipe:
+		all = append(all, attribute.String("network.transport", "pipe"))
+	case h.Address != "":
+		all = append(overHTTP(), attribute.String("server.address", h.Address), attribute.Int("server.port", h.Port))
+	}
+	if h.Version != "" {
+		all = append(all, attribute.String("mcp.protocol.version", h.Version))
+	}
+	if h.Session != "" {
+		all = append(all, sessionID(h.Session))
+	}
+	if h.ID != 0 {
+		all = append(all, attribute.String("jsonrpc.request.id", strconv.FormatInt(h.ID, 10)))
+	}
+	if c.Method == "resources/read" {
+		all = append(all, attribute.String("mcp.resource.uri", c.Target))
+	}
+	return all
+}
+
+// codeOf is the code of the error in an answer, 0 for anything else.
+func codeOf(a *catalog.Answer) int {
+	if a == nil || a.Message.Kind != rawjson.Error {
+		return 0
+	}
+	object := a.Message.Error.Of(a.Message.Data)
+	f, err := rawjson.Fields(object, "code")
+	if err != nil {
+		return 0
+	}
+	code, _ := strconv.Atoi(string(f[0].Of(object))) // 0 for what is no integer
+	return code
 }
 
 // outcomeOf is how a call to an upstream ended, in the words of server.Event.

@@ -124,6 +124,7 @@ func (x *exchange) send(ctx context.Context, out *outgoing) (*http.Response, *tr
 // authorize puts the trace of the call on a request, and the credential when one is configured.
 func (x *exchange) authorize(ctx context.Context, r *http.Request) *translate.Result {
 	translate.Trace(x.call, r.Header.Set)
+	x.call.Hop.At(r.URL)
 	x.secrets = x.secrets[:0]
 	for _, values := range x.api.options.Headers {
 		x.secrets = append(x.secrets, values...)

@@ -72,6 +72,11 @@ func (a *API) outgoing(ctx context.Context, path string, given *schema.Value, c 
 		}
 	}
 	translate.Trace(c, func(name, value string) { md.Set(name, value) })
+	if c.Hop != nil {
+		if u, err := a.host(); err == nil {
+			c.Hop.At(u)
+		}
+	}
 	if len(md) == 0 {
 		return ctx, nil, nil
 	}

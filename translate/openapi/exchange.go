@@ -89,6 +89,7 @@ func (x *exchange) send(ctx context.Context, out *outgoing, schemes alternative)
 	}
 	x.remember(out, r)
 	translate.Trace(x.call, r.Header.Set)
+	x.call.Hop.At(r.URL)
 	response, err := x.api.options.Transport.RoundTrip(r)
 	if err != nil {
 		return nil, x.unreached(ctx, err)

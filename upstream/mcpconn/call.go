@@ -90,6 +90,9 @@ func (x *exchange) run(ctx context.Context) (*response, error) {
 	x.refuses = call.Ask != nil
 	x.askable = x.refuses && asksSomebody(call.Client.Capabilities)
 	x.parked, x.traceparent, x.tracestate = call.Parked, call.Traceparent, call.Tracestate
+	if call.Hop != nil {
+		c.note(call.Hop, x.id)
+	}
 	resp, err := c.t.roundTrip(ctx, &x.request)
 	x.finish()
 	if err != nil {

@@ -44,15 +44,21 @@ func traceCases() (all []traceCase) {
 			traceCase{"wrong arguments", e, "tools/call", object{"name": "rest__echo", "arguments": object{"a": 1}}},
 			traceCase{"a GraphQL operation", e, "tools/call", object{"name": "graphql__echo", "arguments": object{"text": "a"}}},
 			traceCase{"a gRPC method", e, "tools/call", object{"name": "grpc__Greeter_Hello", "arguments": object{"firstName": "Ann"}}},
+			traceCase{"a tool of a child process", e, "tools/call", call("child__echo")},
 			traceCase{"a prompt", e, "prompts/get", object{"name": "mcp__ask"}},
 			traceCase{"a resource", e, "resources/read", object{"uri": "notes://1"}},
 			traceCase{"an unknown resource", e, "resources/read", object{"uri": "notes://2/3"}},
+			traceCase{"an unknown prompt", e, "prompts/get", object{"name": "mcp__nothing"}},
 			traceCase{"a completion", e, "completion/complete", object{"ref": object{"type": "ref/prompt", "name": "mcp__ask"}, "argument": object{"name": "a", "value": "b"}}},
 			traceCase{"a list", e, "tools/list", object{}},
 			traceCase{"an unknown method", e, "no/such", object{}},
 		)
 	}
-	return append(all, traceCase{"ping", legacy, "ping", object{}}, traceCase{"discovery", modern, "server/discover", object{}})
+	return append(all,
+		traceCase{"a subscription", legacy, "resources/subscribe", object{"uri": "notes://1"}},
+		traceCase{"the end of a subscription", legacy, "resources/unsubscribe", object{"uri": "notes://1"}},
+		traceCase{"ping", legacy, "ping", object{}}, traceCase{"discovery", modern, "server/discover", object{}},
+	)
 }
 
 // tracedGateway is a gateway whose upstreams do all that the cases ask for.
@@ -73,9 +79,10 @@ func tracedGateway(t *testing.T, r *traceReceiver, prometheus string) *gateway {
 	slow := upstreamtest.New(t, upstreamtest.Config{
 		Tools: []upstreamtest.Raw{`{"name":"hang","inputSchema":{"type":"object"}}`}, Script: []upstreamtest.Act{{On: "tools/call hang", Fault: upstreamtest.Hang}},
 	})
+	child := upstreamtest.Stdio(t, upstreamtest.Config{})
 	g := serve(t, object{
 		"mcpServers": object{
-			"mcp": object{"url": up.URL}, "slow": object{"url": slow.URL, "timeout": "200ms"},
+			"mcp": object{"url": up.URL}, "child": object{"command": child.Command, "args": child.Args}, "slow": object{"url": slow.URL, "timeout": "200ms"},
 			"rest": traceREST(t).entry, "graphql": traceGraphQL(t).entry, "grpc": traceGRPC(t).entry,
 		},
 		"policy": object{
@@ -84,7 +91,7 @@ func tracedGateway(t *testing.T, r *traceReceiver, prometheus string) *gateway {
 		},
 		"telemetry": object{"traces": object{"otlp": r.url, "sample": 0}, "metrics": object{"prometheus": prometheus}},
 	})
-	for _, name := range []string{"mcp__echo", "slow__hang", "rest__echo", "graphql__echo", "grpc__Greeter_Hello"} {
+	for _, name := range []string{"mcp__echo", "child__echo", "slow__hang", "rest__echo", "graphql__echo", "grpc__Greeter_Hello"} {
 		until(t, name, func() bool { return slices.Contains(g.offers(t, 1), name) })
 	}
 	return g
@@ -149,7 +156,7 @@ func traceLine(s *otlp.Span) string {
 	for _, a := range s.Attributes {
 		value := fmt.Sprint(a.Value.GetValue())
 		switch v := a.Value; {
-		case strings.HasSuffix(a.Key, ".size") || strings.HasSuffix(a.Key, ".port") || a.Key == "mcp.session.id":
+		case strings.HasSuffix(a.Key, ".size") || strings.HasSuffix(a.Key, ".port") || a.Key == "mcp.session.id" || a.Key == "jsonrpc.request.id":
 			value = "*"
 		case v.GetStringValue() != "" || a.Value.String() == `string_value:""`:
 			value = v.GetStringValue()
