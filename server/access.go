@@ -22,6 +22,21 @@ func (g *Gateway) admit(r *Request, e *Event, profile *policy.Profile, a policy.
 	return profile.Refusal(a, entry, name, d)
 }
 
+// noteHidden puts into the record which entry a request was about that the caller may not hear of, and the rule that hides it. The caller was told that there
+// is no such thing, and must not be able to tell: it is called when the reply is made.
+func noteHidden(r *Request, e *Event, profile *policy.Profile, a policy.Action) {
+	entry, _, target, err := resolve(profile.View.Snapshot(), nil, r.Message, a)
+	if err != nil {
+		return
+	}
+	d := decide(profile, a, entry, policy.Request{
+		Principal: r.Principal, Arguments: r.Message.Arguments.Of(r.Message.Data), Target: target, Time: e.Start, Address: r.Address,
+	})
+	if !d.Allowed {
+		e.Kind, e.Ref, e.Entry, e.Rule, e.Execution = entry.Kind, entry.Ref, entry, d.Rule, catalog.NotExecuted
+	}
+}
+
 // admitBehind decides about the hidden tool that a call of entry is about, exactly as if that were called by its name. One that the caller may
 // not hear of is left to the upstream, which hides it as well (see [catalog.Call.Sees]) and answers as for a name that does not exist.
 func (g *Gateway) admitBehind(r *Request, e *Event, profile *policy.Profile, entry *catalog.Entry) error {

@@ -134,17 +134,18 @@ func TestPolicyAtTheGateway(t *testing.T) {
 			[]string{`"isError":true`, `Denied: bank/close is not allowed for you (rule deny[0]: accounts are closed by the branch).\nUse bank__transfer.`},
 			"", "deny[0]", "denied",
 		},
-		{"silent deny", "tools/call", `{"name":"bank__audit"}`, staff, []string{`"error":{"code":-32602,"message":"unknown tool \"bank__audit\""`}, "", "", "not_found"},
-		{"not granted", "tools/call", `{"name":"bank__transfer"}`, guest, []string{`"message":"unknown tool \"bank__transfer\""`}, "", "", "not_found"},
-		{"another's deny does not teach", "tools/call", `{"name":"bank__close"}`, guest, []string{`"message":"unknown tool \"bank__close\""`}, "", "", "not_found"},
-		{"nobody", "tools/call", `{"name":"bank__balance"}`, nobody, []string{`"message":"unknown tool \"bank__balance\""`}, "", "", "not_found"},
+		{"silent deny", "tools/call", `{"name":"bank__audit"}`, staff, []string{`"error":{"code":-32602,"message":"unknown tool \"bank__audit\""`}, "", "deny[1]", "not_found"},
+		{"not granted", "tools/call", `{"name":"bank__transfer"}`, guest, []string{`"message":"unknown tool \"bank__transfer\""`}, "", "default deny", "not_found"},
+		{"another's deny does not teach", "tools/call", `{"name":"bank__close"}`, guest, []string{`"message":"unknown tool \"bank__close\""`}, "", "deny[0]", "not_found"},
+		{"nobody", "tools/call", `{"name":"bank__balance"}`, nobody, []string{`"message":"unknown tool \"bank__balance\""`}, "", "default deny", "not_found"},
+		{"nothing of that name", "tools/call", `{"name":"bank__rob"}`, staff, []string{`"error":{"code":-32602,"message":"unknown tool \"bank__rob\""`}, "", "", "not_found"},
 		{"prompt", "prompts/get", `{"name":"bank__advice"}`, staff, []string{`"messages":[]`}, "bank prompts/get advice", "roles.teller[2]", "ok"},
-		{"prompt of another", "prompts/get", `{"name":"bank__advice"}`, guest, []string{`unknown prompt`}, "", "", "not_found"},
+		{"prompt of another", "prompts/get", `{"name":"bank__advice"}`, guest, []string{`unknown prompt`}, "", "default deny", "not_found"},
 		{"completion", "completion/complete", `{"ref":{"type":"ref/prompt","name":"bank__advice"},"argument":{"name":"a","value":""}}`, staff, []string{`"values":[]`}, "bank completion/complete advice", "roles.teller[2]", "ok"},
 		{"resource", "resources/read", `{"uri":"bank://open/a"}`, staff, []string{`"contents":[]`}, "bank resources/read bank://open/a", "roles.teller[3]", "ok"},
 		{"template", "resources/read", `{"uri":"bank://open/b"}`, staff, []string{`"contents":[]`}, "bank resources/read bank://open/b", "roles.teller[3]", "ok"},
 		{"template's target denied", "resources/read", `{"uri":"bank://vault/b"}`, staff, []string{`"error"`}, "", "deny[2]", "denied"},
-		{"target in another form", "resources/read", `{"uri":"bank://open/../vault"}`, staff, []string{`"error"`}, "", "", "not_found"},
+		{"target in another form", "resources/read", `{"uri":"bank://open/../vault"}`, staff, []string{`"error"`}, "", "normal form", "not_found"},
 	} {
 		for _, era := range []catalog.Era{catalog.Legacy, catalog.Modern} {
 			t.Run(tt.name+"/"+era.String(), func(t *testing.T) {
@@ -166,6 +167,28 @@ func TestPolicyAtTheGateway(t *testing.T) {
 					t.Errorf("recorded rule %q, outcome %q; want %q, %q", e.Rule, e.Outcome, tt.rule, tt.outcome)
 				}
 			})
+		}
+	}
+}
+
+// TestHiddenIsRecorded: who may not hear of a tool is told that there is none, to the byte; the record says which it was, and why.
+func TestHiddenIsRecorded(t *testing.T) {
+	for _, era := range []catalog.Era{catalog.Legacy, catalog.Modern} {
+		g := newRuled(t, bankPolicy())
+		guest := person(t, "gus", "guests")
+		hidden := g.ask(t, guest, era, "tools/call", `{"name":"bank__audit"}`)
+		absent := g.ask(t, guest, era, "tools/call", `{"name":"bank__audix"}`)
+		if diff := cmp.Diff(strings.ReplaceAll(absent, "audix", "audit"), hidden); diff != "" {
+			t.Errorf("%s: the answers tell them apart (-absent +hidden):\n%s", era, diff)
+		}
+		type said struct{ Ref, Rule, Execution string }
+		var got []said
+		for _, e := range g.events {
+			got = append(got, said{e.Ref.String(), e.Rule, e.Execution.String()})
+		}
+		want := []said{{"bank/audit", "deny[1]", "not executed"}, {catalog.Ref{}.String(), "", "outcome unknown"}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: recorded (-want +got):\n%s", era, diff)
 		}
 	}
 }

@@ -192,9 +192,11 @@ func (g *Gateway) profile(p policy.Principal) *policy.Profile {
 // use is the line of tools/call, prompts/get and resources/read: look up, decide, route.
 func (g *Gateway) use(ctx context.Context, r *Request, e *Event, a policy.Action) (*Reply, error) {
 	profile := g.profile(r.Principal)
-	entry, name, target, err := g.resolve(profile, r.Message, a)
+	entry, name, target, err := resolve(profile.View.Snapshot(), profile.Knows, r.Message, a)
 	if err != nil {
-		return nil, err
+		reply := g.fail(r, e, err)
+		noteHidden(r, e, profile, a) // now that it can change nothing of the reply
+		return reply, nil
 	}
 	if err := g.admit(r, e, profile, a, entry, name, target, r.Message.Arguments.Of(r.Message.Data)); err != nil {
 		return nil, err
@@ -253,15 +255,14 @@ func (g *Gateway) call(r *Request, e *Event, entry *catalog.Entry, target string
 	return c
 }
 
-// resolve finds the entry that the message names, among those the profile may hear of; name is what the message calls it.
-func (g *Gateway) resolve(profile *policy.Profile, m *rawjson.Message, a policy.Action) (entry *catalog.Entry, name, target string, err error) {
-	snapshot := profile.View.Snapshot()
+// resolve finds the entry that the message names, among those the caller may hear of (nil: all); name is what the message calls it.
+func resolve(snapshot *catalog.Snapshot, knows func(*catalog.Entry) bool, m *rawjson.Message, a policy.Action) (entry *catalog.Entry, name, target string, err error) {
 	if a == policy.Read {
 		uri, ok := rawjson.String(m.URI.Of(m.Data))
 		if !ok {
 			return nil, "", "", catalog.Errorf(catalog.Invalid, "resources/read: params.uri is missing")
 		}
-		entry, target, err = snapshot.ResolveURI(uri, profile.Knows)
+		entry, target, err = snapshot.ResolveURI(uri, knows)
 		return entry, uri, target, err
 	}
 	kind, method := catalog.Tool, "tools/call"
@@ -272,7 +273,7 @@ func (g *Gateway) resolve(profile *policy.Profile, m *rawjson.Message, a policy.
 	if !ok {
 		return nil, "", "", catalog.Errorf(catalog.Invalid, "%s: params.name is missing", method)
 	}
-	entry, err = snapshot.Resolve(kind, name, profile.Knows)
+	entry, err = snapshot.Resolve(kind, name, knows)
 	if err != nil {
 		return nil, "", "", err
 	}

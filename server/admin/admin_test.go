@@ -38,7 +38,7 @@ func TestS9_PolicyDecidesAboutOwnTools(t *testing.T) {
 	for _, r := range s.records {
 		got = append(got, r.Principal.String()+" "+r.Ref.String()+" "+r.Outcome+" "+r.Rule)
 	}
-	if diff := cmp.Diff([]string{"user:ana weir/find ok grants.user:ana[0]", "user:ana / not_found "}, got); diff != "" {
+	if diff := cmp.Diff([]string{"user:ana weir/find ok grants.user:ana[0]", "user:ana weir/topology not_found default deny"}, got); diff != "" {
 		t.Error("(-want +got):", diff)
 	}
 	if got := newStage(t, nil).call("", "weir__list_upstreams", `{}`); !strings.Contains(got, `"reason":"mail: exited`) {
