@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -29,6 +30,7 @@ type errand struct {
 type yield struct {
 	Gateway   *running        `json:"gateway,omitempty"` // that ran before, nil for one of its own
 	Upstreams []upstreamRow   `json:"upstreams,omitempty"`
+	Faults    []string        `json:"faults,omitempty"` // of the gateway itself
 	Tools     *toolList       `json:"tools,omitempty"`
 	Result    json.RawMessage `json:"result,omitempty"` // of a call
 	Code      catalog.Code    `json:"code,omitempty"`   // of weir's own failure, "" when the upstream answered
@@ -40,6 +42,11 @@ type running struct {
 	Weir  string    `json:"weir"`
 	PID   int       `json:"pid"`
 	Since time.Time `json:"since"`
+}
+
+// String says which gateway it is.
+func (g *running) String() string {
+	return fmt.Sprintf("since %s (process %d, weir %s)", g.Since.Local().Format(time.DateTime), g.PID, term.Line(g.Weir))
 }
 
 // refusal is an error on its way. Facts that are not for everybody go along: both ends are the same person.

@@ -97,7 +97,7 @@ func (q *listErrand) run(a *app.App, wait waiting) (*yield, error) {
 	if err := wait(q.Wait, a.Settled); err != nil {
 		return nil, err
 	}
-	return &yield{Upstreams: rowsOf(a)}, nil
+	return &yield{Upstreams: rowsOf(a), Faults: a.Faults()}, nil
 }
 
 // list lists the upstreams as the gateway that runs for a file sees them, whatever is in the file by now, or else as they are found.
@@ -139,8 +139,8 @@ func (c *cli) listRunning(ctx context.Context, path string, gateway *join.Conn, 
 	}
 	name := config.Show(path, c.env)
 	source := name + ": as the gateway sees it that runs"
-	if g := y.Gateway; g != nil {
-		source += fmt.Sprintf(" since %s (process %d, weir %s)", g.Since.Local().Format(time.DateTime), g.PID, term.Line(g.Weir))
+	if y.Gateway != nil {
+		source += " " + y.Gateway.String()
 	}
 	switch file, err := config.Read(path, c.env); {
 	case err != nil:
@@ -164,6 +164,9 @@ func (c *cli) showUpstreams(y *yield, source string) error {
 	}
 	c.Printf("%s", tableOf(rows, time.Now(), y.Gateway != nil).String(c.ColorOut))
 	c.facts(rows)
+	for _, f := range y.Faults {
+		c.Note("%s", term.Paint(term.Line(f), term.Red, c.ColorErr))
+	}
 	c.Note("%s", source)
 	return nil
 }

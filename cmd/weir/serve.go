@@ -5,12 +5,16 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"weir/catalog"
 	"weir/cmd/weir/internal/app"
 	"weir/cmd/weir/internal/config"
+	"weir/cmd/weir/internal/join"
+	"weir/upstream/process"
 )
 
 // serve is weir serve [FILE].
@@ -53,7 +57,7 @@ func (c *cli) runServe(ctx context.Context, file *config.File, override func(*co
 	return c.running(file, app.Env{Log: log, Override: override, Answer: answering(time.Now())}, func(a *app.App) error {
 		ln, err := a.Listen(ctx)
 		if err != nil {
-			return err
+			return c.taken(ctx, file, err)
 		}
 		if err := a.Required(ctx); err != nil {
 			_ = ln.Close() // nobody has connected yet
@@ -74,6 +78,28 @@ func (c *cli) runServe(ctx context.Context, file *config.File, override func(*co
 		}
 		return a.Serve(ctx, ln)
 	})
+}
+
+// taken adds to the error of an address that is in use that a gateway of the same file runs already, if it does.
+func (c *cli) taken(ctx context.Context, file *config.File, err error) error {
+	own, ok := errors.AsType[*catalog.Error](err)
+	if !ok || !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	place, failed := join.PlaceOf(file.Path, c.env)
+	if failed != nil {
+		return err
+	}
+	gateway, failed := join.Find(ctx, place)
+	if failed != nil {
+		return err
+	}
+	y, failed := c.ask(ctx, gateway, &errand{List: &listErrand{Wait: patience}})
+	if failed != nil || y.Gateway == nil {
+		return err
+	}
+	runs := process.Fact{Name: "already", Text: "a gateway runs for this file " + y.Gateway.String()}
+	return &catalog.Error{Code: own.Code, Msg: own.Msg, Hint: "weir ls", Err: process.Facts{runs}}
 }
 
 // announce says on standard error where the gateway is and how to talk to it.

@@ -34,23 +34,47 @@ type readiness struct {
 	Reasons []fault   `json:"reasons,omitempty"`
 }
 
+// faultf makes a fault.
+func faultf(state condition, format string, args ...any) fault {
+	return fault{state, fmt.Sprintf(format, args...)}
+}
+
 // faults are the reasons why the gateway is not simply ready, the worse ones first. None has a secret in it.
 func (r *router) faults() []fault {
-	var all []fault
-	add := func(state condition, format string, args ...any) {
-		all = append(all, fault{state, fmt.Sprintf(format, args...)})
-	}
-	if r.stopping.Load() {
-		add(unready, "weir is stopping")
-	}
+	all := r.own()
 	for _, s := range r.app.set.Status() {
 		switch {
 		case s.State == upstream.Ready || s.State == upstream.Idle || s.State == upstream.Disabled || s.State == upstream.SignIn && !s.Required:
 		case s.Required:
-			add(unready, "%s (%s, and it is required)", s.Reason, s.State)
+			all = append(all, faultf(unready, "%s (%s, and it is required)", s.Reason, s.State))
 		default:
-			add(degraded, "%s (%s)", s.Reason, s.State)
+			all = append(all, faultf(degraded, "%s (%s)", s.Reason, s.State))
 		}
+	}
+	slices.SortStableFunc(all, func(a, b fault) int { return cmp.Compare(b.State, a.State) }) // "not ready" comes after "degraded" in the alphabet
+	return all
+}
+
+// Faults says what is wrong with the gateway itself while it serves, for its operator; with upstreams it is in Status.
+func (a *App) Faults() []string {
+	var all []string
+	if r := a.router.Load(); r != nil {
+		for _, f := range r.own() {
+			all = append(all, fmt.Sprintf("%s (%s)", f.Reason, f.State))
+		}
+	}
+	if l := a.observation.requests; l != nil && l.Lost() > 0 {
+		all = append(all, fmt.Sprintf("request log: %d rows could not be written and are lost", l.Lost()))
+	}
+	return all
+}
+
+// own are the faults that are no upstream's.
+func (r *router) own() []fault {
+	var all []fault
+	add := func(state condition, format string, args ...any) { all = append(all, faultf(state, format, args...)) }
+	if r.stopping.Load() {
+		add(unready, "weir is stopping")
 	}
 	if auth := r.signIn.auth.Load(); auth != nil {
 		switch err := auth.Ready(); {
@@ -74,7 +98,6 @@ func (r *router) faults() []fault {
 	if r.app.memory.Short() {
 		add(unready, "memory: too little is left for new calls")
 	}
-	slices.SortStableFunc(all, func(a, b fault) int { return cmp.Compare(b.State, a.State) }) // "not ready" comes after "degraded" in the alphabet
 	return all
 }
 
