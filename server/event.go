@@ -47,7 +47,7 @@ type Observer interface {
 	Begin(context.Context, *Event) context.Context
 	// Intent is called when a request was allowed and is about to go to an upstream; an error keeps it from going, and is the answer.
 	Intent(context.Context, *Event) error
-	// End is called when the request is over, before the reply is written.
+	// End is called when the request is over, before the reply is written. The event, but for what it says of messages, is the observer's from then on.
 	End(context.Context, *Event)
 }
 
@@ -65,10 +65,7 @@ func (Unobserved) End(context.Context, *Event) {}
 
 // Serve answers one request; the reply is never nil. Every request is observed.
 func (g *Gateway) Serve(ctx context.Context, r *Request) *Reply {
-	e := &Event{
-		Start: time.Now(), Principal: r.Principal, Address: r.Address, Client: r.Client, Method: r.Message.MethodName(), Request: r.Message,
-		Header: r.Header, In: len(r.Message.Data), Outcome: "ok",
-	}
+	e := newEvent(r)
 	ctx = g.observer.Begin(ctx, e)
 	reply, err := g.dispatch(ctx, r, e)
 	if err != nil {
@@ -77,6 +74,14 @@ func (g *Gateway) Serve(ctx context.Context, r *Request) *Reply {
 	e.Duration, e.Out, e.Code = time.Since(e.Start), reply.Len(), reply.code
 	g.observer.End(ctx, e)
 	return reply
+}
+
+// newEvent is the record of a request that begins.
+func newEvent(r *Request) *Event {
+	return &Event{
+		Start: time.Now(), Principal: r.Principal, Address: r.Address, Client: r.Client, Method: r.Message.MethodName(), Request: r.Message,
+		Header: r.Header, In: len(r.Message.Data), Outcome: "ok",
+	}
 }
 
 // send makes the upstream call of a request that was allowed.

@@ -26,6 +26,7 @@ type stage struct {
 	catalog  *catalog.Catalog
 	engine   *policy.Engine
 	gateway  *server.Gateway
+	flush    func() // tells of what is over
 	requests *requestlog.Log
 	records  []record.Record
 }
@@ -100,7 +101,7 @@ func newStage(t *testing.T, grants map[string][]string, sources ...*catalog.Sour
 func (s *stage) serve(own server.Own) {
 	r, err := record.New(record.Options{Log: slog.New(slog.DiscardHandler), Done: func(r *record.Record) {
 		s.records = append(s.records, *r)
-		s.requests.Put(r.Row(false))
+		s.requests.Put(r.Row())
 	}})
 	if err != nil {
 		s.t.Fatal(err)
@@ -115,6 +116,7 @@ func (s *stage) serve(own server.Own) {
 		}
 		return catalog.NewAnswer(m, catalog.Modern, nil), nil
 	})
+	s.flush = r.Flush
 	s.gateway = server.New(server.Options{
 		Catalog: s.catalog, Policy: s.engine, Upstream: r.Upstream(up), Observer: r, Own: own, Log: slog.New(slog.DiscardHandler),
 	})
@@ -151,6 +153,7 @@ func (s *stage) ask(user, method, params string) string {
 		Principal: s.as(user), Client: &catalog.Client{Era: catalog.Modern, Version: "2026-07-28", Capabilities: []byte(`{}`)}, Message: m,
 	})
 	defer reply.Release()
+	s.flush()
 	return string(reply.Append(nil))
 }
 

@@ -48,7 +48,7 @@ func BenchmarkServe(b *testing.B) {
 					b.Fatal(err)
 				}
 				defer func() { _ = l.Close() }()
-				o.Done = func(r *record.Record) { l.Put(r.Row(false)) }
+				o.Done = func(r *record.Record) { l.Put(r.Row()) }
 				defer func() { b.ReportMetric(float64(l.Lost())/float64(b.N), "lost/op") }()
 			}
 			r, err := record.New(o)

@@ -23,7 +23,7 @@ func (r *Recorder) intent(b []byte, s *state, e *server.Event) []byte {
 func (r *Recorder) outcome(b []byte, s *state, e *server.Event) []byte {
 	b = append(b, `{"kind":"outcome"`...)
 	if s.intended {
-		b = appendText(b, "id", s.id)
+		b = appendText(b, "id", r.id(s, e))
 	} else {
 		b = r.call(b, s, e)
 	}
@@ -48,7 +48,7 @@ func (r *Recorder) outcome(b []byte, s *state, e *server.Event) []byte {
 
 // call says who asked for what.
 func (r *Recorder) call(b []byte, s *state, e *server.Event) []byte {
-	b = appendText(b, "id", s.id)
+	b = appendText(b, "id", r.id(s, e))
 	b = append(b, r.caller(e.Principal)...)
 	b = appendText(b, "method", e.Method)
 	if e.Ref != (catalog.Ref{}) {
@@ -57,8 +57,8 @@ func (r *Recorder) call(b []byte, s *state, e *server.Event) []byte {
 	if e.Rule != "" {
 		b = appendText(b, "rule", e.Rule)
 	}
-	if p := r.o.Policy(); p != "" {
-		b = appendText(b, "policy", p)
+	if s.policy != "" {
+		b = appendText(b, "policy", s.policy)
 	}
 	b = appendText(b, "era", e.Era().String())
 	if e.Address.IsValid() {
@@ -67,10 +67,19 @@ func (r *Recorder) call(b []byte, s *state, e *server.Event) []byte {
 	if id := s.traceID(); id != "" {
 		b = appendText(b, "trace", id)
 	}
-	if arguments := e.Request.Arguments.Of(e.Request.Data); r.o.Arguments && e.Entry != nil && arguments != nil {
-		b = appendRedacted(append(b, `,"arguments":`...), arguments)
+	if r.o.Arguments && e.Entry != nil && s.arguments != nil {
+		b = append(append(b, `,"arguments":`...), s.arguments...)
 	}
 	return b
+}
+
+// argumentsOf are the arguments of a call without the values of keys that name secrets, nil when it has none.
+func argumentsOf(e *server.Event) []byte {
+	raw := e.Request.Arguments.Of(e.Request.Data)
+	if raw == nil {
+		return nil
+	}
+	return appendRedacted(nil, raw)
 }
 
 // caller is what records say of a caller.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"go.opentelemetry.io/otel/metric"
@@ -28,13 +29,13 @@ type Options struct {
 	Sample float64
 	Meter  metric.Meter
 	Audit  *audit.Log
-	// Arguments puts the redacted arguments of calls into the audit log.
-	Arguments bool
+	// Arguments puts the redacted arguments of calls into the audit log, and RecordArguments into Records.
+	Arguments, RecordArguments bool
 	// Policy names the policy in force, for the audit log.
 	Policy func() string
 	// ReadOnly says which calls change nothing. They do not wait until the audit log has them: they have one record, when they are over. Nil when all wait.
 	ReadOnly func(*catalog.Entry) bool
-	// Done gets every record when its request is over.
+	// Done gets every record a moment after its request is over, one after the other.
 	Done func(*Record)
 	Log  *slog.Logger
 }
@@ -42,8 +43,9 @@ type Options struct {
 // Record is what is kept of one request.
 type Record struct {
 	*server.Event
-	ID      string // unique
-	TraceID string // 32 hex digits, "" for a request whose trace is not kept
+	ID        string // unique
+	TraceID   string // 32 hex digits, "" for a request whose trace is not kept
+	Arguments []byte // of a call, redacted, if they are wanted
 }
 
 // Recorder is the gateway's observer. It is safe for concurrent use.
@@ -54,6 +56,7 @@ type Recorder struct {
 	callers  *lru.Cache[policy.Principal, []byte] // what records say of them
 	instance string                               // tells the ids of this process from those of others
 	next     atomic.Uint64
+	later    later
 }
 
 // callersKept bounds what is remembered of callers.
@@ -68,6 +71,8 @@ func New(o Options) (*Recorder, error) {
 		o.Policy = func() string { return "" }
 	}
 	r := &Recorder{o: o, instance: strings.ToLower(rand.Text()[:6]) + "-"}
+	r.later.flush, r.later.timer = r.Flush, time.AfterFunc(time.Hour, r.Flush)
+	r.later.timer.Stop()
 	var err error
 	if r.server, err = newHistograms(o.Meter, "mcp.server.operation.duration", "Duration of the requests of clients"); err != nil {
 		return nil, err
@@ -85,8 +90,11 @@ type stateKey struct{}
 // state is what the recorder knows of a request under way. It is the request's context, too.
 type state struct {
 	context.Context //nolint:containedctx // it is one
-	id              string
+	number          uint64
+	id              string // "" as long as nobody needed it
 	intended        bool
+	policy          string     // that decided, for the audit log
+	arguments       []byte     // redacted, nil where they are not wanted
 	span            trace.Span // nil for a request whose trace is not kept
 	// traceparent and tracestate are handed on where there is no span.
 	traceparent, tracestate string
@@ -108,10 +116,26 @@ func (s *state) traceID() string {
 	return s.span.SpanContext().TraceID().String()
 }
 
+// traced is a context that says of a request which trace it belongs to, and nothing when that is not kept.
+func (s *state) traced() context.Context {
+	if s.span == nil {
+		return context.Background()
+	}
+	return s
+}
+
+// id is the id of a request.
+func (r *Recorder) id(s *state, e *server.Event) string {
+	if s.id == "" {
+		var b [32]byte
+		s.id = requestlog.ID(e.Start, string(strconv.AppendUint(append(b[:0], r.instance...), s.number, 36)))
+	}
+	return s.id
+}
+
 // Begin implements server.Observer.
 func (r *Recorder) Begin(ctx context.Context, e *server.Event) context.Context {
-	var number [32]byte
-	s := &state{Context: ctx, id: requestlog.ID(e.Start, string(strconv.AppendUint(append(number[:0], r.instance...), r.next.Add(1), 36)))}
+	s := &state{Context: ctx, number: r.next.Add(1)}
 	if r.o.Tracer != nil {
 		r.trace(s, e)
 	}
@@ -129,6 +153,9 @@ func (r *Recorder) Intent(ctx context.Context, e *server.Event) error {
 	if reads {
 		err = r.o.Audit.Ready()
 	} else {
+		if s.policy = r.o.Policy(); r.o.Arguments {
+			s.arguments = argumentsOf(e)
+		}
 		var room [eventSize]byte
 		err = r.o.Audit.Append(ctx, r.intent(room[:0], s, e))
 	}
@@ -145,21 +172,22 @@ func (r *Recorder) Intent(ctx context.Context, e *server.Event) error {
 	return nil
 }
 
-// End implements server.Observer.
+// End implements server.Observer. The request is told of a moment later, or by Flush.
 func (r *Recorder) End(ctx context.Context, e *server.Event) {
 	s, _ := ctx.Value(stateKey{}).(*state)
 	if s == nil {
 		return
 	}
-	r.server.record(ctx, seriesOfEvent(e), e.Duration)
 	if s.span != nil {
 		end(s.span, e)
 	}
-	if r.o.Audit != nil {
-		var room [eventSize]byte
-		r.o.Audit.Post(r.outcome(room[:0], s, e))
+	audited := r.o.Audit != nil && !s.intended
+	if audited {
+		s.policy = r.o.Policy()
 	}
-	if r.o.Done != nil {
-		r.o.Done(&Record{Event: e, ID: s.id, TraceID: s.traceID()})
+	if s.arguments == nil && (r.o.RecordArguments || audited && r.o.Arguments) {
+		s.arguments = argumentsOf(e)
 	}
+	e.Header, e.Request, e.Answer = nil, nil, nil
+	r.later.ended(e, s)
 }

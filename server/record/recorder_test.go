@@ -28,6 +28,7 @@ import (
 // stage is a gateway with a recorder in front of an upstream that is a func.
 type stage struct {
 	gateway *server.Gateway
+	flush   func() // tells of what is over
 	spans   *tracetest.InMemoryExporter
 	metrics *sdkmetric.ManualReader
 	calls   []catalog.Call
@@ -84,6 +85,7 @@ func newStageOf(t *testing.T, answer string, change func(*record.Options)) *stag
 		}
 		return catalog.NewAnswer(scan(t, answer), catalog.Modern, nil), nil
 	})
+	s.flush = r.Flush
 	s.gateway = server.New(server.Options{Catalog: c, Policy: engine, Upstream: r.Upstream(up), Observer: r, Log: slog.New(slog.DiscardHandler)})
 	t.Cleanup(s.gateway.Close)
 	return s
@@ -117,6 +119,7 @@ func (s *stage) serve(t *testing.T, message string) string {
 		Message: scan(t, message),
 	})
 	defer reply.Release()
+	s.flush()
 	return string(reply.Append(nil))
 }
 
@@ -398,6 +401,7 @@ func TestAuditTellsRights(t *testing.T) {
 		Principal: who, Client: &catalog.Client{Era: catalog.Modern}, Message: scan(t, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"bank__pay"}}`),
 	})
 	reply.Release()
+	s.flush()
 	if err := s.audit.Close(); err != nil {
 		t.Fatal(err)
 	}

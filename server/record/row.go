@@ -7,12 +7,12 @@ import (
 	"weir/server/record/requestlog"
 )
 
-// Row is the record in the request log, with the redacted arguments of the call if they are wanted. It must be made before End returns.
-func (r *Record) Row(arguments bool) requestlog.Row {
+// Row is the record in the request log.
+func (r *Record) Row() requestlog.Row {
 	e := r.Event
 	row := requestlog.Row{
 		ID: r.ID, At: e.Start, Who: e.Principal.String(), Method: e.Method, Era: e.Era().String(), Rule: e.Rule, Outcome: e.Outcome, Reason: e.Reason,
-		Millis: millis(e.Duration), Queue: millis(e.Queue), Upstreams: millis(e.Upstream), In: e.In, Out: e.Out, Trace: r.TraceID,
+		Millis: millis(e.Duration), Queue: millis(e.Queue), Upstreams: millis(e.Upstream), In: e.In, Out: e.Out, Trace: r.TraceID, Arguments: string(r.Arguments),
 	}
 	if e.Ref != (catalog.Ref{}) {
 		row.Upstream, row.Name, row.Kind = e.Ref.Upstream, e.Ref.Name, e.Kind.String()
@@ -22,9 +22,6 @@ func (r *Record) Row(arguments bool) requestlog.Row {
 	}
 	if e.Address.IsValid() {
 		row.Address = e.Address.String()
-	}
-	if raw := e.Request.Arguments.Of(e.Request.Data); arguments && raw != nil {
-		row.Arguments = string(appendRedacted(nil, raw))
 	}
 	return row
 }

@@ -42,8 +42,10 @@ func (o observed) Call(ctx context.Context, c *catalog.Call) (*catalog.Answer, e
 	if answer != nil {
 		labels.era = answer.Era.String()
 	}
-	o.r.client.record(ctx, labels, time.Since(start))
-	if span != nil {
+	if took := time.Since(start); span == nil {
+		o.r.later.called(called{context.Background(), labels, took})
+	} else {
+		o.r.later.called(called{ctx, labels, took})
 		span.SetAttributes(labels.attributes()...)
 		span.SetAttributes(hop(c)...)
 		finish(span, labels, codeOf(answer), reason)
@@ -103,4 +105,29 @@ func outcomeOf(a *catalog.Answer, err error) (outcome, reason string) {
 		return "tool_error", ""
 	}
 	return "ok", ""
+}
+
+// Subscriber wraps what subscribes at the gateway's upstreams: what they are told is in the trace of the request that made it necessary. Since one subscription
+// serves many callers, it has no span and no measurement of its own.
+func (r *Recorder) Subscriber(next server.Subscriber) server.Subscriber { return traced{next} }
+
+type traced struct{ server.Subscriber }
+
+// Subscribe implements server.Subscriber.
+func (t traced) Subscribe(ctx context.Context, upstream string, topic catalog.Topic) error {
+	return t.Subscriber.Subscribe(traceable(ctx), upstream, topic)
+}
+
+// Unsubscribe implements server.Subscriber.
+func (t traced) Unsubscribe(ctx context.Context, upstream string, topic catalog.Topic) {
+	t.Subscriber.Unsubscribe(traceable(ctx), upstream, topic)
+}
+
+// traceable is ctx with the trace of its request in the form of OpenTelemetry, also when that trace is not kept.
+func traceable(ctx context.Context) context.Context {
+	s, _ := ctx.Value(stateKey{}).(*state)
+	if s == nil || s.span != nil || s.traceparent == "" {
+		return ctx
+	}
+	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": s.traceparent, "tracestate": s.tracestate})
 }

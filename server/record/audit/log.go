@@ -36,7 +36,7 @@ const (
 	// together bounds the records of one commit.
 	together = 1024
 	// gather is how long a caller waits for others at most, and linger how long a record may wait that nobody waits for.
-	gather, linger = time.Millisecond, 50 * time.Millisecond
+	gather, linger = 2 * time.Millisecond, 50 * time.Millisecond
 	// retry is how often a disk that failed is tried again.
 	retry = time.Second
 )
@@ -215,7 +215,8 @@ func (l *Log) run() {
 	}
 }
 
-// write commits the next batch. As many callers as waited for it make the one after it worth a commit: who calls alone waits for nobody.
+// write commits the next batch. Those who waited for it will be back, and with those who came meanwhile they make the next one worth a commit. Who calls
+// alone waits for nobody.
 func (l *Log) write() {
 	l.mu.Lock()
 	b := l.next
@@ -236,8 +237,10 @@ func (l *Log) write() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.seq, l.head = l.w.seq, l.w.prev
-	if l.crowd = max(1, b.waited); l.next.waited >= l.crowd {
+	if l.crowd = max(1, b.waited+l.next.waited); l.next.waited >= l.crowd {
 		l.rouse()
+	} else if l.next.waited > 0 {
+		l.timer.Reset(gather)
 	}
 	if err != nil {
 		l.timer.Reset(retry)

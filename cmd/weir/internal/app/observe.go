@@ -46,7 +46,7 @@ type observation struct {
 // observe wires what the file says of telemetry and of the audit log.
 func (a *App) observe(file *config.File) (*observation, error) {
 	o := &observation{}
-	options := record.Options{Arguments: file.Audit.Arguments, Log: a.log, Done: a.record, Policy: func() string { return a.policy.Policy().Digest() }}
+	options := record.Options{Arguments: file.Audit.Arguments, RecordArguments: file.RequestLog.Arguments, Log: a.log, Done: a.record, Policy: func() string { return a.policy.Policy().Digest() }}
 	err := errors.Join(o.trace(file.Telemetry.Traces, a, &options), o.measure(file.Telemetry.Metrics, a, &options))
 	if err == nil && file.Audit.Dir != "" {
 		o.audit, err = a.openAudit(file)
@@ -67,7 +67,7 @@ func (a *App) observe(file *config.File) (*observation, error) {
 	if o.requests != nil || len(o.exports) > 0 {
 		options.Done = func(r *record.Record) {
 			a.record(r)
-			o.put(r.Row(file.RequestLog.Arguments))
+			o.put(r.Row())
 		}
 	}
 	if err == nil {
@@ -114,6 +114,14 @@ func (o *observation) upstream(up server.Upstream) server.Upstream {
 		return up
 	}
 	return o.recorder.Upstream(up)
+}
+
+// subscriber is s, observed.
+func (o *observation) subscriber(s server.Subscriber) server.Subscriber {
+	if o.recorder == nil {
+		return s
+	}
+	return o.recorder.Subscriber(s)
 }
 
 // AuditDir is the folder of a file's audit log, which is relative to the configuration's.
@@ -208,7 +216,10 @@ func (a *App) scraped(ctx context.Context) (stop func(), err error) {
 		}
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", a.observation.prometheus)
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		a.observation.recorder.Flush() // it may be scraped because of what happened just now
+		a.observation.prometheus.ServeHTTP(w, r)
+	})
 	s := &http.Server{Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10}
 	ended := make(chan struct{})
 	go func() {
@@ -226,6 +237,9 @@ func (o *observation) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
 	defer cancel()
 	var errs []error
+	if o.recorder != nil {
+		o.recorder.Flush()
+	}
 	for _, end := range o.ends {
 		end(ctx)
 	}
