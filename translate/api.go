@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"weir/catalog"
+	"weir/catalog/room"
 )
 
 // API is the part of a backend that is the same for every kind of API: readings of a description, one after the other, and calls on the one
@@ -117,7 +119,20 @@ func (a *API) Call(ctx context.Context, c *catalog.Call) (*catalog.Answer, error
 	if err != nil {
 		return nil, err
 	}
-	return r.Answer()
+	answer, err := r.Answer()
+	if err != nil || len(answer.Message.Data) < room.Large {
+		return answer, err
+	}
+	return a.counted(answer), nil
+}
+
+// counted makes a large answer count as memory in use until it is released, or was forgotten.
+func (a *API) counted(answer *catalog.Answer) *catalog.Answer {
+	memory := &room.Room{Memory: a.options.Memory}
+	memory.Ask(int64(len(answer.Message.Data))) // it is there in any case
+	counted := catalog.NewAnswer(answer.Message, answer.Era, memory.Release)
+	runtime.AddCleanup(counted, (*room.Room).Release, memory)
+	return counted
 }
 
 // Reload reads the description now and reports whether the source became another one. A description that cannot be read, or that has lost more

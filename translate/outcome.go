@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"weir/catalog/room"
 )
 
 // defaultMaxBody bounds one answer of an API where configuration does not.
@@ -22,12 +25,19 @@ func (s *Spec) BodyLimit() int64 {
 	return defaultMaxBody
 }
 
-// ReadBody reads an answer. cut says that it ended too early or was longer than is taken; data is what came until then.
-func (s *Spec) ReadBody(r *http.Response) (data []byte, cut string) {
-	limit := s.BodyLimit()
+// NoMemory says why an answer was not taken, or not read.
+const NoMemory = "weir has no memory left for it"
+
+// ReadBody reads an answer. cut says that it ended too early, was longer than is taken, or found no memory; data is what came until then. The memory for it and for
+// reading it is taken into memory, beside what is held there already, and waited for.
+func (s *Spec) ReadBody(ctx context.Context, r *http.Response, memory *room.Room) (data []byte, cut string) {
+	limit, held := s.BodyLimit(), memory.Held()
 	size := int64(512)
 	if r.ContentLength > 0 && r.ContentLength <= limit {
 		size = r.ContentLength + 1 // the end is seen without another growth
+	}
+	if memory.Take(ctx, held+copies*size, room.Wait) != nil {
+		return nil, NoMemory
 	}
 	data = make([]byte, 0, size)
 	for {
@@ -37,13 +47,38 @@ func (s *Spec) ReadBody(r *http.Response) (data []byte, cut string) {
 		case int64(len(data)) > limit:
 			return data[:limit], "it is longer than " + Bytes(int(limit))
 		case errors.Is(err, io.EOF):
+			if len(data) >= room.Large && memory.Take(ctx, held+int64(cap(data))+Weight(data), room.Wait) != nil {
+				return nil, NoMemory
+			}
 			return data, ""
 		case err != nil:
 			return data, "it ended after " + Bytes(len(data)) + ", before it was complete"
 		case len(data) == cap(data):
-			data = slices.Grow(data, 3*min(len(data), 64<<10)) // few steps to where most answers end
+			more := max(len(data), 3*min(len(data), 64<<10)) // few steps to where most answers end
+			if need := copies * int64(len(data)+more); need >= room.Large {
+				if memory.Enter(ctx, held+copies*limit) != nil || memory.Take(ctx, held+need, room.Wait) != nil {
+					return nil, NoMemory
+				}
+			}
+			data = slices.Grow(data, more)
 		}
 	}
+}
+
+// copies is how often an answer is in memory: as it came, as what is read of it, and in what the collector has not seen yet.
+const copies = 3
+
+// valueWeight is how many bytes one value of a document takes while a result is made of it: twice in a tree, since cutting makes another one.
+const valueWeight = 160
+
+// Weight is about how many bytes reading data takes beside data: its text once more, and a tree of its values. Commas and brackets in texts count as well; it is
+// rather too much.
+func Weight(data []byte) int64 {
+	values := 1
+	for _, mark := range [...]string{",", "[", "{"} {
+		values += bytes.Count(data, []byte(mark))
+	}
+	return int64(len(data) + valueWeight*values)
 }
 
 const readsOnly = "It only reads, so it may be tried again."

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"weir/catalog/room"
 )
 
 // Spec is what configuration says about an API of any kind. The Spec of a kind embeds it, with the tag yaml:"-", beside the keys of its own; who
@@ -82,6 +84,8 @@ type Options struct {
 	Credentials Credentials
 	// Cache keeps what a description came to from one run to the next. May be nil.
 	Cache Cache
+	// Memory is asked before a large answer is taken.
+	Memory *room.Memory
 	// Changed is called after the source became another one; it must not block. May be nil.
 	Changed func()
 	Log     *slog.Logger // nil for none

@@ -64,7 +64,7 @@ func (s *Set) dialAPI(ctx context.Context, name string, spec *Spec, changed func
 		return fail(catalog.Config, err)
 	}
 	o := translate.Options{
-		Upstream: name, Transport: way, Dial: way.Dial, TLS: config, Credentials: schemes, Headers: http.Header{}, Cache: s.o.Cache,
+		Upstream: name, Transport: way, Dial: way.Dial, TLS: config, Credentials: schemes, Headers: http.Header{}, Cache: s.o.Cache, Memory: s.memory,
 		Changed: changed, Log: s.o.Log,
 	}
 	for k, v := range spec.Headers {

@@ -51,7 +51,7 @@ func (s *Set) dialerOf(name string, spec *Spec) dialer {
 			return s.dialAPI(ctx, name, &r.Spec, changed)
 		}
 		cfg := mcpconn.Config{
-			Name: name, Transport: spec.Kind(), Era: cmp.Or(as.era, spec.Era), Capabilities: []byte(as.capabilities), URL: r.URL, MaxMessage: spec.MaxMessage, Hold: s.o.Hold, Log: s.o.Log,
+			Name: name, Transport: spec.Kind(), Era: cmp.Or(as.era, spec.Era), Capabilities: []byte(as.capabilities), URL: r.URL, MaxMessage: spec.MaxMessage, Memory: s.memory, Log: s.o.Log,
 			Client: mcpconn.Implementation{Name: "weir", Version: s.o.Version}, Changed: changed, Quiet: as.era == "" && quiet, Outside: as.outside,
 			Updated: func(topic catalog.Topic, params []byte) {
 				if s.o.Updated != nil {

@@ -58,6 +58,7 @@ type Set struct {
 	children *process.Supervisor
 	members  atomic.Pointer[map[string]*member]
 	dirty    chan struct{} // one token: something to publish
+	memory   *room.Memory  // of large answers
 
 	soft, hard         context.Context //nolint:containedctx // soft ends the upstreams' work, hard what is left of it
 	stopSoft, stopHard context.CancelFunc
@@ -79,7 +80,7 @@ func New(o Options) *Set {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Set{
-		o: o, space: o.Namespace, children: process.New(process.Options{Log: o.Log}),
+		o: o, space: o.Namespace, memory: room.NewMemory(o.Hold), children: process.New(process.Options{Log: o.Log}),
 		dirty: make(chan struct{}, 1), turned: make(chan struct{}), prints: map[string][sha256.Size]byte{},
 	}
 	_, _ = rand.Read(s.key[:]) // never fails (crypto/rand)

@@ -3,6 +3,7 @@ package room_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,11 +22,27 @@ func (m *memory) hold(n int64) (func(), bool) {
 	return func() { m.held -= n }, true
 }
 
+// locked is hold for many.
+func (m *memory) locked() room.Hold {
+	var mu sync.Mutex
+	return func(n int64) (func(), bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		release, ok := m.hold(n)
+		return func() {
+			mu.Lock()
+			defer mu.Unlock()
+			release()
+		}, ok
+	}
+}
+
 // A room grows by what is missing, waits until there is as much, gives up in time, and gives back exactly what it took.
 func TestRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{most: 10 * room.Large}
-		a, b := room.Room{Hold: m.hold}, room.Room{Hold: m.hold}
+		all := room.NewMemory(m.hold)
+		a, b := room.Room{Memory: all}, room.Room{Memory: all}
 		for _, n := range []int64{1, room.Large - 1} {
 			if !a.Ask(n) || m.held != 0 {
 				t.Errorf("%d bytes: %d are held", n, m.held)
@@ -58,7 +75,7 @@ func TestRoom(t *testing.T) {
 		if m.held != 0 {
 			t.Errorf("%d bytes were not given back", m.held)
 		}
-		free := room.Room{}
+		free := room.Room{Memory: room.NewMemory(nil)}
 		if !free.Ask(1<<40) || free.Held() != 0 {
 			t.Error("nobody counts, and it is refused")
 		}
@@ -68,7 +85,7 @@ func TestRoom(t *testing.T) {
 // What is small costs nothing.
 func TestSmallIsFree(t *testing.T) {
 	m := &memory{}
-	r := room.Room{Hold: m.hold}
+	r := room.Room{Memory: room.NewMemory(m.hold)}
 	if n := testing.AllocsPerRun(100, func() {
 		if r.Take(t.Context(), room.Large-1, room.Wait) != nil {
 			t.Error("refused")
@@ -77,4 +94,48 @@ func TestSmallIsFree(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// Many answers of unknown size, each of which comes to more than its part of the memory, are all taken, one after the other where need be; and one that can never be had
+// gives up soon when it holds something that others wait for.
+func TestTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{most: 10 * room.Large}
+		all := room.NewMemory(m.locked())
+		var crowd sync.WaitGroup
+		for i := range 20 {
+			crowd.Go(func() {
+				r := room.Room{Memory: all}
+				defer r.Release()
+				if err := r.Enter(t.Context(), 6*room.Large); err != nil {
+					t.Errorf("%d: %v", i, err)
+				}
+				for n := int64(room.Large); n <= 4*room.Large; n *= 2 {
+					if err := r.Take(t.Context(), n, room.Wait); err != nil {
+						t.Errorf("%d, %d bytes: %v", i, n, err)
+					}
+					time.Sleep(100 * time.Millisecond)
+				}
+			})
+		}
+		crowd.Wait()
+		if m.held != 0 {
+			t.Errorf("%d bytes were not given back", m.held)
+		}
+		r := room.Room{Memory: all}
+		defer r.Release()
+		began := time.Now()
+		if !r.Ask(2*room.Large) || r.Take(t.Context(), 11*room.Large, room.Wait) == nil || time.Since(began) > 5*time.Second {
+			t.Errorf("it gave up after %s", time.Since(began))
+		}
+		r.Release()
+		if err := r.Enter(t.Context(), 11*room.Large); err != nil || r.Held() != 0 {
+			t.Errorf("more than there can be: %v, %d are held", err, r.Held())
+		}
+		other := room.Room{Memory: all}
+		began = time.Now()
+		if err := other.Enter(t.Context(), 11*room.Large); !errors.Is(err, room.ErrNone) || time.Since(began) != room.Wait {
+			t.Errorf("out of turn: %v after %s", err, time.Since(began))
+		}
+	})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"weir/catalog"
+	"weir/catalog/room"
 	"weir/translate"
 	"weir/translate/schema"
 )
@@ -64,7 +65,8 @@ func New(ctx context.Context, spec Spec, o translate.Options) (*API, error) {
 
 // run sends an operation with arguments that were checked.
 func (a *API) run(ctx context.Context, t *tool, c *catalog.Call, args *schema.Value, timeout time.Duration) *translate.Result {
-	x := exchange{api: a, tool: t, call: c, args: args, timeout: timeout}
+	x := exchange{api: a, tool: t, call: c, args: args, timeout: timeout, memory: room.Room{Memory: a.options.Memory}}
+	defer x.memory.Release()
 	if t.op.def.Operation == ast.Subscription && a.spec.Subscriptions == overWebSocket {
 		p := t.payload(&a.spec, args)
 		return x.socket(ctx, &p)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"weir/catalog"
+	"weir/catalog/room"
 	"weir/translate"
 	"weir/translate/schema"
 )
@@ -24,7 +25,8 @@ type exchange struct {
 	call    *catalog.Call
 	args    *schema.Value
 	timeout time.Duration
-	secrets []string // what credentials put on the request; it never comes back to a model
+	secrets []string  // what credentials put on the request; it never comes back to a model
+	memory  room.Room // of what was answered
 }
 
 func (a *API) configured() bool {
@@ -55,7 +57,7 @@ func (x *exchange) run(ctx context.Context, out *outgoing) *translate.Result {
 		return failure
 	}
 	defer func() { _ = response.Body.Close() }()
-	data, cut := x.body(response)
+	data, cut := x.body(ctx, response)
 	if cut != "" {
 		if ctx.Err() != nil {
 			return x.unreached(ctx, ctx.Err())
@@ -70,7 +72,7 @@ func (x *exchange) run(ctx context.Context, out *outgoing) *translate.Result {
 		if response, failure = x.reach(ctx, out); failure != nil {
 			return failure
 		}
-		if data, cut = x.body(response); cut != "" {
+		if data, cut = x.body(ctx, response); cut != "" {
 			return x.cutOff(cut)
 		}
 	}
@@ -165,9 +167,9 @@ func (x *exchange) scrub(s string) string {
 	return s
 }
 
-// body reads the answer. cut says that it ended too early or was longer than is taken.
-func (x *exchange) body(response *http.Response) (data []byte, cut string) {
-	return x.api.spec.ReadBody(response)
+// body reads the answer. cut says that it cannot be used.
+func (x *exchange) body(ctx context.Context, response *http.Response) (data []byte, cut string) {
+	return x.api.spec.ReadBody(ctx, response, &x.memory)
 }
 
 // cutOff is the result of an answer that is not whole.

@@ -78,7 +78,7 @@ func (x *exchange) events(ctx context.Context, out *outgoing) *translate.Result 
 	}
 	defer func() { _ = response.Body.Close() }()
 	if essence(response.Header.Get("Content-Type")) != "text/event-stream" || response.StatusCode != http.StatusOK {
-		data, cut := x.body(response)
+		data, cut := x.body(ctx, response)
 		if cut != "" {
 			return x.cutOff(cut)
 		}

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"weir/catalog"
+	"weir/catalog/room"
 	"weir/translate"
 	"weir/translate/schema"
 )
@@ -198,7 +199,8 @@ func (a *API) translation(methods []*method, d *description) *translate.Translat
 	for i, m := range methods {
 		t.Tools[i] = &m.Entry
 		m.Run = func(ctx context.Context, c *catalog.Call, args *schema.Value, timeout time.Duration) *translate.Result {
-			x := exchange{api: a, method: m, types: types, call: c, args: args, timeout: timeout}
+			x := exchange{api: a, method: m, types: types, call: c, args: args, timeout: timeout, memory: room.Room{Memory: a.options.Memory}}
+			defer x.memory.Release()
 			return x.run(ctx)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -20,6 +21,7 @@ type method struct {
 	arguments  []*argument
 	metadata   string // name of the argument with metadata, "" for none
 	source     schema.Full
+	small      atomic.Bool // its last answer was
 }
 
 // argument is one argument of a tool: a field of the request, or all of it.

@@ -102,7 +102,9 @@ func dialOptions(spec *Spec, o *translate.Options) ([]grpc.DialOption, error) {
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: alive, Timeout: keepaliveTimeout}),
 		grpc.WithMaxHeaderListSize(maxHeaderBytes),
 		grpc.WithUserAgent("weir"),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(spec.maxBody())),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(spec.maxBody()), grpc.ForceCodecV2(newCodec())),
+		grpc.WithStaticStreamWindowSize(window),
+		grpc.WithStaticConnWindowSize(sharedWindow),
 	}, nil
 }
 

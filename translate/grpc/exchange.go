@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"weir/catalog"
+	"weir/catalog/room"
 	"weir/translate"
 	"weir/translate/schema"
 )
@@ -31,7 +32,8 @@ type exchange struct {
 	call    *catalog.Call
 	args    *schema.Value
 	timeout time.Duration
-	secrets []string // what went along; it never comes back to a model
+	secrets []string  // what went along; it never comes back to a model
+	memory  room.Room // of what is answered
 
 	messages        []*dynamicpb.Message // that are sent
 	header, trailer metadata.MD
@@ -151,13 +153,6 @@ func (x *exchange) send(ctx context.Context) (*translate.Result, error) {
 	}
 	conn := x.api.pool.next()
 	d := x.method.descriptor
-	if !d.IsStreamingClient() && !d.IsStreamingServer() {
-		reply := dynamicpb.NewMessage(d.Output())
-		if err := conn.Invoke(out, x.method.path, x.messages[0], reply, options...); err != nil {
-			return nil, err
-		}
-		return x.single(reply)
-	}
 	// Whatever ends the collecting also ends the call.
 	out, cancel := context.WithCancel(out)
 	defer cancel()
@@ -165,20 +160,27 @@ func (x *exchange) send(ctx context.Context) (*translate.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	sent := make(chan struct{})
-	go func() {
-		defer close(sent)
+	if d.IsStreamingClient() {
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			x.feed(stream)
+		}()
+		defer func() { cancel(); <-sent }()
+	} else {
 		x.feed(stream)
-	}()
-	defer func() { cancel(); <-sent }()
-	if !d.IsStreamingServer() {
-		reply := dynamicpb.NewMessage(d.Output())
-		if err := stream.RecvMsg(reply); err != nil {
-			return nil, err
-		}
-		return x.single(reply)
 	}
-	return x.collect(ctx, stream)
+	if d.IsStreamingServer() {
+		return x.collect(ctx, stream)
+	}
+	if err := x.admit(ctx, stream); err != nil {
+		return nil, err
+	}
+	reply, err := x.receive(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	return x.single(ctx, reply)
 }
 
 // feed sends all messages; a stream that ended before tells receivers why.
@@ -197,10 +199,13 @@ type unsentError struct{ error }
 func (e *unsentError) Unwrap() error { return e.error }
 
 // single makes a result of one message.
-func (x *exchange) single(m *dynamicpb.Message) (*translate.Result, error) {
+func (x *exchange) single(ctx context.Context, m *dynamicpb.Message) (*translate.Result, error) {
 	data, err := x.types.json(m)
 	if err != nil {
 		return translate.Failure("The API answered, but the answer cannot be written as JSON: " + plainError(err) + ". " + x.method.CarriedOut()), nil
+	}
+	if len(data) >= room.Large && x.memory.Take(ctx, x.memory.Held()+translate.Weight(data), room.Wait) != nil {
+		return nil, room.ErrNone
 	}
 	return x.method.Output.Result(translate.Reply{Data: data, Typed: true, Args: x.args, Scrub: translate.Scrub(x.secrets)}), nil
 }
@@ -211,8 +216,7 @@ func (x *exchange) collect(ctx context.Context, stream grpc.ClientStream) (*tran
 	s := translate.Collector{Call: x.call, Name: messagesArgument, Limit: out.Bound(), Most: x.maxMessages()}
 	var failed error
 	for !s.Stopped() && failed == nil {
-		m := dynamicpb.NewMessage(x.method.descriptor.Output())
-		err := stream.RecvMsg(m)
+		m, err := x.receive(ctx, stream)
 		switch {
 		case errors.Is(err, io.EOF):
 			return s.Result(translate.Scrub(x.secrets)), nil

@@ -110,7 +110,7 @@ func FuzzReplies(f *testing.F) {
 		if proto.Unmarshal(data, reply) != nil {
 			return
 		}
-		r, err := x.single(reply)
+		r, err := x.single(t.Context(), reply)
 		if err != nil {
 			t.Fatal(err)
 		}

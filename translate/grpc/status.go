@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"weir/catalog/room"
 	"weir/translate"
 	"weir/translate/schema"
 )
@@ -52,6 +53,8 @@ func (x *exchange) failureText(ctx context.Context, err error) string {
 	}
 	s := status.Convert(err)
 	switch {
+	case errors.Is(err, room.ErrNone) && ctx.Err() == nil:
+		return "The API answered, but the answer cannot be used: " + translate.NoMemory + ". " + x.method.TooLarge("")
 	case timeIsOver(ctx, err):
 		return x.method.Silent(x.timeout)
 	case s.Code() == codes.Unavailable && x.peer.Addr == nil:

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"weir/catalog"
+	"weir/catalog/room"
 	"weir/translate"
 	"weir/translate/schema"
 )
@@ -78,7 +79,8 @@ func (a *API) run(ctx context.Context, t *tool, c *catalog.Call, args *schema.Va
 	if err != nil {
 		return translate.Failure("The call was not sent: " + err.Error() + ".")
 	}
-	x := exchange{api: a, tool: t, call: c, args: args, timeout: timeout}
+	x := exchange{api: a, tool: t, call: c, args: args, timeout: timeout, memory: room.Room{Memory: a.options.Memory}}
+	defer x.memory.Release()
 	return x.run(ctx, out)
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"weir/catalog"
+	"weir/catalog/room"
 	"weir/translate"
 	"weir/translate/schema"
 )
@@ -23,6 +24,7 @@ type exchange struct {
 	timeout time.Duration
 	out     *outgoing // what was answered last
 	secrets []string  // what credentials put on the request; it never comes back to a model
+	memory  room.Room // of what was answered
 }
 
 // maxRedirects bounds how often a read follows its own origin.
@@ -171,7 +173,7 @@ func (x *exchange) redirect(response *http.Response, out *outgoing) *outgoing {
 	return &outgoing{method: out.method, url: location, header: out.header}
 }
 
-// body reads the answer. cut says that it ended too early or was longer than is taken.
-func (x *exchange) body(response *http.Response) (data []byte, cut string) {
-	return x.api.spec.ReadBody(response)
+// body reads the answer. cut says that it cannot be used.
+func (x *exchange) body(ctx context.Context, response *http.Response) (data []byte, cut string) {
+	return x.api.spec.ReadBody(ctx, response, &x.memory)
 }

@@ -103,7 +103,7 @@ func (x *exchange) turn(ctx context.Context, p *pages) string {
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return fmt.Sprintf("the API answered %d %s for the next one", response.StatusCode, http.StatusText(response.StatusCode))
 	}
-	data, cut := x.body(response)
+	data, cut := x.body(ctx, response)
 	page, err := schema.Parse(data)
 	if cut != "" || err != nil || !follow(page, p.list).Is(schema.Array) {
 		if ctx.Err() != nil {

@@ -24,14 +24,14 @@ const maxBlob = 4 << 20
 // result makes a result of a response: status, then media type, then size, then shape.
 func (x *exchange) result(ctx context.Context, response *http.Response) *translate.Result {
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		data, _ := x.body(response)
+		data, _ := x.body(ctx, response)
 		return x.failure(response, data)
 	}
 	kind := kindOf(response.Header.Get("Content-Type"))
 	if kind == mediaStream || kind == mediaLines {
 		return x.stream(ctx, response, kind)
 	}
-	data, cut := x.body(response)
+	data, cut := x.body(ctx, response)
 	if cut != "" {
 		if ctx.Err() != nil {
 			return x.unreached(ctx, ctx.Err())

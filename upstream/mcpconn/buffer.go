@@ -19,8 +19,8 @@ const (
 
 // buffers is a pool of byte slices. The zero value is ready for use.
 type buffers struct {
-	pool sync.Pool
-	hold room.Hold // see Config.Hold; may be nil
+	pool   sync.Pool
+	memory *room.Memory // see Config.Memory; may be nil
 }
 
 // buffer is one byte slice of a pool. It goes back when its last user drops it; a buffer that is never dropped is left to the collector.
@@ -65,11 +65,11 @@ func (b *buffer) drop() {
 
 // afford waits until there is memory for a buffer of n bytes, at most so long and until ctx ends: meanwhile what is to be read stays with who sends it.
 func (b *buffer) afford(ctx context.Context, n int64, most time.Duration) error {
-	if b.home.hold == nil || n < room.Large {
+	if b.home.memory == nil || n < room.Large {
 		return nil
 	}
 	if b.room == nil {
-		b.room = &room.Room{Hold: b.home.hold}
+		b.room = &room.Room{Memory: b.home.memory}
 		b.backstop = runtime.AddCleanup(b, (*room.Room).Release, b.room)
 	}
 	return b.room.Take(ctx, n, most)

@@ -71,9 +71,8 @@ type Config struct {
 
 	// MaxMessage bounds one message from the server, in bytes; 0 means DefaultMaxMessage.
 	MaxMessage int64
-	// Hold is asked before so many bytes are taken for a large answer; release gives them back. While it says no the answer waits, for some seconds. Nil always
-	// says yes.
-	Hold room.Hold
+	// Memory is asked before a large answer is taken. While there is none the answer waits, for some seconds.
+	Memory *room.Memory
 	// Probe is how long a server that can be reached may stay silent on server/discover before it is taken for one of the legacy era.
 	Probe time.Duration
 	// Quiet says that the server stayed silent on the last probe (Conn.Quiet): initialize is tried first.
@@ -296,7 +295,7 @@ func (c *Conn) ask(ctx context.Context, method string, params []byte) (*response
 	return c.send(ctx, &request{method: method}, params)
 }
 
-// send composes r, a request of weir's own, and sends it.
+// send composes r, a request of weir's own with or without a trace, and sends it.
 func (c *Conn) send(ctx context.Context, r *request, params []byte) (*response, error) {
 	buf := c.pool.get()
 	defer buf.drop()
@@ -304,11 +303,13 @@ func (c *Conn) send(ctx context.Context, r *request, params []byte) (*response, 
 	buf.b = begin(buf.b, r.id, r.method)
 	start := len(buf.b)
 	buf.b = append(buf.b, params...)
-	if c.era == catalog.Modern {
+	if c.era == catalog.Modern || r.traceparent != "" {
 		buf.b = append(comma(buf.b[:len(buf.b)-1]), `"_meta":{`...)
-		buf.b = append(buf.b, c.hop...)
-		buf.b = append(append(buf.b, `,"`+mcp.MetaKeyClientCapabilities+`":`...), c.cfg.Capabilities...)
-		buf.b = append(buf.b, `}}`...)
+		if c.era == catalog.Modern {
+			buf.b = append(buf.b, c.hop...)
+			buf.b = append(append(buf.b, `,"`+mcp.MetaKeyClientCapabilities+`":`...), c.cfg.Capabilities...)
+		}
+		buf.b = append(appendTrace(buf.b, r.traceparent, r.tracestate), `}}`...)
 	}
 	r.params = buf.b[start:]
 	buf.b = append(buf.b, '}')

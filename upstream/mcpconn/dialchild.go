@@ -20,7 +20,7 @@ const (
 
 // dialChild starts a stdio server and shakes hands with it.
 func dialChild(ctx context.Context, cfg *Config) (*Conn, error) {
-	c := newConn(cfg, &buffers{hold: cfg.Hold})
+	c := newConn(cfg, &buffers{memory: cfg.Memory})
 	p, err := c.shakeChild(ctx)
 	if err != nil {
 		c.cancel()

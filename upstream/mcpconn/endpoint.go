@@ -48,7 +48,7 @@ func newEndpoint(cfg *Config) (*endpoint, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, catalog.Errorf(catalog.Config, "%s: url is not an http or https URL", cfg.Name)
 	}
-	e := &endpoint{name: cfg.Name, fixed: http.Header{}, cred: cfg.Credential, limit: cfg.MaxMessage, pool: &buffers{hold: cfg.Hold}}
+	e := &endpoint{name: cfg.Name, fixed: http.Header{}, cred: cfg.Credential, limit: cfg.MaxMessage, pool: &buffers{memory: cfg.Memory}}
 	for _, h := range cfg.Headers {
 		name := textproto.CanonicalMIMEHeaderKey(h[0])
 		if ReservedHeader(name) {

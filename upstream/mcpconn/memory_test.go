@@ -32,7 +32,7 @@ func TestR33_AnswersWaitForMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &budget{}
 		m.most.Store(size + 1)
-		pool := &buffers{hold: m.hold}
+		pool := &buffers{memory: room.NewMemory(m.hold)}
 		first := pool.get()
 		if _, err := first.fill(t.Context(), strings.NewReader(text), size, 2*size); err != nil || m.held.Load() != size+1 {
 			t.Fatalf("%v, %d bytes are held", err, m.held.Load())
@@ -73,7 +73,7 @@ func TestR33_AnswersWaitForMemory(t *testing.T) {
 	})
 	m := &budget{}
 	m.most.Store(8 * size)
-	pool := &buffers{hold: m.hold}
+	pool := &buffers{memory: room.NewMemory(m.hold)}
 	if _, err := pool.get().fill(t.Context(), strings.NewReader(text), size, 2*size); err != nil {
 		t.Fatal(err)
 	}

@@ -10,12 +10,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -178,90 +175,6 @@ func TestR34_FewFiles(t *testing.T) {
 		t.Errorf("afterwards: %+v %v", s, err)
 	}
 	t.Logf("open files: %d at rest, %d in the flood of 600 connections, %d with %d calls that wait, of 256", quiet, flooded, full, (250-quiet)/2)
-}
-
-// group makes a control group that allows so much memory, and returns how a shell enters it; "" where that cannot be done.
-func group(t *testing.T, bytes int64) (enter string) {
-	t.Helper()
-	for _, tree := range []struct{ root, limit string }{{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, {"/sys/fs/cgroup", "memory.max"}} {
-		dir := filepath.Join(tree.root, "weir-test-"+strconv.Itoa(os.Getpid()))
-		if os.Mkdir(dir, 0o700) != nil {
-			continue
-		}
-		t.Cleanup(func() {
-			upstreamtest.Eventually(t, func() bool { return os.Remove(dir) == nil }, "the control group stays")
-		})
-		procs := filepath.Join(dir, "cgroup.procs")
-		if _, err := os.Stat(filepath.Join(dir, tree.limit)); err != nil {
-			continue // a hierarchy without a controller for memory
-		}
-		if os.WriteFile(filepath.Join(dir, tree.limit), strconv.AppendInt(nil, bytes, 10), 0o600) != nil {
-			continue
-		}
-		return "echo $$ > " + procs + " && "
-	}
-	return ""
-}
-
-// With 256 MiB, 40 callers whose calls take 3 MiB there and twice that back do not get the process killed: those that are too many are answered with 503 and when to come back,
-// and afterwards all is as before. Where a control group can be made, the kernel sees to the limit and weir learns of it by itself.
-func TestR33_LimitedMemory(t *testing.T) {
-	const limit, size = 256 << 20, 3 << 20
-	up := upstreamtest.New(t, upstreamtest.Config{
-		Tools:  []upstreamtest.Raw{`{"name":"echo","inputSchema":{"type":"object"}}`, `{"name":"large","inputSchema":{"type":"object"}}`},
-		Script: []upstreamtest.Act{{On: "tools/call large", Pad: 4 * size, Delay: upstreamtest.Duration(time.Second)}},
-	})
-	for name, of := range map[string]struct{ tool, arguments string }{
-		"large requests": {"up__echo", `{"text":"` + strings.Repeat("x", size) + `"}`},
-		"large answers":  {"up__large", `{}`},
-	} {
-		t.Run(name, func(t *testing.T) { limitedMemory(t, up, limit, of.tool, of.arguments) })
-	}
-}
-
-func limitedMemory(t *testing.T, up *upstreamtest.Server, limit int64, tool, arguments string) {
-	enter, env := group(t, limit), "WEIR_TEST=" // nothing; the limit is weir's to find
-	if enter == "" {
-		env = "GOMEMLIMIT=" + strconv.FormatInt(limit/10*9, 10)
-		t.Log("no control group can be made here; GOMEMLIMIT stands for it")
-	}
-	g := strained(t, object{"mcpServers": object{"up": object{"url": up.URL}}}, enter+`exec "$@"`, env)
-	var ok, shed, late atomic.Int64
-	ctx, stop := context.WithTimeout(t.Context(), 40*time.Second)
-	defer stop()
-	var callers sync.WaitGroup
-	for range 40 {
-		callers.Go(func() {
-			c := &http.Client{Transport: &http.Transport{}}
-			defer c.CloseIdleConnections()
-			for ctx.Err() == nil && (ok.Load() < 30 || len(arguments) > 100 && shed.Load() < 100) {
-				switch s, err := g.plainCall(ctx, c, tool, arguments); {
-				case good(s, err):
-					ok.Add(1)
-				case err == nil && s.status == 503 && s.header.Get("Retry-After") != "" && strings.Contains(s.text, "-32014"):
-					shed.Add(1)
-					time.Sleep(20 * time.Millisecond) // a client that is far more eager than it was told to be
-				case ctx.Err() == nil && errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-					shed.Add(1) // the 503 was sent while the body still came, and the connection was closed
-				case err == nil && strings.Contains(s.text, "no memory left for the answer (executed)"):
-					late.Add(1)
-				case ctx.Err() == nil:
-					t.Errorf("%d %.200s %v", s.status, s.text, err)
-				}
-			}
-		})
-	}
-	callers.Wait()
-	if !g.alive() {
-		t.Fatalf("weir ended: %v", g.cmd.ProcessState)
-	}
-	upstreamtest.Eventually(t, func() bool { return good(g.plainCall(t.Context(), fresh(), "up__echo", `{}`)) }, "small calls are refused afterwards")
-	s, err := g.readiness(t, fresh())
-	peak := g.memory(t, "VmHWM") - g.memory(t, "RssFile") // the program's own file is nobody's memory
-	t.Logf("%d calls answered, %d refused, %d without memory for the answer; %d MiB at most, of %d", ok.Load(), shed.Load(), late.Load(), peak>>20, limit>>20)
-	if ok.Load() == 0 || len(arguments) > 100 && shed.Load() == 0 || err != nil || s.status != 200 || !raceEnabled && peak > limit {
-		t.Errorf("%d calls answered, %d refused, %d MiB; afterwards %+v %v", ok.Load(), shed.Load(), peak>>20, s, err)
-	}
 }
 
 // alive reports whether the program still runs.
