@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
@@ -61,11 +62,14 @@ func stringsOf(list []byte, member string) (out []string, err error) {
 	return out, nil
 }
 
-// Open begins what l asks for on behalf of p: the acknowledgement is the first thing on outlet, changes follow, each tagged with id. Resources that p may
-// not watch, or whose upstream does not take subscriptions, are left out of what is acknowledged. What was acknowledged cannot be taken back, so ended is
-// closed when p loses a right to any of it: the stream must be completed then. stop must be called in the end.
-func (g *Gateway) Open(ctx context.Context, p policy.Principal, l Listening, id []byte, outlet *Outlet) (ended <-chan struct{}, stop func()) {
-	id = slices.Clone(id)
+// Open begins what l, read from r, asks for: the acknowledgement is the first thing on outlet, changes follow, each tagged with the request's id. Resources that
+// the caller may not watch, or whose upstream does not take subscriptions, are left out of what is acknowledged. What was acknowledged cannot be taken
+// back, so ended is closed when the caller loses a right to any of it: the stream must be completed then. stop must be called in the end. The request is
+// observed until it is acknowledged.
+func (g *Gateway) Open(ctx context.Context, r *Request, l Listening, outlet *Outlet) (ended <-chan struct{}, stop func()) {
+	e := newEvent(r)
+	ctx = g.observer.Begin(ctx, e)
+	p, id := r.Principal, slices.Clone(r.Message.ID.Of(r.Message.Data))
 	over := make(chan struct{})
 	lost := sync.OnceFunc(func() { close(over) })
 	var stops []func()
@@ -84,7 +88,10 @@ func (g *Gateway) Open(ctx context.Context, p policy.Principal, l Listening, id 
 		return kept
 	}
 	l.URIs, l.Tasks = honoured(l.URIs, g.Watch, ResourceUpdated), honoured(l.Tasks, g.watchTask, TaskUpdated)
-	outlet.Put(l.Acknowledged(id))
+	acknowledgement := l.Acknowledged(id)
+	e.Duration, e.Out = time.Since(e.Start), len(acknowledgement)
+	g.observer.End(ctx, e)
+	outlet.Put(acknowledgement)
 	early.Forward(outlet)
 	stops = append(stops, g.Listen(p, func(k catalog.Kind) {
 		if l.Takes(k) {

@@ -50,7 +50,7 @@ func TestT33_StreamsEndWithTheirRights(t *testing.T) {
 	spec.Grants["group:board"] = []string{"*"}
 	g.swap(t, spec)
 	open := func(p policy.Principal) (ended <-chan struct{}) {
-		ended, stop := g.Open(t.Context(), p, Listening{URIs: []string{"bank://open/a"}, asked: true}, []byte(`1`), NewOutlet())
+		ended, stop := g.Open(t.Context(), listening(t, p, "1"), Listening{URIs: []string{"bank://open/a"}, asked: true}, NewOutlet())
 		t.Cleanup(stop)
 		return ended
 	}

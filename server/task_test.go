@@ -194,7 +194,7 @@ func TestTaskNotifications(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := NewOutlet()
-		ended, stop := g.Open(t.Context(), p, l, []byte(`"L"`), o)
+		ended, stop := g.Open(t.Context(), listening(t, p, `"L"`), l, o)
 		t.Cleanup(stop)
 		return o, ended
 	}

@@ -55,6 +55,14 @@ func legacy(t *testing.T, g *Gateway, s *Session, method, uri string) string {
 	return string(reply.AppendLine(nil))
 }
 
+// listening is a request of p with that id.
+func listening(t *testing.T, p policy.Principal, id string) *Request {
+	t.Helper()
+	return &Request{
+		Principal: p, Client: &catalog.Client{Era: catalog.Modern}, Message: scan(t, `{"jsonrpc":"2.0","id":`+id+`,"method":"subscriptions/listen","params":{"notifications":{}}}`),
+	}
+}
+
 func texts(o *Outlet) []string {
 	var out []string
 	for _, m := range o.Take() {
@@ -75,7 +83,7 @@ func TestUpstreamIsToldOnce(t *testing.T) {
 		}
 	}
 	listen := NewOutlet()
-	_, stop := g.Open(t.Context(), policy.LocalUser(), Listening{URIs: []string{"file:///a", "file:///none"}, asked: true}, []byte(`"L"`), listen)
+	_, stop := g.Open(t.Context(), listening(t, policy.LocalUser(), `"L"`), Listening{URIs: []string{"file:///a", "file:///none"}, asked: true}, listen)
 	want := `{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":"L"},"notifications":{"resourceSubscriptions":["file:///a"]}}}`
 	if got := texts(listen); !slices.Equal(got, []string{want}) {
 		t.Errorf("acknowledged: %q", got)

@@ -50,12 +50,12 @@ func (x *exchange) serveModern(m *rawjson.Message) {
 	if c.LogLevel != "" {
 		c.Session = "request " + strconv.FormatInt(x.endpoint.opted.Add(1), 10)
 	}
-	if m.MethodName() == "subscriptions/listen" {
-		x.listen(m)
-		return
-	}
 	request := x.request(m, c, nil)
 	request.Header = x.header
+	if m.MethodName() == "subscriptions/listen" {
+		x.listen(request)
+		return
+	}
 	x.finish(x.endpoint.gateway.Serve(x.r.Context(), request))
 }
 

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"weir/catalog/rawjson"
 	"weir/server"
 )
 
@@ -72,9 +71,9 @@ func (x *exchange) pump(ctx context.Context, ended <-chan struct{}, outlet *serv
 
 // listen answers subscriptions/listen: acknowledgement first, then what was asked for and nothing else, each tagged with the request's id,
 // and the completion result when weir ends the stream (spec 2026-07-28, basic/patterns/subscriptions).
-func (x *exchange) listen(m *rawjson.Message) {
-	id := m.ID.Of(m.Data)
-	want, err := server.ReadListen(m)
+func (x *exchange) listen(r *server.Request) {
+	id := r.Message.ID.Of(r.Message.Data)
+	want, err := server.ReadListen(r.Message)
 	if err != nil {
 		x.finish(server.ErrorReply(http.StatusOK, id, server.CodeInvalidParams, err.Error(), nil))
 		return
@@ -86,7 +85,7 @@ func (x *exchange) listen(m *rawjson.Message) {
 	outlet := server.NewOutlet()
 	ctx, cancel := x.endpoint.requestContext(x.r)
 	defer cancel()
-	ended, stop := x.endpoint.gateway.Open(ctx, x.principal, want, id, outlet)
+	ended, stop := x.endpoint.gateway.Open(ctx, r, want, outlet)
 	defer stop()
 	x.begin()
 	if x.pump(ctx, ended, outlet) {

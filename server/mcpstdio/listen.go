@@ -3,20 +3,19 @@ package mcpstdio
 import (
 	"context"
 
-	"weir/catalog/rawjson"
 	"weir/server"
 )
 
 // serveListen answers subscriptions/listen on the shared channel until the client cancels it (spec 2026-07-28, basic/patterns/subscriptions).
-func (c *conn) serveListen(ctx context.Context, m *rawjson.Message) {
-	id := m.ID.Of(m.Data)
-	want, err := server.ReadListen(m)
+func (c *conn) serveListen(ctx context.Context, r *server.Request) {
+	id := r.Message.ID.Of(r.Message.Data)
+	want, err := server.ReadListen(r.Message)
 	if err != nil {
 		c.write(server.ErrorReply(0, id, server.CodeInvalidParams, err.Error(), nil))
 		return
 	}
 	outlet := server.NewOutlet()
-	ended, stop := c.o.Gateway.Open(ctx, c.o.Principal, want, id, outlet)
+	ended, stop := c.o.Gateway.Open(ctx, r, want, outlet)
 	defer stop()
 	for {
 		select {

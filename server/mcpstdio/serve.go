@@ -222,14 +222,15 @@ func (c *conn) request(ctx context.Context, m *rawjson.Message) {
 		case <-ctx.Done():
 			return
 		}
-		if client.Era == catalog.Modern && m.MethodName() == "subscriptions/listen" {
-			c.serveListen(ctx, m)
-			return
-		}
-		reply := c.o.Gateway.Serve(ctx, &server.Request{
+		r := &server.Request{
 			Principal: c.o.Principal, Client: client, Message: m, Session: c.session,
 			Notify: func(n catalog.Notification) { c.notify(ctx, n) }, Ask: c.ask,
-		})
+		}
+		if client.Era == catalog.Modern && m.MethodName() == "subscriptions/listen" {
+			c.serveListen(ctx, r)
+			return
+		}
+		reply := c.o.Gateway.Serve(ctx, r)
 		if errors.Is(context.Cause(ctx), server.ErrCanceled) {
 			reply.Release() // nothing is sent for a request after its cancellation
 			return

@@ -130,13 +130,19 @@ func (c *Conn) appendMeta(dst []byte, call *catalog.Call, id int64) []byte {
 		dst = append(comma(dst), `"progressToken":`...)
 		dst = strconv.AppendInt(dst, id, 10)
 	}
-	if call.Traceparent != "" {
-		dst = rawjson.AppendString(append(comma(dst), `"traceparent":`...), call.Traceparent)
+	return append(appendTrace(dst, call.Traceparent, call.Tracestate), '}')
+}
+
+// appendTrace adds the trace of a request, if it has one, to an open object.
+func appendTrace(dst []byte, parent, state string) []byte {
+	if parent == "" {
+		return dst
 	}
-	if call.Traceparent != "" && call.Tracestate != "" {
-		dst = rawjson.AppendString(append(dst, `,"tracestate":`...), call.Tracestate)
+	dst = rawjson.AppendString(append(comma(dst), `"traceparent":`...), parent)
+	if state != "" {
+		dst = rawjson.AppendString(append(dst, `,"tracestate":`...), state)
 	}
-	return append(dst, '}')
+	return dst
 }
 
 // addMeta gives the object that ends dst a _meta if this hop has anything to say.

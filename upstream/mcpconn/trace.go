@@ -1,8 +1,11 @@
 package mcpconn
 
 import (
+	"context"
 	"maps"
 	"net/http"
+
+	"go.opentelemetry.io/otel/propagation"
 
 	"weir/catalog"
 )
@@ -34,4 +37,11 @@ func (c *Conn) note(h *catalog.Hop, id int64) {
 	default:
 		h.Pipe = true
 	}
+}
+
+// traceOf is the trace of the request that ctx belongs to, as OpenTelemetry keeps it there; empty for none.
+func traceOf(ctx context.Context) (parent, state string) {
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, carrier)
+	return carrier["traceparent"], carrier["tracestate"]
 }

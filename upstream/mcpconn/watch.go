@@ -75,7 +75,9 @@ func (c *Conn) forget(topic catalog.Topic) bool {
 
 // tell sends a legacy subscription request.
 func (c *Conn) tell(ctx context.Context, method string, topic catalog.Topic) error {
-	resp, err := c.send(ctx, &request{method: method}, uriParams(topic.ID))
+	r := &request{method: method}
+	r.traceparent, r.tracestate = traceOf(ctx)
+	resp, err := c.send(ctx, r, uriParams(topic.ID))
 	if err != nil {
 		return err
 	}
@@ -113,11 +115,13 @@ func (c *Conn) resubscribe(ctx context.Context) {
 // acknowledgement. A stream of its own for each topic means that a change of what is watched neither repeats nor loses an update of another.
 func (c *Conn) listenTo(ctx, life context.Context, topic catalog.Topic) error {
 	first := make(chan error, 1)
+	var r request
+	r.traceparent, r.tracestate = traceOf(ctx)
 	c.crew.run(func() {
 		wait := listenWait
 		for tries := 0; ; tries++ {
 			began := time.Now()
-			taken, err := c.listenOnce(life, topic, func() {
+			taken, err := c.listenOnce(life, r, topic, func() {
 				if tries > 0 && !topic.Task {
 					c.updated(topic, uriParams(topic.ID)) // what was said in between is lost
 				}
@@ -134,6 +138,7 @@ func (c *Conn) listenTo(ctx, life context.Context, topic catalog.Topic) error {
 				return
 			}
 			wait = min(2*wait, maxListenWait)
+			r = request{} // what is repeated is no part of the trace that began it
 		}
 	})
 	select {
@@ -159,8 +164,8 @@ const (
 	taskNotice     = "notifications/tasks"
 )
 
-// listenOnce holds one stream until it ends. taken is called when the server acknowledges the topic.
-func (c *Conn) listenOnce(ctx context.Context, topic catalog.Topic, taken func()) (ok bool, err error) {
+// listenOnce holds one stream, asked for by r, until it ends. taken is called when the server acknowledges the topic.
+func (c *Conn) listenOnce(ctx context.Context, r request, topic catalog.Topic, taken func()) (ok bool, err error) {
 	filter := resourceFilter
 	if topic.Task {
 		filter = taskFilter
@@ -168,7 +173,8 @@ func (c *Conn) listenOnce(ctx context.Context, topic catalog.Topic, taken func()
 	params := append(rawjson.AppendString([]byte(`{"notifications":{"`+filter+`":[`), topic.ID), `]}}`...)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	resp, err := c.send(ctx, &request{method: "subscriptions/listen", onMessage: func(m *rawjson.Message) {
+	r.method = "subscriptions/listen"
+	r.onMessage = func(m *rawjson.Message) {
 		if m.MethodName() != "notifications/subscriptions/acknowledged" {
 			c.unsolicited(m)
 			return
@@ -179,7 +185,8 @@ func (c *Conn) listenOnce(ctx context.Context, topic catalog.Topic, taken func()
 			return
 		}
 		cancel()
-	}}, params)
+	}
+	resp, err := c.send(ctx, &r, params)
 	if err == nil {
 		resp.release()
 		err = errors.New("the stream ended")

@@ -105,7 +105,7 @@ func New(file *config.File, env Env) (*App, error) {
 
 func (a *App) newGateway(o server.Observer) *server.Gateway {
 	return server.New(server.Options{
-		Catalog: a.catalog, Policy: a.policy, Upstream: a.observation.upstream(a.set), Subscriber: a.set, RootsChanged: a.set.RootsChanged, Log: a.log, Version: a.env.Version,
+		Catalog: a.catalog, Policy: a.policy, Upstream: a.observation.upstream(a.set), Subscriber: a.observation.subscriber(a.set), RootsChanged: a.set.RootsChanged, Log: a.log, Version: a.env.Version,
 		ListTTL: a.current().Server.ListTTL, Observer: o, Own: a.own, Memory: a.memory,
 	})
 }
