@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -54,6 +57,9 @@ func (c *cli) verifyAudit(args, kept []string) error {
 			return &term.UsageError{Msg: err.Error(), Hint: "weir audit verify --help"}
 		}
 	}
+	if fault := new(fs.PathError); errors.As(readable(dir), &fault) {
+		return &catalog.Error{Code: catalog.Config, Msg: fmt.Sprintf("%s: cannot be read: %v", dir, fault.Err), Hint: "verify the folder of the log as the user whom the gateway runs as", Err: fault}
+	}
 	reports, err := audit.Verify(dir, heads...)
 	if err != nil {
 		return &catalog.Error{Code: catalog.NotFound, Msg: err.Error(), Hint: "weir audit verify DIR", Err: err}
@@ -88,6 +94,15 @@ func (c *cli) verifyAudit(args, kept []string) error {
 		return catalog.Errorf(catalog.Internal, "%s: the log is not what was written, see %s", dir, count(bad, "place"))
 	}
 	return nil
+}
+
+// readable reports why a folder that is there cannot be read.
+func readable(dir string) error {
+	_, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // headOf is the head of a lane as --head takes it, "-" of an empty one.

@@ -24,7 +24,7 @@ func (c *cli) login() *cobra.Command {
 			}
 			env := app.Env{Config: c.env, Log: c.quiet(file), Version: thisBuild().Version}
 			err = app.Login(cmd.Context(), file, env, args[0], func(link string) {
-				c.Note("open this in a browser on this machine:\n%s", link)
+				c.Note("open this in a browser on this machine, within %s:\n%s", app.LoginWait, link)
 				if !quiet {
 					browse(link)
 				}

@@ -14,6 +14,7 @@ import (
 	"weir/cmd/weir/internal/config"
 	"weir/cmd/weir/internal/join"
 	"weir/cmd/weir/internal/term"
+	"weir/server/record"
 	"weir/upstream"
 	"weir/upstream/process"
 )
@@ -121,7 +122,9 @@ func (c *cli) list(ctx context.Context, path string, standalone bool, q *listErr
 	if err != nil {
 		return err
 	}
-	y, err := c.alone(ctx, file, &errand{List: q})
+	quiet := *file // who looks writes nothing down
+	quiet.Audit.Dir, quiet.RequestLog.Database, quiet.Export, quiet.Telemetry = "", "", nil, record.Telemetry{}
+	y, err := c.alone(ctx, &quiet, &errand{List: q})
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 
@@ -28,12 +29,18 @@ func Listen(ctx context.Context, s server.Spec, signIn bool) (net.Listener, erro
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", s.Listen)
 	if err != nil {
-		return nil, &catalog.Error{
-			Code: catalog.Config, Msg: fmt.Sprintf("listen: cannot listen on %s: %v", s.Listen, errors.Unwrap(err)), Err: err,
-			Hint: "another program may have the port; choose another with --listen",
-		}
+		return nil, cannotListen(s.Listen, err)
 	}
 	return ln, nil
+}
+
+// cannotListen is the error of an address that cannot be listened on.
+func cannotListen(address string, err error) error {
+	hint := "another program may have the port; choose another with --listen"
+	if errors.Is(err, fs.ErrPermission) {
+		hint = "the system keeps this port from you; choose one from 1024 up with --listen"
+	}
+	return &catalog.Error{Code: catalog.Config, Msg: fmt.Sprintf("listen: cannot listen on %s: %v", address, errors.Unwrap(err)), Err: err, Hint: hint}
 }
 
 // onlyLoopback reports whether a listen host is reached from this machine only. A name other than localhost may be anything.

@@ -29,8 +29,8 @@ const (
 	// ticketLife is how long a link is good, maxTickets how many there are.
 	ticketLife = 10 * time.Minute
 	maxTickets = 1000
-	// loginWait is how long weir login waits for the user.
-	loginWait = 5 * time.Minute
+	// LoginWait is how long weir login waits for the user.
+	LoginWait = 5 * time.Minute
 )
 
 // logins are the pages on which users sign in to upstreams. A link holds a ticket that was made for one caller and is good for once; who takes it up
@@ -272,7 +272,7 @@ func Login(ctx context.Context, file *config.File, env Env, name string, open fu
 	}()
 	l.serveAt("http://" + ln.Addr().String())
 	open(l.link(name, catalog.Caller{Owner: policy.LocalUser().Owner(), Name: policy.LocalUser().String()}))
-	wait, cancel := context.WithTimeout(ctx, loginWait)
+	wait, cancel := context.WithTimeout(ctx, LoginWait)
 	defer cancel()
 	select {
 	case err := <-over:
@@ -281,6 +281,9 @@ func Login(ctx context.Context, file *config.File, env Env, name string, open fu
 		}
 		return err
 	case <-wait.Done():
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		return &catalog.Error{Code: catalog.NeedsLogin, Msg: name + ": nobody signed in", Hint: "weir login " + name}
 	}
 }
