@@ -12,6 +12,8 @@
 //     One request for a token is under way at a time; the others wait for it.
 //   - A token of a caller is kept under a hash that has the caller and the caller's own token in it, which never leaves but to the token endpoint that
 //     configuration names. Two users cannot meet in it, nor two tokens of one user with different rights.
+//   - Processes that share a token store refresh a user's tokens one at a time, under a lease in the store that ends by itself: an authorization server that
+//     sees a refresh token twice takes it for stolen. A lock of the whole store would make all users wait for one slow server.
 //   - What the gateway does on nobody's behalf, such as reading lists, it does as itself: as the client, where callers have tokens exchanged. It never
 //     falls back to that for a caller.
 //   - Errors of token endpoints are told as status and error code (RFC 6749 section 5.2). Their texts may hold what was sent.

@@ -1,6 +1,7 @@
 package cred
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
@@ -84,28 +85,41 @@ func (g *grantedTokens) fresh() bool {
 	return time.Now().Before(g.Until.Add(-leeway))
 }
 
-// refresh gets new tokens. They are kept before anybody uses them, so that a refresh token that is good for once is never lost in a crash after that.
-// Another process may have been faster: then its tokens are as good.
+// refresh gets new tokens. They are kept before anybody uses them, so that a refresh token that is good for once is never lost in a crash after that. One
+// process does it at a time: an authorization server that sees a refresh token twice may take all of the user's away (RFC 9700, 4.14.2). What another
+// one got meanwhile is as good.
 func (t *tokens) refresh(ctx context.Context, w *want, owner string, g *grantedTokens) (*grantedTokens, error) {
+	store := t.signIn.store
+	l := &lease{store: store, owner: owner, resource: w.Resource, issuer: g.Issuer}
+	if err := l.wait(ctx); err != nil {
+		return nil, cmp.Or(ctx.Err(), errors.New("the token store cannot be written"))
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tokenTimeout) // a caller who leaves must not lose what comes
 	defer cancel()
+	defer l.release(ctx)
+	switch now, err := store.get(ctx, owner, w.Resource, g.Issuer); {
+	case err != nil && !errors.Is(err, errNone):
+		return nil, errors.New("the token store cannot be read")
+	case err == nil && now.fresh():
+		return now, nil
+	case err != nil || now.Refresh == "":
+		return nil, errSignIn
+	default:
+		g = now
+	}
 	c := clientcredentials.Config{ // whose grant can be another, and which sends the resource too (RFC 8707, 2.2)
 		ClientID: g.Client.ID, ClientSecret: g.Client.Secret, TokenURL: g.Endpoint, AuthStyle: g.Client.style(),
 		EndpointParams: url.Values{"grant_type": {"refresh_token"}, "refresh_token": {g.Refresh}, "resource": {w.Resource}},
 	}
 	token, err := usable(c.Token(context.WithValue(ctx, oauth2.HTTPClient, t.client)))
-	store := t.signIn.store
-	if err != nil {
-		if now, failed := store.get(ctx, owner, w.Resource, g.Issuer); failed == nil && !now.Had.Equal(g.Had) && now.fresh() {
-			return now, nil
-		}
-		if !errors.Is(err, errGrant) {
-			return nil, err
-		}
+	if errors.Is(err, errGrant) {
 		if err := store.remove(ctx, owner, w.Resource, g); err != nil {
 			return nil, errors.New("the token store cannot be written")
 		}
 		return nil, errSignIn
+	}
+	if err != nil {
+		return nil, err
 	}
 	next := g.with(token)
 	if err := store.put(ctx, owner, w.Resource, next); err != nil {

@@ -1,6 +1,7 @@
 package cred
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -31,11 +32,14 @@ type authority struct {
 	registered []map[string]any
 	n          int
 	life       int
+	hold       time.Duration   // how long a refresh takes
+	spent      map[string]bool // refresh tokens
+	reused     int             // how often a spent one came again
 }
 
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
-	a := &authority{document: map[string]any{}, challenges: map[string]string{}, refresh: map[string]string{}, life: 3600}
+	a := &authority{document: map[string]any{}, challenges: map[string]string{}, refresh: map[string]string{}, spent: map[string]bool{}, life: 3600}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/mcp", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", `Bearer resource_metadata="`+a.URL+`/.well-known/oauth-protected-resource/mcp"`)
@@ -79,8 +83,18 @@ func (a *authority) token(w http.ResponseWriter, r *http.Request) {
 			user = strings.TrimPrefix(r.PostForm.Get("code"), "code-")
 		}
 	case "refresh_token":
-		user = a.refresh[r.PostForm.Get("refresh_token")]
-		delete(a.refresh, r.PostForm.Get("refresh_token"))
+		old := r.PostForm.Get("refresh_token")
+		if a.spent[old] {
+			a.reused++
+			clear(a.refresh)
+		}
+		user, a.spent[old] = a.refresh[old], true
+		delete(a.refresh, old)
+		if a.hold > 0 {
+			a.mu.Unlock()
+			time.Sleep(a.hold)
+			a.mu.Lock()
+		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	if user == "" {
@@ -131,7 +145,15 @@ func (a *authority) server(t testing.TB, in *SignIn, spec Spec) *Server {
 // sent is what a request for an owner carries.
 func sent(t testing.TB, s *Server, owner string) (string, error) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(For(t.Context(), catalog.Caller{Owner: owner, Token: "own"}), http.MethodPost, s.address.String(), nil)
+	return sentWithin(t, s, owner, time.Minute)
+}
+
+// sentWithin is sent of a caller who waits so long.
+func sentWithin(t testing.TB, s *Server, owner string, d time.Duration) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	r, err := http.NewRequestWithContext(For(ctx, catalog.Caller{Owner: owner, Token: "own"}), http.MethodPost, s.address.String(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,10 @@ const schema = `CREATE TABLE IF NOT EXISTS tokens (
 	owner BLOB NOT NULL, resource BLOB NOT NULL, issuer TEXT NOT NULL, at INTEGER NOT NULL, sealed BLOB NOT NULL,
 	PRIMARY KEY (owner, resource, issuer));
 CREATE TABLE IF NOT EXISTS clients (
-	issuer TEXT NOT NULL, redirect TEXT NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (issuer, redirect));`
+	issuer TEXT NOT NULL, redirect TEXT NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (issuer, redirect));
+CREATE TABLE IF NOT EXISTS leases (
+	owner BLOB NOT NULL, resource BLOB NOT NULL, issuer TEXT NOT NULL, holder TEXT NOT NULL, until INTEGER NOT NULL,
+	PRIMARY KEY (owner, resource, issuer));`
 
 // Store keeps the tokens of users, and the clients that were registered for weir, encrypted in a file. Safe for concurrent use, also by several
 // processes.
