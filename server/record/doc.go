@@ -10,7 +10,8 @@
 //     leaves it out shows nothing.
 //   - Spans have what the conventions ask for and what is known without looking for it. The way to a server is noted only for calls whose trace is kept
 //     (catalog.Hop). Both sides of a call tell the JSON-RPC code of an error; error.type is the code too where nothing else is known, and weir's own class where
-//     there is one: six causes share a code. Every error is one in the status.
+//     there is one: six causes share a code. What a caller did wrong is an error here too, though drafts of the conventions would leave it out on the
+//     server's side: a gateway's operator looks for just that, and the codes tell it apart.
 //   - Left out of spans: what arguments, prompts' variables and results hold, and the messages of servers' errors, since all of that is other people's;
 //     ids of sessions, of which a digest stands there, since who knows one can use it; client.port and network.protocol.version, which behind a
 //     proxy are the proxy's; jsonrpc.protocol.version, which is 2.0.
