@@ -86,6 +86,11 @@ const readsOnly = "It only reads, so it may be tried again."
 // Unreachable says that a call never went out.
 const Unreachable = "The API could not be reached; nothing was sent. " + TryLater
 
+// Short says that a call never went out because weir itself has nothing left to send it with.
+func Short(err error) string {
+	return "weir has no " + room.Shortage(err) + " left to reach the API; nothing was sent. " + TryLater
+}
+
 // Unknown says what a call came to that got no answer.
 func (t *Entry) Unknown() string {
 	if t.Annotations.ReadOnly {
@@ -124,6 +129,8 @@ func (t *Entry) Broken() string {
 func (t *Entry) Unreached(ctx context.Context, err error, timeout time.Duration) (text string, unusual bool) {
 	op, network := errors.AsType[*net.OpError](err)
 	switch {
+	case network && op.Op == "dial" && room.Shortage(err) != "":
+		return Short(err), false
 	case network && op.Op == "dial":
 		return Unreachable, false
 	case errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):

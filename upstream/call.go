@@ -68,6 +68,11 @@ func (m *member) call(ctx context.Context, call *catalog.Call) (*catalog.Answer,
 		return nil, held
 	}
 	a, err := m.callInTurn(ctx, call)
+	if err != nil && notExecuted(err) {
+		if short := m.shortage(err); short != nil {
+			err = short
+		}
+	}
 	m.breakers.note(n, m.calls.Load(), tool, err, m.spec.Load().Breaker)
 	if err != nil {
 		m.errors.Add(1)
@@ -210,6 +215,8 @@ func (m *member) down(arrived time.Time, tries int) bool {
 	switch {
 	case m.state == Disabled || m.state == Stopped:
 		return true
+	case m.starved != nil:
+		return m.tries > tries
 	case m.state == Idle:
 		give(m.wakes)
 		return false
@@ -235,6 +242,9 @@ func (m *member) down(arrived time.Time, tries int) bool {
 func (m *member) unavailable() *catalog.Error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.starved != nil {
+		return m.starved
+	}
 	e := &catalog.Error{Code: catalog.Unavailable, Hint: m.hint, Execution: catalog.NotExecuted}
 	since := short(time.Since(m.since))
 	if m.state == Failed {

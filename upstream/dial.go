@@ -118,10 +118,10 @@ func looksRandom(s string) bool {
 
 // readEnvFile reads KEY=value lines. Blank lines and lines that begin with # are skipped, "export " before a key and one pair of quotes around a value too.
 func readEnvFile(name, path string) (map[string]string, error) {
-	fail := func(format string, args ...any) (map[string]string, error) {
-		return nil, &catalog.Error{Code: catalog.Config, Msg: name + ": envFile: " + fmt.Sprintf(format, args...), Execution: catalog.NotExecuted}
-	}
 	info, err := os.Stat(path)
+	fail := func(format string, args ...any) (map[string]string, error) {
+		return nil, &catalog.Error{Code: catalog.Config, Msg: name + ": envFile: " + fmt.Sprintf(format, args...), Execution: catalog.NotExecuted, Err: err}
+	}
 	if err != nil || !info.Mode().IsRegular() || info.Size() > maxEnvFile {
 		return fail("%s is not a readable file", path)
 	}

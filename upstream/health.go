@@ -50,8 +50,8 @@ func (m *member) probe(ctx context.Context, l *live, seen *uint64) error {
 			return nil
 		}
 	}
-	if l.busy() || ctx.Err() != nil || l.backend.Err() != nil {
-		return nil //nolint:nilerr // somebody else looks after it
+	if l.busy() || ctx.Err() != nil || l.backend.Err() != nil || m.shortage(silent) != nil {
+		return nil //nolint:nilerr // somebody else looks after it, or nobody asked
 	}
 	return silent
 }

@@ -66,13 +66,14 @@ type member struct {
 	reason   string
 	hint     string
 	known    process.Facts
-	trying   bool          // an attempt to connect is under way
-	tried    time.Time     // when the last attempt began
-	tries    int           // attempts that are over
-	nextTry  time.Time     // zero unless it is waited for
-	waking   bool          // it was idle, and is being connected for somebody
-	away     time.Time     // no attempt before: the server asked for it
-	moved    chan struct{} // closed at the next change of any of these
+	trying   bool           // an attempt to connect is under way
+	tried    time.Time      // when the last attempt began
+	tries    int            // attempts that are over
+	nextTry  time.Time      // zero unless it is waited for
+	waking   bool           // it was idle, and is being connected for somebody
+	away     time.Time      // no attempt before: the server asked for it
+	starved  *catalog.Error // why the last attempt came to nothing that says nothing of the upstream, nil for none
+	moved    chan struct{}  // closed at the next change of any of these
 	source   *catalog.Source
 	fell     time.Time // when source became stale
 	problems []catalog.Problem
@@ -151,6 +152,12 @@ func (m *member) run(ctx context.Context) {
 		}
 		if asleep = errors.Is(err, errUnused); asleep {
 			wait = firstRetry
+			continue
+		}
+		if short := m.shortage(err); short != nil {
+			if !m.starve(ctx, short) {
+				return
+			}
 			continue
 		}
 		if time.Since(began) >= steadyAfter {
@@ -339,7 +346,7 @@ func (m *member) turn(state State, err error) {
 		m.lost++
 	}
 	m.waking = m.waking && state == Starting
-	m.state, m.reason, m.hint, m.known = state, "", "", nil
+	m.state, m.reason, m.hint, m.known, m.starved = state, "", "", nil, nil
 	if err != nil {
 		errors.As(err, &m.known)
 		m.reason = reasonOf(m.name, err)

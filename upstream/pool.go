@@ -123,7 +123,7 @@ func (p *pool) dial(ctx context.Context, _ manner, changed func()) (backend, err
 		failed := 0
 		for i, e := range p.ends {
 			e.mu.Lock()
-			if (e.state == Failed || e.state == SignIn) && e.tries > tries[i] {
+			if (e.state == Failed || e.state == SignIn || e.starved != nil) && e.tries > tries[i] {
 				failed++
 			}
 			e.mu.Unlock()
@@ -238,6 +238,18 @@ func (p *pool) next(among []int) (at int, chosen *end) {
 	return at, chosen
 }
 
+// unreached is the error of a call for which there is no endpoint.
+func (p *pool) unreached() *catalog.Error {
+	for _, e := range p.ends {
+		if short := e.unavailable(); short.Code == catalog.Limited {
+			return short
+		}
+	}
+	return &catalog.Error{
+		Code: catalog.Unavailable, Msg: fmt.Sprintf("%s: none of its %d endpoints can be reached", p.upstream, len(p.ends)), Hint: "weir ls", Execution: catalog.NotExecuted,
+	}
+}
+
 // pooled is a pool in use.
 type pooled struct {
 	pool *pool
@@ -251,10 +263,7 @@ func (b *pooled) Call(ctx context.Context, call *catalog.Call) (*catalog.Answer,
 		i, e := b.pool.pick(call, tried)
 		if e == nil {
 			if err == nil {
-				err = &catalog.Error{
-					Code: catalog.Unavailable, Msg: fmt.Sprintf("%s: none of its %d endpoints can be reached", b.pool.upstream, len(b.pool.ends)),
-					Hint: "weir ls", Execution: catalog.NotExecuted,
-				}
+				err = b.pool.unreached()
 			}
 			return nil, err
 		}

@@ -101,6 +101,9 @@ func (m *member) status() Status {
 		st.Transport = m.spec.Load().Kind()
 	}
 	st.State, st.Since, st.Reason, st.Hint, st.Facts, st.NextTry = m.state, m.since, m.reason, m.hint, m.known, m.nextTry
+	if m.starved != nil {
+		st.Reason, st.Hint = m.starved.Msg, m.starved.Hint
+	}
 	st.Calls, st.Errors, st.Restarts, st.Problems = m.calls.Load(), m.errors.Load(), m.lost, slices.Concat(m.problems, m.breakers.problems())
 	if src := m.source; src != nil {
 		st.Tools, st.Prompts, st.Resources, st.Templates = len(src.Tools), len(src.Prompts), len(src.Resources), len(src.Templates)

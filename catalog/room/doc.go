@@ -1,4 +1,5 @@
-// Package room owns how a large answer comes by the memory that it takes: it asks for it, waits while there is none, and gives it back.
+// Package room owns how a large answer comes by the memory that it takes: it asks for it, waits while there is none, and gives it back;
+// and which errors say that the system has nothing left for weir.
 //
 // It stands below everything that takes answers, MCP connections and translators alike; who counts the memory is handed in as a [Hold].
 //
@@ -11,5 +12,7 @@
 //     as one that holds nothing.
 //   - Waiting is polling. A queue would have to be told by a counter that also changes with every collection of garbage, and who waits is short of
 //     memory, not of time.
+//   - To have no file or buffer left is no failure of what could not be reached for it. Both sides that reach out, connections and translators, must tell it
+//     alike.
 //   - What is small asks nobody: most answers are, and they must not pay for the few that are not.
 package room

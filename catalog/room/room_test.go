@@ -3,7 +3,11 @@ package room_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
+	"os"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -138,4 +142,23 @@ func TestTurns(t *testing.T) {
 			t.Errorf("out of turn: %v after %s", err, time.Since(began))
 		}
 	})
+}
+
+// Only what weir itself lacks is a shortage, however deep it lies.
+func TestShortage(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{nil, ""},
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}, "open files"},
+		{fmt.Errorf("a: %w", &os.PathError{Op: "open", Err: syscall.ENFILE}), "open files"},
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENOBUFS)}, "system memory"},
+		{&os.PathError{Op: "fork/exec", Err: syscall.ENOMEM}, "system memory"},
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, ""},
+	} {
+		if got := room.Shortage(c.err); got != c.want {
+			t.Errorf("%v: %q", c.err, got)
+		}
+	}
 }

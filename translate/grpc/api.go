@@ -92,7 +92,7 @@ func (a *API) Probe(ctx context.Context) error {
 	case status.Code(err) == codes.Unimplemented:
 		return nil
 	case err != nil:
-		return fmt.Errorf("%s: the server cannot be asked for its health: %w", a.options.Upstream, err)
+		return fmt.Errorf("%s: the server cannot be asked for its health: %w", a.options.Upstream, a.pool.because(err))
 	case r.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING:
 		return fmt.Errorf("%s: the server says that it is %s", a.options.Upstream, r.GetStatus())
 	}
@@ -134,7 +134,7 @@ func (a *API) read(ctx context.Context, _ string) (*translate.Text, error) {
 		return nil, err
 	}
 	if in.set, in.services, err = reflect(out, a.pool.next()); err != nil {
-		return nil, described(err)
+		return nil, a.pool.because(described(err))
 	}
 	return a.text(in, true)
 }

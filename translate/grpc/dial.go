@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
 
+	"weir/catalog/room"
 	"weir/translate"
 )
 
@@ -31,15 +32,37 @@ const (
 type pool struct {
 	conns []*grpc.ClientConn
 	turn  atomic.Uint64
+	short atomic.Pointer[error] // of the last dial, when weir itself had nothing left for it
+}
+
+// shortage is why nothing could be dialled that is no fault of the server, nil for none. grpc-go waits ever longer after each failure, and hands on its text
+// alone; here the next call dials again.
+func (p *pool) shortage() error {
+	err := p.short.Load()
+	if err == nil {
+		return nil
+	}
+	for _, c := range p.conns {
+		c.ResetConnectBackoff()
+	}
+	return *err
+}
+
+// because is err with the shortage that led to it, if there is one.
+func (p *pool) because(err error) error {
+	if short := p.shortage(); short != nil {
+		return fmt.Errorf("%w: %w", err, short)
+	}
+	return err
 }
 
 // open makes the connections; none is dialled before it is needed.
 func open(spec *Spec, o *translate.Options) (*pool, error) {
-	options, err := dialOptions(spec, o)
+	p := &pool{}
+	options, err := p.dialOptions(spec, o)
 	if err != nil {
 		return nil, err
 	}
-	p := &pool{}
 	for range max(spec.Connections, 1) {
 		r := manual.NewBuilderWithScheme("weir")
 		r.InitialState(state(spec))
@@ -66,7 +89,7 @@ func state(spec *Spec) resolver.State {
 	return s
 }
 
-func dialOptions(spec *Spec, o *translate.Options) ([]grpc.DialOption, error) {
+func (p *pool) dialOptions(spec *Spec, o *translate.Options) ([]grpc.DialOption, error) {
 	dial := o.Dial
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
@@ -94,7 +117,15 @@ func dialOptions(spec *Spec, o *translate.Options) ([]grpc.DialOption, error) {
 	return []grpc.DialOption{
 		grpc.WithTransportCredentials(secure),
 		grpc.WithAuthority(authority),
-		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) { return dial(ctx, "tcp", address) }),
+		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			c, err := dial(ctx, "tcp", address)
+			if room.Shortage(err) != "" {
+				p.short.Store(&err)
+			} else {
+				p.short.Store(nil)
+			}
+			return c, err
+		}),
 		grpc.WithNoProxy(),
 		grpc.WithDisableRetry(),
 		grpc.WithDisableServiceConfig(),

@@ -59,6 +59,9 @@ func (x *exchange) failureText(ctx context.Context, err error) string {
 		return x.method.Silent(x.timeout)
 	case s.Code() == codes.Unavailable && x.peer.Addr == nil:
 		x.log(err)
+		if short := x.api.pool.shortage(); short != nil {
+			return translate.Short(short)
+		}
 		return translate.Unreachable
 	case s.Code() == codes.ResourceExhausted && strings.HasPrefix(s.Message(), "grpc: received message"):
 		return fmt.Sprintf("The API answered, but the answer cannot be used: it is longer than %s. ", translate.Bytes(x.api.spec.maxBody())) + x.method.TooLarge("")
