@@ -223,7 +223,8 @@ func (c *canaryWatch) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	if c.got == nil {
 		c.got = map[string][]byte{}
 	}
-	c.got[r.URL.Path] = append(c.got[r.URL.Path], b...)
+	path := r.URL.Path[max(0, strings.Index(r.URL.Path, "/v1/")):] // what is before is of the configuration
+	c.got[path] = append(c.got[path], b...)
 }
 
 // paths are where anything came.

@@ -337,8 +337,8 @@ func (s *canaryStage) config(t *testing.T) object {
 		"policy": object{"roles": object{"all": []string{"*/*", "*/*://*"}}},
 		"tokens": object{"dir": filepath.Join(s.dir, "tokens"), "key": s.make("tokens.key")},
 		"telemetry": object{
-			"traces":  object{"otlp": strings.Replace(s.told, "://", "://weir:"+s.make("password of traces")+"@", 1), "sample": 1},
-			"metrics": object{"otlp": "http://weir:" + s.make("password of metrics") + "@127.0.0.1:1", "interval": "200ms"},
+			"traces":  object{"otlp": s.told + "/" + s.make("path of traces"), "sample": 1},
+			"metrics": object{"otlp": "http://127.0.0.1:1/" + s.make("path of metrics"), "interval": "200ms"},
 		},
 		"audit": object{"dir": filepath.Join(s.dir, "audit"), "arguments": true}, "requestLog": object{"database": filepath.Join(s.dir, "requests.db"), "arguments": true},
 		"export": []object{
