@@ -144,7 +144,7 @@ func (c *cli) errandTo(ctx context.Context, file *config.File, standalone bool, 
 		if err == nil {
 			return c.ask(ctx, gateway, e)
 		}
-		if !errors.Is(err, join.ErrNone) {
+		if !errors.Is(err, join.ErrNone) && !c.JSON {
 			c.Note("servers are started for this command alone: %v", err)
 		}
 	}

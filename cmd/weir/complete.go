@@ -7,9 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
-
-	"weir/catalog"
-	"weir/cmd/weir/internal/app"
 )
 
 // completeWait bounds how long a completion waits for upstreams: whoever presses TAB waits too.
@@ -34,12 +31,12 @@ func (c *cli) completeRefs(cmd *cobra.Command, args []string, typed string) ([]s
 		return names, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
 	var refs []string
-	c.peek(cmd.Context(), func(e *catalog.Entry) {
-		if ref := e.Ref.String(); strings.HasPrefix(ref, typed) {
-			about, _, _ := strings.Cut(gjson.GetBytes(e.Raw(catalog.Modern), "description").String(), "\n")
-			refs = append(refs, ref+"\t"+about)
+	for _, tool := range c.peek(cmd.Context()) {
+		if strings.HasPrefix(tool.Ref, typed) {
+			about, _, _ := strings.Cut(tool.Description, "\n")
+			refs = append(refs, tool.Ref+"\t"+about)
 		}
-	})
+	}
 	return refs, cobra.ShellCompDirectiveNoFileComp
 }
 
@@ -49,36 +46,29 @@ func (c *cli) completeCall(cmd *cobra.Command, args []string, typed string) ([]s
 		return c.completeRefs(cmd, args, typed)
 	}
 	var keys []string
-	c.peek(cmd.Context(), func(e *catalog.Entry) {
-		if args[0] != e.Ref.String() && args[0] != e.Name {
-			return
+	for _, tool := range c.peek(cmd.Context()) {
+		if args[0] != tool.Ref && args[0] != tool.Name {
+			continue
 		}
-		gjson.GetBytes(e.Raw(catalog.Modern), "inputSchema.properties").ForEach(func(key, property gjson.Result) bool {
+		gjson.GetBytes(tool.InputSchema, "properties").ForEach(func(key, property gjson.Result) bool {
 			if strings.HasPrefix(key.String(), typed) {
 				keys = append(keys, key.String()+"=\t"+property.Get("description").String())
 			}
 			return true
 		})
-	})
+	}
 	return keys, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
-// peek visits the visible tools of what is ready in time. Failures are silent: a completion has nowhere to say them.
-func (c *cli) peek(ctx context.Context, visit func(*catalog.Entry)) {
+// peek returns the visible tools of what is ready in time. Failures are silent: a completion has nowhere to say them.
+func (c *cli) peek(ctx context.Context) []toolRow {
 	file, err := c.read(nil)
 	if err != nil {
-		return
-	}
-	_ = c.running(file, app.Env{Log: c.quiet(file)}, func(a *app.App) error {
-		ctx, cancel := context.WithTimeout(ctx, completeWait)
-		defer cancel()
-		_ = a.Settled(ctx) // what is ready by then is what there is
-		view := a.View()
-		for _, e := range view.Snapshot().Entries() {
-			if isTool(view, e) {
-				visit(e)
-			}
-		}
 		return nil
-	})
+	}
+	y, err := c.errandTo(ctx, file, false, &errand{Tools: &toolsErrand{Wait: completeWait}})
+	if err != nil {
+		return nil
+	}
+	return y.Tools.Tools
 }
