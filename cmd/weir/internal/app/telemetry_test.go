@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -354,6 +355,33 @@ func TestTelemetryHeaders(t *testing.T) {
 			}
 			if (err == nil) != tt.good {
 				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestTelemetryThatCannotConnect: the log says what is wrong with a connection, as far as it is weir's or the network's word.
+func TestTelemetryThatCannotConnect(t *testing.T) {
+	plain, secured, gone := httptest.NewServer(http.NotFoundHandler()), httptest.NewTLSServer(http.NotFoundHandler()), httptest.NewServer(nil)
+	gone.Close()
+	defer plain.Close()
+	defer secured.Close()
+	secured.Config.ErrorLog = log.New(io.Discard, "", 0)
+	for _, tt := range []struct{ name, url, want string }{
+		{"nobody listens", gone.URL, "connection refused"},
+		{"an authority that nobody knows", secured.URL, "certificate signed by unknown authority"},
+		{"no TLS", strings.Replace(plain.URL, "http", "https", 1), "no answer that can be read"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, _ = startCollector(t)
+			p, a, calls := telling(t, object{"traces": object{"otlp": tt.url, "sample": 1}})
+			calls(1)
+			until(t, "the line", func() bool { return strings.Contains(p.log.String(), "telemetry does not arrive") })
+			if err := a.Close(); err != nil {
+				t.Error(err)
+			}
+			if line := regexp.MustCompile(`telemetry does not arrive.*`).FindString(p.log.String()); !strings.Contains(line, tt.want) {
+				t.Errorf("%s, want %q", line, tt.want)
 			}
 		})
 	}
