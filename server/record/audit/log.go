@@ -35,8 +35,8 @@ const (
 	held = 8192
 	// together bounds the records of one commit.
 	together = 1024
-	// gather is how long a caller waits for others at most, and linger how long a record may wait that nobody waits for.
-	gather, linger = 2 * time.Millisecond, 50 * time.Millisecond
+	// gather is how often it is looked whether more callers came to wait, looks how often at most. linger is how long a record may wait that nobody waits for.
+	gather, looks, linger = time.Millisecond, 5, 50 * time.Millisecond
 	// retry is how often a disk that failed is tried again.
 	retry = time.Second
 )
@@ -60,13 +60,15 @@ type Log struct {
 	o     Options
 	lock  *os.File
 	wake  chan struct{} // has room for one: there is something to commit
-	timer *time.Timer   // wakes too
+	timer *time.Timer   // looks
 	once  sync.Once
 	end   chan struct{}
 	done  chan struct{}
 
 	mu     sync.Mutex
 	next   *batch // what is gathered
+	seen   int    // how many callers waited for next at the last look
+	looked int    // how often it was looked
 	spare  *batch // memory for the one after it
 	crowd  int    // how many callers must wait for next to be committed at once
 	closed bool
@@ -96,7 +98,7 @@ func Open(o Options) (*Log, error) {
 	}
 	o.Dir = dir
 	l := &Log{o: o, lock: lock, wake: make(chan struct{}, 1), end: make(chan struct{}), done: make(chan struct{}), next: newBatch(), crowd: 1}
-	l.timer = time.AfterFunc(time.Hour, l.rouse)
+	l.timer = time.AfterFunc(time.Hour, l.look)
 	l.w = writer{o: &l.o}
 	if err := l.w.open(); err != nil {
 		l.timer.Stop()
@@ -145,7 +147,7 @@ func (l *Log) add(ctx context.Context, event []byte, waited bool) (*commit, erro
 	switch {
 	case now:
 	case waited && b.waited == 1:
-		l.timer.Reset(gather)
+		l.await()
 	case len(b.entries) == 1:
 		l.timer.Reset(linger)
 	}
@@ -154,6 +156,27 @@ func (l *Log) add(ctx context.Context, event []byte, waited bool) (*commit, erro
 		l.rouse()
 	}
 	return c, nil
+}
+
+// await gives the callers who wait a moment for others to come. l.mu is held.
+func (l *Log) await() {
+	l.seen, l.looked = l.next.waited, 0
+	l.timer.Reset(gather)
+}
+
+// look has what was gathered committed, unless callers still come.
+func (l *Log) look() {
+	l.mu.Lock()
+	l.looked++
+	come := l.next.waited > l.seen && l.looked < looks
+	if come {
+		l.seen = l.next.waited
+		l.timer.Reset(gather)
+	}
+	l.mu.Unlock()
+	if !come {
+		l.rouse()
+	}
 }
 
 // rouse has what was gathered committed.
@@ -240,7 +263,7 @@ func (l *Log) write() {
 	if l.crowd = max(1, b.waited+l.next.waited); l.next.waited >= l.crowd {
 		l.rouse()
 	} else if l.next.waited > 0 {
-		l.timer.Reset(gather)
+		l.await()
 	}
 	if err != nil {
 		l.timer.Reset(retry)
