@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -239,20 +241,27 @@ func show(w http.ResponseWriter, status int, p page) {
 	}
 }
 
-// Login signs the user of this machine in to an upstream: in a browser, which comes back to a port of the loopback address. open is given the link.
-func Login(ctx context.Context, file *config.File, env Env, name string, open func(string)) (err error) {
+// alone makes what weir login needs for an upstream at which users sign in.
+func alone(file *config.File, env Env, name string) (*logins, error) {
 	l, err := newLogins(file, env.Config, env.Log)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	l.set = upstream.New(upstream.Options{
 		Namespace: namespaceOf(file), Catalog: catalog.New(), Log: env.Log, Version: env.Version, SignIn: l.in, Expand: file.Expander.Expand,
 	})
-	if err := l.set.SignsIn(name); err != nil {
+	l.alone = true
+	return l, l.set.SignsIn(name)
+}
+
+// Login signs the user of this machine in to an upstream: in a browser, which comes back to a port of the loopback address. open is given the link.
+func Login(ctx context.Context, file *config.File, env Env, name string, open func(string)) (err error) {
+	l, err := alone(file, env, name)
+	if err != nil {
 		return err
 	}
 	over := make(chan error, 1)
-	l.alone, l.over = true, over
+	l.over = over
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -276,14 +285,55 @@ func Login(ctx context.Context, file *config.File, env Env, name string, open fu
 	defer cancel()
 	select {
 	case err := <-over:
-		if _, own := errors.AsType[*catalog.Error](err); err != nil && !own {
-			err = &catalog.Error{Code: catalog.NeedsLogin, Msg: name + ": " + err.Error(), Hint: "weir login " + name, Err: err}
-		}
-		return err
+		return notSignedIn(name, err)
 	case <-wait.Done():
-		if ctx.Err() != nil {
-			return ctx.Err()
+		return notSignedIn(name, cmp.Or(ctx.Err(), errNobody))
+	}
+}
+
+// errNobody says that the user never came.
+var errNobody = errors.New("nobody signed in")
+
+// notSignedIn is the error of a sign-in that failed, nil of one that did not.
+func notSignedIn(name string, err error) error {
+	if _, own := errors.AsType[*catalog.Error](err); err == nil || own || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &catalog.Error{Code: catalog.NeedsLogin, Msg: name + ": " + err.Error(), Hint: "weir login " + name, Err: err}
+}
+
+// LoginElsewhere signs the user of this machine in to an upstream with a browser on another one. open is given the issuer's own address; where the browser
+// ends then is an address of this machine, which it cannot reach, and which the user brings here through pasted. Whoever has both is the one who asked.
+func LoginElsewhere(ctx context.Context, file *config.File, env Env, name string, open func(string), pasted <-chan string) (err error) {
+	l, err := alone(file, env, name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.store.Close()) }()
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0") // so that nobody else has the port
+	if err != nil {
+		return err
+	}
+	defer func() { _ = ln.Close() }()
+	browser := rand.Text()
+	to, err := l.set.Begin(ctx, name, policy.LocalUser().Owner(), "http://"+ln.Addr().String()+callbackPath, browser)
+	if err != nil {
+		return err
+	}
+	open(to)
+	wait, cancel := context.WithTimeout(ctx, LoginWait)
+	defer cancel()
+	select {
+	case text, ok := <-pasted:
+		if !ok {
+			return notSignedIn(name, errNobody)
 		}
-		return &catalog.Error{Code: catalog.NeedsLogin, Msg: name + ": nobody signed in", Hint: "weir login " + name}
+		u, err := url.Parse(strings.TrimSpace(text))
+		if err != nil || !u.Query().Has("state") {
+			return catalog.Errorf(catalog.Invalid, "%s: this is not where the browser ended: an address with state= in it", name)
+		}
+		return notSignedIn(name, l.in.Finish(ctx, u.Query(), browser))
+	case <-wait.Done():
+		return notSignedIn(name, cmp.Or(ctx.Err(), errNobody))
 	}
 }

@@ -112,6 +112,43 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// TestLoginElsewhere: a browser that cannot reach this machine signs in all the same, when its user brings the address here that it ended at.
+func TestLoginElsewhere(t *testing.T) {
+	s := identityProvider(t)
+	file, env := loginFile(t, s)
+	elsewhere := browser(t)
+	elsewhere.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	for _, tc := range []struct {
+		paste func(ended string) string
+		want  string
+	}{
+		{func(ended string) string { return " " + ended + "\n" }, ""},
+		{func(ended string) string { return strings.Replace(ended, "state=", "state=x", 1) }, "up: "},
+		{func(string) string { return "hello" }, "up: this is not where the browser ended"},
+		{nil, "up: nobody signed in"},
+	} {
+		pasted := make(chan string, 1)
+		err := LoginElsewhere(t.Context(), file, Env{Config: env, Log: slog.New(slog.DiscardHandler)}, "up", func(link string) {
+			if tc.paste == nil {
+				close(pasted)
+				return
+			}
+			resp, err := elsewhere.Get(link)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = resp.Body.Close()
+			pasted <- tc.paste(resp.Header.Get("Location"))
+		}, pasted)
+		_, kept := os.Stat(filepath.Join(env.Dir, "tokens", "tokens.db"))
+		if (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) || (kept == nil) != (tc.want == "") {
+			t.Errorf("%q: %v, tokens kept: %v", tc.want, err, kept == nil)
+		}
+		_ = os.RemoveAll(filepath.Join(env.Dir, "tokens"))
+	}
+}
+
 // TestT3_TwoBrowsers: who takes a link up, and sends on where it leads, does not get the account of who goes there; and a link is good once.
 func TestT3_TwoBrowsers(t *testing.T) {
 	s := identityProvider(t)
