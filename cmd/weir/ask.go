@@ -80,8 +80,15 @@ func (r *refusal) err() error {
 	}
 }
 
-// waiting waits for upstreams of a gateway, at most so long (0: as long as it takes).
-type waiting func(most time.Duration, wait func(context.Context) error) error
+// patient is how long an errand waits for upstreams that are starting: 0 is as long as it takes. At a gateway that runs it waits only when somebody asked
+// for that, since how things stand there is what is wanted.
+type patient struct {
+	Wait  time.Duration `json:"wait"`
+	Asked bool          `json:"asked,omitempty"`
+}
+
+// waiting waits for upstreams of a gateway.
+type waiting func(p patient, wait func(context.Context) error) error
 
 // run does the errand with a gateway; wait is how it waits.
 func (e *errand) run(ctx context.Context, a *app.App, wait waiting) (*yield, error) {
@@ -105,7 +112,12 @@ func answering(since time.Time) func(context.Context, *app.App, []byte) []byte {
 		y := new(yield)
 		err := json.Unmarshal(question, &e)
 		if err == nil {
-			y, err = e.run(ctx, a, func(most time.Duration, wait func(context.Context) error) error { return atMost(ctx, most, wait) })
+			y, err = e.run(ctx, a, func(p patient, wait func(context.Context) error) error {
+				if !p.Asked {
+					return nil
+				}
+				return atMost(ctx, p.Wait, wait)
+			})
 		}
 		if err != nil {
 			y = &yield{Error: refuse(err)}
@@ -154,7 +166,7 @@ func (c *cli) errandTo(ctx context.Context, file *config.File, standalone bool, 
 // alone does an errand with a gateway for the moment.
 func (c *cli) alone(ctx context.Context, file *config.File, e *errand) (y *yield, err error) {
 	err = c.running(file, app.Env{Log: c.quiet(file)}, func(a *app.App) error {
-		y, err = e.run(ctx, a, func(most time.Duration, wait func(context.Context) error) error { return c.settle(ctx, most, wait, a) })
+		y, err = e.run(ctx, a, func(p patient, wait func(context.Context) error) error { return c.settle(ctx, p.Wait, wait, a) })
 		return err
 	})
 	return y, err

@@ -98,7 +98,7 @@ type callErrand struct {
 }
 
 func (q *callErrand) run(ctx context.Context, a *app.App, wait waiting) (*yield, error) {
-	if err := wait(0, func(ctx context.Context) error { return awaitTool(ctx, a, q.Tool) }); err != nil {
+	if err := wait(patient{Asked: true}, func(ctx context.Context) error { return awaitTool(ctx, a, q.Tool) }); err != nil {
 		return nil, err
 	}
 	e, err := find(a, q.Tool)

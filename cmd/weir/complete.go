@@ -66,7 +66,7 @@ func (c *cli) peek(ctx context.Context) []toolRow {
 	if err != nil {
 		return nil
 	}
-	y, err := c.errandTo(ctx, file, false, &errand{Tools: &toolsErrand{Wait: completeWait}})
+	y, err := c.errandTo(ctx, file, false, &errand{Tools: &toolsErrand{patient: patient{Wait: completeWait}}})
 	if err != nil {
 		return nil
 	}

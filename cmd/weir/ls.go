@@ -75,6 +75,7 @@ func (c *cli) ls() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			q.Asked = cmd.Flags().Changed("wait")
 			return c.list(cmd.Context(), path, standalone, &q)
 		},
 	}
@@ -90,12 +91,10 @@ func waitFlag(cmd *cobra.Command, wait *time.Duration) {
 }
 
 // listErrand asks for the upstreams.
-type listErrand struct {
-	Wait time.Duration `json:"wait"` // for those that are starting, 0 for as long as it takes
-}
+type listErrand struct{ patient }
 
 func (q *listErrand) run(a *app.App, wait waiting) (*yield, error) {
-	if err := wait(q.Wait, a.Settled); err != nil {
+	if err := wait(q.patient, a.Settled); err != nil {
 		return nil, err
 	}
 	return &yield{Upstreams: rowsOf(a), Faults: a.Faults()}, nil

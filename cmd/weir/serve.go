@@ -94,7 +94,7 @@ func (c *cli) taken(ctx context.Context, file *config.File, err error) error {
 	if failed != nil {
 		return err
 	}
-	y, failed := c.ask(ctx, gateway, &errand{List: &listErrand{Wait: patience}})
+	y, failed := c.ask(ctx, gateway, &errand{List: new(listErrand)})
 	if failed != nil || y.Gateway == nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
@@ -68,6 +67,7 @@ func (c *cli) tools() *cobra.Command {
 			if q.As == "" && cmd.Flags().Changed("with") {
 				return usagef("weir tools --as WHO --with "+caller.with[0], "weir tools: --with goes with --as")
 			}
+			q.Asked = cmd.Flags().Changed("wait")
 			q.With, q.Tenant, q.Attributes = caller.with, caller.tenant, caller.attributes
 			y, err := c.errandTo(cmd.Context(), file, standalone, &errand{Tools: &q})
 			if err != nil {
@@ -87,12 +87,12 @@ func (c *cli) tools() *cobra.Command {
 
 // toolsErrand is what weir tools asks.
 type toolsErrand struct {
-	Pattern    string        `json:"pattern,omitempty"`
-	As         string        `json:"as,omitempty"`
-	With       []string      `json:"with,omitempty"`
-	Tenant     string        `json:"tenant,omitempty"`
-	Attributes string        `json:"attributes,omitempty"`
-	Wait       time.Duration `json:"wait"`
+	Pattern    string   `json:"pattern,omitempty"`
+	As         string   `json:"as,omitempty"`
+	With       []string `json:"with,omitempty"`
+	Tenant     string   `json:"tenant,omitempty"`
+	Attributes string   `json:"attributes,omitempty"`
+	patient
 }
 
 // view is what a caller may see.
@@ -109,7 +109,7 @@ func (q *toolsErrand) view(a *app.App) (*catalog.View, error) {
 }
 
 func (q *toolsErrand) run(a *app.App, wait waiting) (*yield, error) {
-	if err := wait(q.Wait, a.Settled); err != nil {
+	if err := wait(q.patient, a.Settled); err != nil {
 		return nil, err
 	}
 	view, err := q.view(a)
