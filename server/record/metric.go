@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -19,6 +20,7 @@ const seriesKept = 20_000
 // series are the attributes of one measurement.
 type series struct {
 	method, upstream, tool, prompt, outcome, era string
+	code                                         string // of the JSON-RPC error, "" for none; see knownCode
 }
 
 // histograms is one histogram with its attribute sets.
@@ -66,7 +68,7 @@ func seriesOf(method string, kind catalog.Kind, ref catalog.Ref) series {
 // seriesOfEvent are the labels of a request that is over.
 func seriesOfEvent(e *server.Event) series {
 	s := seriesOf(e.Method, e.Kind, e.Ref)
-	s.outcome, s.era = e.Outcome, e.Era().String()
+	s.outcome, s.era, s.code = e.Outcome, e.Era().String(), knownCode(e.Code)
 	return s
 }
 
@@ -81,6 +83,19 @@ func knownMethod(method string) string {
 	return "_OTHER"
 }
 
+// knownCode is the code of a JSON-RPC error as text, "" for 0. What is no code of JSON-RPC, of MCP or of weir's own (basic/index#error-codes) is _OTHER:
+// servers choose their codes.
+func knownCode(code int) string {
+	switch {
+	case code == 0:
+		return ""
+	case code == -32700, code <= -32600 && code >= -32603, code == -32002, code == -32042, code <= -32010 && code >= -32022:
+		return strconv.Itoa(code)
+	default:
+		return "_OTHER"
+	}
+}
+
 func (s *series) attributes() []attribute.KeyValue {
 	all := []attribute.KeyValue{attribute.String("mcp.method.name", s.method), attribute.String("weir.outcome", s.outcome), attribute.String("weir.era", s.era)}
 	if s.upstream != "" {
@@ -92,7 +107,13 @@ func (s *series) attributes() []attribute.KeyValue {
 	if s.prompt != "" {
 		all = append(all, attribute.String("gen_ai.prompt.name", s.prompt))
 	}
-	if requestlog.Failed(s.outcome) {
+	if s.code != "" {
+		all = append(all, attribute.String("rpc.response.status_code", s.code))
+	}
+	switch {
+	case s.outcome == "rpc_error" && s.code != "":
+		all = append(all, attribute.String("error.type", s.code)) // the code is all that is known
+	case requestlog.Failed(s.outcome):
 		all = append(all, attribute.String("error.type", s.outcome))
 	}
 	return all

@@ -270,8 +270,8 @@ func TestR24_Attributes(t *testing.T) {
 			"mcp.method.name=resources/read,weir.era=modern,weir.outcome=ok,weir.upstream=bank", "mcp.method.name=resources/read,weir.era=modern,weir.outcome=ok,weir.upstream=bank",
 		},
 		{"list", result, "tools/list", `{}`, "mcp.method.name=tools/list,weir.era=modern,weir.outcome=ok", ""},
-		{"unknown tool", result, "tools/call", `{"name":"x"}`, "error.type=not_found,mcp.method.name=tools/call,weir.era=modern,weir.outcome=not_found", ""},
-		{"unknown method", result, "x/y", `{}`, "error.type=rpc_error,mcp.method.name=_OTHER,weir.era=modern,weir.outcome=rpc_error", ""},
+		{"unknown tool", result, "tools/call", `{"name":"x"}`, "error.type=not_found,mcp.method.name=tools/call,rpc.response.status_code=-32602,weir.era=modern,weir.outcome=not_found", ""},
+		{"unknown method", result, "x/y", `{}`, "error.type=-32601,mcp.method.name=_OTHER,rpc.response.status_code=-32601,weir.era=modern,weir.outcome=rpc_error", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStage(t, tt.answer)

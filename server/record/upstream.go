@@ -39,6 +39,8 @@ func (o observed) Call(ctx context.Context, c *catalog.Call) (*catalog.Answer, e
 	answer, err := o.next.Call(ctx, c)
 	var reason string
 	labels.outcome, reason = outcomeOf(answer, err)
+	code := codeOf(answer)
+	labels.code = knownCode(code)
 	if answer != nil {
 		labels.era = answer.Era.String()
 	}
@@ -48,7 +50,7 @@ func (o observed) Call(ctx context.Context, c *catalog.Call) (*catalog.Answer, e
 		o.r.later.called(called{ctx, labels, took})
 		span.SetAttributes(labels.attributes()...)
 		span.SetAttributes(hop(c)...)
-		finish(span, labels, codeOf(answer), reason)
+		finish(span, labels, code, reason)
 	}
 	return answer, err
 }
