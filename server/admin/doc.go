@@ -8,7 +8,8 @@
 //   - The tools show what the caller may see: its own part of the catalogue, its own requests, its own access. What belongs to others takes
 //     the right to call weir/others, a hidden tool that does nothing else. A right of its own kind would be one more thing to learn; a Ref goes into
 //     rules, lists, explanations and lints as it is.
-//   - An entry the caller may not hear of gets the words of one that does not exist, here too.
+//   - An entry the caller may not hear of gets the words of one that does not exist, here too. The record knows which it was: that is for those who may
+//     call weir/others, and callers get of their own requests what they were told.
 //   - What upstreams print on standard error, addresses and variables are not told: callers are not operators.
 //   - Who calls goes through mcp-go in a context value, because its tool funcs take nothing else; it is put in and taken out in this package.
 //   - find ranks words (BM25), and for the gateway's own tools it answers arguments as well: those of the nearest example, with the times, names and ids

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
+	"weir/catalog"
 	"weir/server"
 	"weir/server/record/requestlog"
 )
@@ -160,6 +161,7 @@ func (t *Tools) count(ctx context.Context, c server.Caller, a countArguments) (a
 	if err != nil {
 		return nil, err
 	}
+	f.Known = f.Known || !seesOthers(c) && slices.ContainsFunc(a.By, tells)
 	limit := someCounts
 	if a.Limit > 0 {
 		limit = min(a.Limit, mostCounts)
@@ -186,6 +188,9 @@ func (t *Tools) count(ctx context.Context, c server.Caller, a countArguments) (a
 	}
 	return list, nil
 }
+
+// tells reports whether a dimension says what a request was about, or what was decided about it, even where its caller was told that there is no such thing.
+func tells(d requestlog.Dimension) bool { return d == "upstream" || d == "name" || d == "rule" }
 
 func round(ms float64) float64 { return float64(int64(ms*1000+0.5)) / 1000 }
 
@@ -215,7 +220,11 @@ func (t *Tools) requests(ctx context.Context, c server.Caller, a listRequests) (
 		return nil, err
 	}
 	list := requestList{Since: moment(f.Since), Of: f.Who, Requests: make([]requestlog.Row, 0, len(rows)), Next: next}
+	others := seesOthers(c)
 	for _, r := range rows {
+		if r.Outcome == string(catalog.NotFound) && !others {
+			r.Upstream, r.Name, r.Kind, r.Rule, r.Execution = "", "", "", "", "" // of a thing that its caller may not hear of
+		}
 		r.Name, r.Reason, r.Arguments = shorten(r.Name, argumentRunes), shorten(r.Reason, argumentRunes), shorten(r.Arguments, argumentRunes)
 		list.Requests = append(list.Requests, r)
 	}
@@ -239,6 +248,7 @@ func (a *filter) of(c server.Caller) (requestlog.Filter, error) {
 			return f, needOthers("who")
 		}
 		f.Who = me
+		f.Known = a.Upstream != "" || a.Tool != "" // or who asks about what is hidden would hear that it is there
 	}
 	if a.Tool != "" {
 		if e, err := lookUp(c, a.Tool); err == nil {

@@ -22,6 +22,8 @@ type Filter struct {
 	// not know.
 	Outcome        string
 	Failed, Denied bool
+	// Known leaves out requests whose callers were told that there is no such thing: rows say what it was all the same.
+	Known bool
 }
 
 // Failed reports whether an outcome is an error.
@@ -106,6 +108,8 @@ func (m *matcher) matches(l *line) bool {
 	case m.since != "" && string(at) < m.since, m.until != "" && string(at) >= m.until:
 		return false
 	case m.before != "" && string(unquoted(l.member[inID])) >= m.before:
+		return false
+	case m.Known && string(outcome) == "not_found":
 		return false
 	case m.Failed && !Failed(string(outcome)):
 		return false
