@@ -113,7 +113,7 @@ func (c *cli) list(ctx context.Context, path string, standalone bool, q *listErr
 			return c.listRunning(ctx, path, gateway, q)
 		}
 		if errors.Is(err, join.ErrNone) {
-			err = errors.New("no gateway of yours runs for this file")
+			err = errors.New("no weir serve of yours runs for this file")
 		}
 		source = err.Error() + "; " + source
 	}
