@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"weir/catalog"
+	"weir/catalog/fault"
 	"weir/catalog/rawjson"
 )
 
@@ -192,9 +193,9 @@ func (g *Gateway) fail(r *Request, e *Event, err error) *Reply {
 		e.Outcome, e.Execution, e.Reason = string(catalog.Limited), catalog.NotExecuted, err.Error()
 		return ShortReply(id)
 	}
-	if p, ok := errors.AsType[*panicError](err); ok {
+	if p, ok := errors.AsType[*fault.PanicError](err); ok {
 		e.Outcome, e.Reason = "panic", p.Error()
-		p.log(g.log, "method", e.Method, "ref", e.Ref.String())
+		p.Log(g.log, "method", e.Method, "ref", e.Ref.String())
 		return ErrorReply(statusInternal, id, CodeInternal, p.Error(), nil)
 	}
 	if mismatch, ok := errors.AsType[*headerError](err); ok {

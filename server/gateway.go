@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"weir/catalog"
+	"weir/catalog/fault"
 	"weir/catalog/rawjson"
 	"weir/policy"
 )
@@ -130,7 +131,7 @@ type Request struct {
 func (g *Gateway) dispatch(ctx context.Context, r *Request, e *Event) (_ *Reply, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = newPanicError(p)
+			err = fault.Recovered(p)
 		}
 	}()
 	switch e.Method {

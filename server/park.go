@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"weir/catalog"
+	"weir/catalog/fault"
 	"weir/catalog/rawjson"
 )
 
@@ -94,7 +95,7 @@ func (k *parking) begin(ctx context.Context, r *Request, binding [32]byte, run f
 		defer cancel(nil)
 		defer func() {
 			if p := recover(); p != nil {
-				s.err = newPanicError(p)
+				s.err = fault.Recovered(p)
 			}
 		}()
 		s.answer, s.err = run(ctx, s)

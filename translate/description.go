@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"weir/catalog/fault"
 )
 
 // Description is what one kind of API knows about reading its descriptions.
@@ -52,7 +54,16 @@ type Translation struct {
 }
 
 // read reads the description. It returns old itself when nothing changed.
-func (a *API) read(ctx context.Context, old *Reading) (*Reading, error) {
+func (a *API) read(ctx context.Context, old *Reading) (next *Reading, err error) {
+	err = fault.Catch(a.options.Log, func() (err error) {
+		next, err = a.fresh(ctx, old)
+		return err
+	}, "upstream", a.options.Upstream)
+	return next, err
+}
+
+// fresh is read, which may panic: nobody knows what descriptions hold.
+func (a *API) fresh(ctx context.Context, old *Reading) (*Reading, error) {
 	text, err := a.description.Fetch(ctx, a.etag)
 	var missing error
 	switch {

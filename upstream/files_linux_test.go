@@ -158,6 +158,14 @@ func TestR34_OutOfFiles(t *testing.T) {
 	more := noFiles(t)
 	cut()
 	for name, tool := range tools {
+		until(t, name+" has noticed it", func() bool {
+			a, err := callTool(t, s, tool)
+			if err != nil {
+				return strings.Contains(err.Error(), "open files")
+			}
+			defer a.Release()
+			return strings.Contains(string(a.Message.Data), "open files")
+		})
 		for range 12 { // more than it takes to hold calls back
 			a, err := callTool(t, s, tool)
 			if err == nil { // an API's tools answer whatever happens

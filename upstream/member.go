@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"weir/catalog"
+	"weir/catalog/fault"
 	"weir/upstream/process"
 )
 
@@ -142,11 +143,7 @@ func (m *member) run(ctx context.Context) {
 			return
 		}
 		began := time.Now()
-		l, err := m.connect(ctx)
-		if err == nil {
-			err = m.hold(ctx, l)
-			m.retire(l)
-		}
+		err := m.guarded(func() error { return m.use(ctx) })
 		if ctx.Err() != nil {
 			return
 		}
@@ -171,13 +168,44 @@ func (m *member) run(ctx context.Context) {
 	}
 }
 
+// use connects and holds the connection until it is over, with the reason.
+func (m *member) use(ctx context.Context) error {
+	l, err := m.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer m.retire(l)
+	return m.hold(ctx, l)
+}
+
+// guarded runs work on what the server sends. A panic in it is its error: the connection ends with it, or what the work was for, and the state says so.
+func (m *member) guarded(work func() error) error {
+	err := fault.Catch(m.set.o.Log, work, "upstream", m.name)
+	if _, said := errors.AsType[*catalog.Error](err); said {
+		return err
+	}
+	if _, ok := errors.AsType[*fault.PanicError](err); ok {
+		return &catalog.Error{Code: catalog.Internal, Msg: m.name + ": " + err.Error(), Err: err}
+	}
+	return err
+}
+
+// beside runs work beside the calls, which close waits for. What it fails with was said where it failed.
+func (m *member) beside(work func()) {
+	m.crew.Go(func() { _ = m.guarded(func() error { work(); return nil }) })
+}
+
 // connect makes a connection and reads the first lists. From the handshake on calls can use it.
 func (m *member) connect(ctx context.Context) (*live, error) {
 	ctx, cancel := m.startLimit(ctx)
 	defer cancel()
 	m.try(true)
 	drop(m.changes)
-	b, err := m.dial(ctx, manner{capabilities: everything}, func() { give(m.changes) })
+	var b backend
+	err := m.guarded(func() (err error) {
+		b, err = m.dial(ctx, manner{capabilities: everything}, func() { give(m.changes) })
+		return err
+	})
 	if err != nil {
 		m.try(false)
 		return nil, err
@@ -185,7 +213,7 @@ func (m *member) connect(ctx context.Context) (*live, error) {
 	l := &live{backend: b}
 	m.live.Store(l)
 	m.try(false)
-	if err := m.list(ctx, l); err != nil {
+	if err := m.guarded(func() error { return m.list(ctx, l) }); err != nil {
 		m.retire(l)
 		return nil, err
 	}
@@ -264,7 +292,7 @@ func items(src *catalog.Source, kind catalog.Kind) *[][]byte {
 func (m *member) refresh(ctx context.Context, l *live) error {
 	ctx, cancel := m.startLimit(ctx)
 	defer cancel()
-	return m.list(ctx, l)
+	return m.guarded(func() error { return m.list(ctx, l) })
 }
 
 // note keeps that the lists could not be read again. Those of before stay.
@@ -390,7 +418,7 @@ func (m *member) retire(l *live) {
 		closing()
 		return
 	}
-	m.crew.Go(closing)
+	m.beside(closing)
 }
 
 // stale returns src marked as the last known one.

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"weir/catalog"
+	"weir/catalog/fault"
 )
 
 // gather is how long further changes are awaited before a snapshot is built, while upstreams are starting.
@@ -60,9 +61,10 @@ func (s *Set) publish() {
 				give(s.dirty)
 				continue
 			}
-			next := catalog.Build(sources, now)
-			withheld = s.quarantined(withheld, next)
-			s.o.Catalog.Publish(next)
+			if next := s.built(sources, now); next != nil {
+				withheld = s.quarantined(withheld, next)
+				_ = fault.Catch(s.o.Log, func() error { s.o.Catalog.Publish(next); return nil }) // who heard of it has it, and the others ask
+			}
 			last, options, first = sources, now, false
 		}
 		s.mu.Lock()
@@ -71,6 +73,35 @@ func (s *Set) publish() {
 		s.turned = make(chan struct{})
 		s.mu.Unlock()
 	}
+}
+
+// built is the snapshot of sources. Should it panic, those that do so alone are left out, and their state says why; nil when that does not help: what was published stays.
+func (s *Set) built(sources []*catalog.Source, o catalog.Options) *catalog.Snapshot {
+	build := catalog.Build
+	if s.o.build != nil {
+		build = s.o.build
+	}
+	var next *catalog.Snapshot
+	of := func(some []*catalog.Source, about ...any) error {
+		return fault.Catch(s.o.Log, func() error { next = build(some, o); return nil }, about...)
+	}
+	if of(sources) == nil {
+		return next
+	}
+	var sound []*catalog.Source
+	for _, src := range sources {
+		err := of([]*catalog.Source{src}, "upstream", src.Upstream)
+		if m := (*s.members.Load())[src.Upstream]; err != nil && m != nil {
+			m.note(&catalog.Error{Code: catalog.Internal, Msg: m.name + ": its lists cannot be shown: " + err.Error(), Err: err})
+		}
+		if err == nil {
+			sound = append(sound, src)
+		}
+	}
+	if of(sound) != nil {
+		return nil
+	}
+	return next
 }
 
 // mostSaid bounds the log lines about one snapshot: lists may hold a hundred thousand broken things.

@@ -83,7 +83,11 @@ func (m *member) callTwice(ctx context.Context, call *catalog.Call, after time.D
 	legs := make(chan leg, 2)
 	send := func(first bool, call *catalog.Call) {
 		go func() {
-			a, err := m.callOn(ctx, call, &twin)
+			var a *catalog.Answer
+			err := m.guarded(func() (err error) {
+				a, err = m.callOn(ctx, call, &twin)
+				return err
+			})
 			legs <- leg{first, a, err}
 		}()
 	}

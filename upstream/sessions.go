@@ -136,7 +136,10 @@ func (m *member) enter(ctx context.Context, key sessionKey) (*session, error) {
 		if p.tick == nil {
 			p.tick = time.AfterFunc(sessionIdle, m.sweep)
 		}
-		m.crew.Go(func() { m.open(cred.Carry(m.set.soft, ctx), s, key) })
+		m.crew.Go(func() {
+			defer close(s.dialed)
+			s.err = m.guarded(func() error { return m.open(cred.Carry(m.set.soft, ctx), s, key) })
+		})
 	}
 	s.open++
 	p.mu.Unlock()
@@ -169,14 +172,12 @@ func (s *session) lost() bool {
 }
 
 // open shakes hands for a session. Who waits for it may leave; the session stays for the next call.
-func (m *member) open(ctx context.Context, s *session, key sessionKey) {
-	defer close(s.dialed)
+func (m *member) open(ctx context.Context, s *session, key sessionKey) error {
 	ctx, cancel := m.startLimit(ctx)
 	defer cancel()
 	b, err := m.dial(ctx, key.manner, func() { give(m.changes) })
 	if err != nil {
-		s.err = err
-		return
+		return err
 	}
 	s.live = &live{backend: b}
 	if outside := key.manner.outside; outside != nil {
@@ -188,6 +189,7 @@ func (m *member) open(ctx context.Context, s *session, key sessionKey) {
 			}
 		})
 	}
+	return nil
 }
 
 // drop ends a session whose client is gone.
@@ -233,7 +235,7 @@ func (m *member) rootsChanged(client string) {
 		if key.client != client {
 			continue
 		}
-		m.crew.Go(func() {
+		m.beside(func() {
 			<-s.dialed
 			if s.err != nil {
 				return
@@ -256,7 +258,7 @@ func (m *member) leave(s *session) {
 
 // end closes a session that is in the table no more, once its calls are over.
 func (m *member) end(s *session) {
-	m.crew.Go(func() {
+	m.beside(func() {
 		<-s.dialed
 		if s.err == nil {
 			ctx, cancel := context.WithTimeout(m.set.hard, drainWait)

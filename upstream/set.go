@@ -48,7 +48,8 @@ type Options struct {
 	Version string          // of weir, as servers are told
 	Log     *slog.Logger
 
-	dial func(name string, spec *Spec) dialer // for tests
+	dial  func(name string, spec *Spec) dialer // for tests, as build is
+	build func([]*catalog.Source, catalog.Options) *catalog.Snapshot
 }
 
 // Set keeps the upstreams alive. All methods are safe for concurrent use.

@@ -56,7 +56,7 @@ func (s *subscriptions) renew(m *member, l *live) {
 	if !ok || len(topics) == 0 {
 		return
 	}
-	m.crew.Go(func() {
+	m.beside(func() {
 		ctx, cancel := context.WithTimeout(m.set.hard, renewWait)
 		defer cancel()
 		for _, topic := range topics {
@@ -116,7 +116,7 @@ func (m *member) unsubscribe(ctx context.Context, topic catalog.Topic) {
 	m.subs.remove(topic)
 	if l := m.live.Load(); l != nil {
 		if w, ok := l.backend.(watcher); ok {
-			w.Unwatch(ctx, topic)
+			_ = m.guarded(func() error { w.Unwatch(ctx, topic); return nil }) // nobody waits for that
 		}
 	}
 }

@@ -45,7 +45,7 @@ func (m *memory) locked() room.Hold {
 func TestRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{most: 10 * room.Large}
-		all := room.NewMemory(m.hold)
+		all := room.NewMemory(m.locked())
 		a, b := room.Room{Memory: all}, room.Room{Memory: all}
 		for _, n := range []int64{1, room.Large - 1} {
 			if !a.Ask(n) || m.held != 0 {
@@ -61,8 +61,11 @@ func TestRoom(t *testing.T) {
 			t.Errorf("more than there is: %d are held", b.Held())
 		}
 		began := time.Now()
-		time.AfterFunc(3*time.Second, a.Release)
-		if err := b.Take(t.Context(), 4*room.Large, room.Wait); err != nil || time.Since(began) < 3*time.Second || m.held != 4*room.Large {
+		taken := make(chan error)
+		go func() { taken <- b.Take(t.Context(), 4*room.Large, room.Wait) }()
+		time.Sleep(3 * time.Second)
+		a.Release()
+		if err := <-taken; err != nil || time.Since(began) > 3*time.Second+100*time.Millisecond || m.held != 4*room.Large {
 			t.Errorf("%v after %s, %d are held", err, time.Since(began), m.held)
 		}
 		began = time.Now()

@@ -18,6 +18,8 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
+
+	"weir/catalog/fault"
 )
 
 const (
@@ -125,7 +127,7 @@ func (i *issuer) follow(ctx context.Context) {
 	defer close(i.done)
 	pause := firstPause
 	for {
-		err := i.refresh(ctx)
+		err := fault.Catch(i.log, func() error { return i.refresh(ctx) }, "issuer", i.spec.Issuer)
 		wait := refreshEvery + rand.N(refreshSpan) //nolint:gosec // it spreads load and guards nothing
 		switch {
 		case err == nil:

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"weir/catalog"
+	"weir/catalog/fault"
 	"weir/catalog/room"
 	"weir/translate"
 	"weir/translate/schema"
@@ -136,7 +137,7 @@ func (x *exchange) renew(ctx context.Context) bool {
 }
 
 // send sends the messages. With an error, the result is what came before it, nil for nothing.
-func (x *exchange) send(ctx context.Context) (*translate.Result, error) {
+func (x *exchange) send(ctx context.Context) (result *translate.Result, err error) {
 	var given *schema.Value
 	if x.method.metadata != "" {
 		given = x.args.Get(x.method.metadata)
@@ -161,12 +162,19 @@ func (x *exchange) send(ctx context.Context) (*translate.Result, error) {
 		return nil, err
 	}
 	if d.IsStreamingClient() {
-		sent := make(chan struct{})
+		sent := make(chan error, 1)
 		go func() {
-			defer close(sent)
-			x.feed(stream)
+			err := fault.Catch(x.api.options.Log, func() error { x.feed(stream); return nil }, "upstream", x.api.options.Upstream, "tool", x.method.Name)
+			if sent <- err; err != nil {
+				cancel() // the server waits for the rest
+			}
 		}()
-		defer func() { cancel(); <-sent }()
+		defer func() {
+			cancel()
+			if broken := <-sent; broken != nil {
+				result, err = nil, broken
+			}
+		}()
 	} else {
 		x.feed(stream)
 	}

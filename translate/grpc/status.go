@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"weir/catalog/fault"
 	"weir/catalog/room"
 	"weir/translate"
 	"weir/translate/schema"
@@ -50,6 +51,9 @@ func (x *exchange) failure(ctx context.Context, err error, before *translate.Res
 func (x *exchange) failureText(ctx context.Context, err error) string {
 	if unsent, ok := errors.AsType[*unsentError](err); ok {
 		return "The call was not sent: " + unsent.Error() + "."
+	}
+	if p, ok := errors.AsType[*fault.PanicError](err); ok {
+		return "The call failed by weir's own fault: " + p.Error() + ". " + x.method.Unknown()
 	}
 	s := status.Convert(err)
 	switch {

@@ -41,6 +41,7 @@ func (c *Config) defaults() {
 func newConn(cfg *Config, pool *buffers) *Conn {
 	c := &Conn{life: newLife(), name: cfg.Name, cfg: cfg, pool: pool, born: time.Now(), replies: make(chan struct{}, maxReplies)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.crew = crew{name: c.name, log: cfg.Log, end: c.end}
 	c.peer.Store(&peer{capabilities: []byte(`{}`)})
 	return c
 }

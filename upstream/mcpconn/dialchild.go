@@ -7,6 +7,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 
 	"weir/catalog"
+	"weir/catalog/fault"
 )
 
 const (
@@ -21,7 +22,11 @@ const (
 // dialChild starts a stdio server and shakes hands with it.
 func dialChild(ctx context.Context, cfg *Config) (*Conn, error) {
 	c := newConn(cfg, &buffers{memory: cfg.Memory})
-	p, err := c.shakeChild(ctx)
+	var p *peer
+	err := fault.Catch(cfg.Log, func() (err error) { // the child must end in any case
+		p, err = c.shakeChild(ctx)
+		return err
+	}, "upstream", c.name)
 	if err != nil {
 		c.cancel()
 		c.leaveChild()

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"weir/catalog"
+	"weir/catalog/fault"
 	"weir/catalog/rawjson"
 )
 
@@ -102,7 +103,11 @@ func (x *exchange) question(m *rawjson.Message) {
 	a.mu.Unlock()
 	a.wg.Go(func() {
 		defer cancel()
-		result, err := x.c.pass(ctx, x.call.Ask, catalog.Request{Method: method, Params: params})
+		var result []byte
+		err := fault.Catch(x.c.cfg.Log, func() (err error) {
+			result, err = x.c.pass(ctx, x.call.Ask, catalog.Request{Method: method, Params: params})
+			return err
+		}, "upstream", x.c.name)
 		a.mu.Lock()
 		delete(a.open, string(id))
 		a.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"weir/catalog"
+	"weir/catalog/fault"
 	"weir/catalog/rawjson"
 )
 
@@ -54,6 +55,7 @@ func (w *waiter) nudge() {
 func openSSE(ctx context.Context, e *endpoint, c *Conn) (*httpSSE, error) {
 	t := &httpSSE{endpoint: e, life: newLife(), other: c.unsolicited, waiting: map[int64]*waiter{}}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
+	t.crew = crew{name: e.name, log: c.cfg.Log, end: t.end}
 	stop := context.AfterFunc(ctx, t.cancel)
 	defer stop()
 	header := e.header(1)
@@ -115,23 +117,23 @@ func sameOrigin(a, b *url.URL) bool { return a.Scheme == b.Scheme && a.Host == b
 
 // read takes what the server says until the stream ends, and the connection with it.
 func (t *httpSSE) read(es *events) {
-	var (
-		m    rawjson.Message
-		fail error
-	)
-	for {
-		data, err := es.next()
-		if err != nil {
-			fail = err
-			break
+	fail := fault.Catch(t.crew.log, func() error {
+		var m rawjson.Message
+		for {
+			data, err := es.next()
+			if err != nil {
+				return err
+			}
+			if len(es.name) > 0 && string(es.name) != "message" || rawjson.Scan(&m, data) != nil {
+				continue
+			}
+			t.take(&m)
 		}
-		if len(es.name) > 0 && string(es.name) != "message" || rawjson.Scan(&m, data) != nil {
-			continue
-		}
-		t.take(&m)
-	}
+	}, "upstream", t.name)
 	lost := &catalog.Error{Code: catalog.Unavailable, Msg: t.name + ": the event stream ended", Err: fail}
-	if errors.Is(fail, errEventTooLarge) {
+	if p, ok := errors.AsType[*fault.PanicError](fail); ok {
+		lost = broken(t.name, p)
+	} else if errors.Is(fail, errEventTooLarge) {
 		lost = t.tooLarge("an event")
 	}
 	t.end(lost)

@@ -64,6 +64,7 @@ func newLegacyHTTP(e *endpoint, c *Conn) *legacyHTTP {
 		endpoint: e, life: newLife(), renewing: make(chan struct{}, 1), renew: c.renew, other: c.unsolicited, changed: c.changed,
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
+	t.crew = crew{name: e.name, log: c.cfg.Log, end: t.end}
 	t.outside = t.newSession("", "")
 	t.session.Store(t.outside)
 	return t

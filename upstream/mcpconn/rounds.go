@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"weir/catalog"
+	"weir/catalog/fault"
 	"weir/catalog/rawjson"
 )
 
@@ -127,7 +128,12 @@ func (x *exchange) askAll(ctx context.Context, asked []asking) ([]asking, error)
 	var wg sync.WaitGroup
 	faults := make([]error, len(asked))
 	for i := range asked {
-		wg.Go(func() { asked[i].answer, faults[i] = x.c.pass(ctx, x.call.Ask, asked[i].request) })
+		wg.Go(func() {
+			faults[i] = fault.Catch(x.c.cfg.Log, func() (err error) {
+				asked[i].answer, err = x.c.pass(ctx, x.call.Ask, asked[i].request)
+				return err
+			}, "upstream", x.c.name)
+		})
 	}
 	wg.Wait()
 	for i, err := range faults {

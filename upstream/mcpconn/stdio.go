@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"weir/catalog"
+	"weir/catalog/fault"
 	"weir/catalog/rawjson"
 	"weir/upstream/process"
 )
@@ -48,7 +49,7 @@ type stdio struct {
 	held   int64 // bytes in the queues of all pending requests
 	out    outbox
 	fault  *catalog.Error // why nothing can be sent any more
-	closed bool           // by weir
+	closed bool           // by weir, and fault says why
 	hello  bool           // the child has sent a message
 	stats  StdioStats
 
@@ -80,8 +81,8 @@ func newStdio(p *process.Process, o stdioOptions) *stdio {
 	}
 	t := &stdio{life: newLife(), o: o, p: p, kick: make(chan struct{}, 1), open: map[int64]*pending{}, inbox: inbox{wake: make(chan struct{}, 1)}}
 	t.crew.Go(t.read)
-	t.crew.Go(t.write)
-	t.crew.Go(t.dispatch)
+	t.crew.Go(func() { t.guarded(t.write) })
+	t.crew.Go(func() { t.guarded(t.dispatch) })
 	t.crew.Go(func() {
 		<-p.Done()
 		// What the child left in the pipe is read in no time; a grandchild may keep the pipe open.
@@ -197,6 +198,20 @@ func (t *stdio) reply(ctx context.Context, id, answer []byte) error {
 	line := t.o.pool.get()
 	line.b = appendReply(line.b, id, answer)
 	return t.send(ctx, line, nil)
+}
+
+// guarded runs a part of the connection's work. A panic in it ends the child, and with it the connection.
+func (t *stdio) guarded(work func()) {
+	err := fault.Catch(t.o.log, func() error { work(); return nil }, "upstream", t.o.name)
+	if err == nil {
+		return
+	}
+	t.mu.Lock()
+	if !t.closed {
+		t.closed, t.fault = true, broken(t.o.name, err)
+	}
+	t.mu.Unlock()
+	t.stop()
 }
 
 // lose ends the connection after the child's stdout ended: every open request fails.

@@ -209,6 +209,11 @@ func parseID(raw []byte) (int64, bool) {
 func (t *stdio) read() {
 	defer func() { _ = t.p.Stdout.Close() }()
 	defer t.lose()
+	t.guarded(t.readAll)
+}
+
+// readAll takes the lines until there are no more.
+func (t *stdio) readAll() {
 	in := newLines(t.p.Stdout, t.o.maxMessage)
 	var m rawjson.Message
 	for first := true; ; {

@@ -3,10 +3,12 @@ package mcpconn
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strconv"
 	"sync"
 
 	"weir/catalog"
+	"weir/catalog/fault"
 	"weir/catalog/rawjson"
 )
 
@@ -101,8 +103,11 @@ func (l *life) err() error {
 	}
 }
 
-// crew are the goroutines of a connection. After wait no new one starts.
+// crew are the goroutines of a connection. After wait no new one starts. A panic in one of them ends the connection.
 type crew struct {
+	name string // of the upstream
+	log  *slog.Logger
+	end  func(error)
 	mu   sync.Mutex
 	left bool
 	wg   sync.WaitGroup
@@ -113,8 +118,17 @@ func (c *crew) run(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.left {
-		c.wg.Go(f)
+		c.wg.Go(func() {
+			if err := fault.Catch(c.log, func() error { f(); return nil }, "upstream", c.name); err != nil {
+				c.end(broken(c.name, err))
+			}
+		})
 	}
+}
+
+// broken is the end of a connection, or of what runs on it, by a fault of weir.
+func broken(name string, fault error) *catalog.Error {
+	return &catalog.Error{Code: catalog.Internal, Msg: name + ": " + fault.Error(), Err: fault}
 }
 
 // wait returns when all have ended.

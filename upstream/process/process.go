@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"weir/catalog"
+	"weir/catalog/fault"
 )
 
 // killWait is how long after SIGKILL something may still be there before it is called unkillable (a process in a broken file system).
@@ -51,7 +52,10 @@ func newProcess(s *Supervisor, spec Spec, cmd *exec.Cmd, f files) *Process {
 func (p *Process) run() {
 	go func() {
 		defer close(p.drained)
-		p.readStderr(p.errPipe, p.owner.o.Log)
+		_ = fault.Catch(p.owner.o.Log, func() error { // the child goes on without anybody who listens
+			p.readStderr(p.errPipe, p.owner.o.Log)
+			return nil
+		}, "upstream", p.name)
 		_ = p.errPipe.Close()
 	}()
 	go p.wait()
