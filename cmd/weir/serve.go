@@ -54,18 +54,26 @@ func (c *cli) serve() *cobra.Command {
 
 func (c *cli) runServe(ctx context.Context, file *config.File, override func(*config.File)) error {
 	log := c.Logger(file.Log.Level, file.Log.Format)
-	return c.running(file, app.Env{Log: log, Override: override, Answer: answering(time.Now())}, func(a *app.App) error {
-		ln, err := a.Listen(ctx)
-		if err != nil {
+	var ln net.Listener
+	defer func() {
+		if ln != nil {
+			_ = ln.Close() // serving has closed it already
+		}
+	}()
+	env := app.Env{Log: log, Override: override, Answer: answering(time.Now())}
+	env.First = func(a *app.App) (err error) { // a second gateway by mistake starts nothing
+		if ln, err = a.Listen(ctx); err != nil {
 			return c.taken(ctx, file, err)
 		}
+		return nil
+	}
+	return c.running(file, env, func(a *app.App) error {
 		if err := a.Required(ctx); err != nil {
-			_ = ln.Close() // nobody has connected yet
 			return err
 		}
 		spec, err := a.Spec()
 		if err != nil {
-			return errors.Join(err, ln.Close())
+			return err
 		}
 		url := "http://" + ln.Addr().String() + spec.Path
 		if spec.TLS.Cert != "" {

@@ -33,6 +33,8 @@ type Env struct {
 	Version string
 	// Override says over each file that is read what the command line says; nil changes nothing.
 	Override func(*config.File)
+	// First is called before anything is opened or started, such as to listen; its error is that of New. nil does nothing.
+	First func(*App) error
 	// Answer answers what other commands of the same user ask a gateway that serves, see join.Options.
 	Answer func(ctx context.Context, a *App, question []byte) []byte
 }
@@ -74,6 +76,11 @@ func New(file *config.File, env Env) (*App, error) {
 		return nil, err
 	}
 	a := &App{env: env, log: env.Log, file: file, policy: engine, files: rules.Files, memory: server.NewMemory()}
+	if env.First != nil {
+		if err := env.First(a); err != nil {
+			return nil, err
+		}
+	}
 	a.enforce(rules)
 	a.expander.Store(file.Expander)
 	a.catalog = catalog.New()
