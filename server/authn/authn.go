@@ -69,6 +69,7 @@ type Authenticator struct {
 	state     atomic.Pointer[state]
 	reload    sync.Mutex
 	limit     *limiter
+	refused   *refused
 	skew      metric.Float64Histogram // how far clocks of issuers are ahead
 }
 
@@ -115,6 +116,9 @@ func New(o Options) (*Authenticator, error) {
 	a.skew, err = o.Meter.Float64Histogram("weir.auth.clock_skew", metric.WithUnit("s"), metric.WithExplicitBucketBoundaries(1, 5, 10, 20, 30, 60, 300),
 		metric.WithDescription("How far the clock of an issuer is ahead, where its tokens show that"))
 	if err != nil {
+		return nil, err
+	}
+	if a.refused, err = newRefused(o.Meter); err != nil {
 		return nil, err
 	}
 	if a.transport == nil {
@@ -246,12 +250,22 @@ func (a *Authenticator) Authenticate(path string, r *http.Request) (Caller, erro
 	if res == nil {
 		return Caller{}, &Refusal{Status: http.StatusNotFound, Reason: "there is no such resource"}
 	}
-	token, fault := bearer(r)
-	if fault == nil && token == "" {
-		return s.certified(res, r)
-	}
+	c, fault := a.who(s, res, r)
 	if fault != nil {
+		a.tell(r, res, fault)
 		return Caller{}, s.refusal(res, fault)
+	}
+	return c, nil
+}
+
+// who verifies the credential of a request, or says why not.
+func (a *Authenticator) who(s *state, res *resource, r *http.Request) (Caller, *cause) {
+	token, fault := bearer(r)
+	if fault != nil {
+		return Caller{}, fault
+	}
+	if token == "" {
+		return s.certified(res, r)
 	}
 	now := time.Now()
 	sum := s.sum(res, token)
@@ -263,9 +277,7 @@ func (a *Authenticator) Authenticate(path string, r *http.Request) (Caller, erro
 		err = errors.New("verified nobody")
 	}
 	if err != nil {
-		c := causeOf(err)
-		a.log.Debug("sign-in refused", "resource", res.url, "status", c.status, "reason", c.reason, "detail", c.detail)
-		return Caller{}, s.refusal(res, c)
+		return Caller{}, causeOf(err)
 	}
 	s.verified.Add(sum, k)
 	return k.of(token), nil
@@ -340,5 +352,12 @@ func (a *Authenticator) verify(ctx context.Context, s *state, res *resource, tok
 			return a.introspect(ctx, s, i, res, token, from)
 		}
 	}
-	return known{}, invalid("the token is malformed")
+	switch {
+	case len(s.keys) == 0:
+		return known{}, invalid("the token is malformed")
+	case len(s.issuers) == 0:
+		return known{}, invalid("the API key is not known")
+	default:
+		return known{}, invalid("the token is neither an API key that is known nor a JWT")
+	}
 }

@@ -10,9 +10,9 @@ import (
 )
 
 // certified says who calls by the client certificate of the connection. It is checked with the authorities of now: the connection may be older.
-func (s *state) certified(res *resource, r *http.Request) (Caller, error) {
+func (s *state) certified(res *resource, r *http.Request) (Caller, *cause) {
 	if s.spec.Certificates.Name == "" || s.authority == nil || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
-		return Caller{}, s.refusal(res, &cause{status: http.StatusUnauthorized, reason: "sign in to call this"})
+		return Caller{}, &cause{status: http.StatusUnauthorized, reason: "sign in to call this", bare: true}
 	}
 	leaf := r.TLS.PeerCertificates[0]
 	h := sha256.New()
@@ -24,7 +24,7 @@ func (s *state) certified(res *resource, r *http.Request) (Caller, error) {
 	}
 	k, err := s.verifyCertificate(res, r.TLS.PeerCertificates)
 	if err != nil {
-		return Caller{}, s.refusal(res, causeOf(err))
+		return Caller{}, causeOf(err)
 	}
 	s.verified.Add(sum, k)
 	return k.caller, nil

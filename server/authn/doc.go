@@ -24,5 +24,8 @@
 //     because a client would throw away a good token after a 401.
 //   - Where weir has a client of its own at an issuer, the issuer can be asked who sits before a browser. That serves links that were made for one user,
 //     and never a call.
+//   - A credential that was refused is told to the operator in the log, at most once a minute for each reason and address, and counted in the metric
+//     weir.auth.refusals. It is in neither the audit log nor the request log: their records are requests of somebody, and are chained and kept for
+//     years, or shown to callers; a stranger could fill them. A request without a credential is how every client asks where to sign in, and no news.
 //   - Reasons in challenges are fixed sentences. What an issuer or a library said stays in the log.
 package authn

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -53,16 +52,13 @@ func newLimiter() (*limiter, error) {
 
 // of is the limit of an address.
 func (l *limiter) of(from string) *rate.Limiter {
-	host, _, err := net.SplitHostPort(from)
-	if err != nil {
-		host = from
-	}
+	address := host(from)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r, ok := l.failed.Get(host)
+	r, ok := l.failed.Get(address)
 	if !ok {
 		r = rate.NewLimiter(rate.Every(failuresEvery), failures)
-		l.failed.Add(host, r)
+		l.failed.Add(address, r)
 	}
 	return r
 }

@@ -42,6 +42,7 @@ type cause struct {
 	code   string // of RFC 6750, 3.1; "" for none
 	reason string
 	detail error // for the log only
+	bare   bool  // there was no credential: so a client asks how to sign in
 }
 
 func (c *cause) Error() string { return c.reason }
