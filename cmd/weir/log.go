@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,7 +80,7 @@ func (c *cli) showLog(ctx context.Context, f requestlog.Filter, limit int, follo
 	if file.RequestLog.Database == "" {
 		return &term.UsageError{Msg: file.Name + ": keeps no request log", Hint: "add   requestLog: { database: requests.db }   and restart the gateway"}
 	}
-	l, err := openLog(file)
+	l, err := openLog(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -113,7 +112,7 @@ func (c *cli) showLog(ctx context.Context, f requestlog.Filter, limit int, follo
 }
 
 // openLog opens the request log to look at it, which makes none.
-func openLog(file *config.File) (*requestlog.Log, error) {
+func openLog(ctx context.Context, file *config.File) (*requestlog.Log, error) {
 	name := file.RequestLog.Database
 	if !strings.Contains(name, "://") {
 		path, err := file.Expander.Expand(name)
@@ -127,12 +126,7 @@ func openLog(file *config.File) (*requestlog.Log, error) {
 			return nil, &catalog.Error{Code: catalog.NotFound, Msg: name + ": there is no request log yet", Hint: "weir serve"}
 		}
 	}
-	file.RequestLog.Keep = 0 // whoever looks removes nothing
-	l, err := app.OpenRequests(file, slog.New(slog.DiscardHandler))
-	if err != nil && strings.Contains(err.Error(), "file is not a database") { // SQLITE_NOTADB
-		return nil, &catalog.Error{Code: catalog.Config, Msg: name + ": it is not an SQLite database", Hint: "move it away; the gateway makes a new one when it starts", Err: err}
-	}
-	return l, err
+	return app.LookAtRequests(ctx, file)
 }
 
 // followLog shows what is new. Rows are written when requests end, so a row may come that began before one that was shown.

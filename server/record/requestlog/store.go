@@ -48,7 +48,10 @@ type Log struct {
 	next   chunk // what is gathered
 	closed bool
 
-	tail tail // of the goroutine that writes, alone
+	// Of the goroutine that writes, alone.
+	tail    tail
+	failing bool  // the database did not take the last rows
+	before  int64 // how many were lost before that
 }
 
 // chunk is rows that are kept together, in the order in which the requests ended.
@@ -88,7 +91,8 @@ type tail struct {
 	since time.Time
 }
 
-// Open opens the database of a spec, whose references are resolved, and makes its tables when needed.
+// Open opens the database of a spec, whose references are resolved, and makes its tables when needed. The error names an SQLite file, and is [ErrBroken]
+// when that is no database or a damaged one.
 func Open(ctx context.Context, s Spec, log *slog.Logger) (*Log, error) {
 	db, err := connect(s.Database)
 	if err != nil {
@@ -97,7 +101,7 @@ func Open(ctx context.Context, s Spec, log *slog.Logger) (*Log, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := create(ctx, db, isPostgres(s.Database)); err != nil {
-		return nil, errors.Join(fmt.Errorf("request log: %w", bare(err)), db.Close())
+		return nil, errors.Join(named(s.Database, err), db.Close())
 	}
 	l := &Log{db: db, keep: s.Keep, log: log, wake: make(chan struct{}, 1), end: make(chan struct{}), done: make(chan struct{})}
 	l.timer = time.AfterFunc(pause, l.rouse)
@@ -129,11 +133,16 @@ func connect(database string) (*sql.DB, error) {
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("request log: %w", err)
 	}
+	return sqliteAt(database, "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)")
+}
+
+// sqliteAt opens an SQLite file without talking to it.
+func sqliteAt(database, query string) (*sql.DB, error) {
 	path, err := filepath.Abs(database)
 	if err != nil {
 		return nil, fmt.Errorf("request log: %w", err)
 	}
-	uri := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)"}
+	uri := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: query}
 	db, err := sql.Open("sqlite", uri.String()) // a URI, in which # and ? mean something
 	if err != nil {
 		return nil, fmt.Errorf("request log: %w", err)
@@ -253,10 +262,17 @@ func (l *Log) write(spare []byte, last bool) []byte {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := l.store(ctx, &c, last); err != nil {
-		if l.lost.Add(int64(c.n)) == int64(c.n) {
-			l.log.Error("the request log cannot be written; requests go on", "error", bare(err))
-		}
+	err := l.store(ctx, &c, last)
+	switch {
+	case err != nil && !l.failing:
+		l.failing, l.before = true, l.lost.Load()
+		l.log.Error("the request log cannot be written; requests go on", "error", bare(err))
+	case err == nil && l.failing:
+		l.failing = false
+		l.log.Info("the request log is written again", "lost", l.lost.Load()-l.before)
+	}
+	if err != nil {
+		l.lost.Add(int64(c.n))
 	}
 	return c.rows
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -147,17 +148,36 @@ func (a *App) openAudit(file *config.File) (*audit.Log, error) {
 
 // OpenRequests opens the request log of a file; an SQLite file's path is relative to the configuration's folder.
 func OpenRequests(file *config.File, log *slog.Logger) (*requestlog.Log, error) {
+	return openRequests(file, "write", func(s requestlog.Spec) (*requestlog.Log, error) {
+		return requestlog.Open(context.Background(), s, log)
+	})
+}
+
+// LookAtRequests opens the request log of a file for reading.
+func LookAtRequests(ctx context.Context, file *config.File) (*requestlog.Log, error) {
+	return openRequests(file, "read", func(s requestlog.Spec) (*requestlog.Log, error) { return requestlog.Look(ctx, s) })
+}
+
+// openRequests opens the request log of a file, whose database this user must be able to read or write.
+func openRequests(file *config.File, must string, open func(requestlog.Spec) (*requestlog.Log, error)) (*requestlog.Log, error) {
 	spec := file.RequestLog
 	var err error
 	if spec.Database, err = file.Expander.Expand(spec.Database); err != nil {
 		return nil, err
 	}
+	hint := "change requestLog.database to one that this user can " + must
 	if !strings.Contains(spec.Database, "://") {
 		spec.Database = beside(filepath.Dir(file.Path), spec.Database)
 	}
-	l, err := requestlog.Open(context.Background(), spec, log)
+	l, err := open(spec)
+	switch {
+	case errors.Is(err, requestlog.ErrBroken):
+		hint = "move it away; the gateway makes a new one when it starts"
+	case errors.Is(err, fs.ErrPermission):
+		hint = "let this user " + must + " it, or change requestLog.database"
+	}
 	if err != nil {
-		return nil, &catalog.Error{Code: catalog.Config, Msg: err.Error(), Hint: "change requestLog.database to a file that can be written, or to postgres://…", Err: err}
+		return nil, &catalog.Error{Code: catalog.Config, Msg: err.Error(), Hint: hint, Err: err}
 	}
 	return l, nil
 }
