@@ -9,10 +9,10 @@ import (
 	"weir/catalog/room"
 )
 
-// shortRetry is when callers may come back for whom weir had no files or memory left.
+// shortRetry is when callers may come back for whom weir had no files, processes or memory left.
 const shortRetry = time.Second
 
-// shortage is err as the error of weir's own that it is when files or memory ran out on the way to an upstream, nil for any other. It says nothing about the
+// shortage is err as the error of weir's own that it is when files, processes or memory ran out on the way to an upstream, nil for any other. It says nothing about the
 // upstream: neither its state nor its breakers change for it.
 func (m *member) shortage(err error) *catalog.Error {
 	what := room.Shortage(err)
@@ -21,7 +21,7 @@ func (m *member) shortage(err error) *catalog.Error {
 	}
 	return &catalog.Error{
 		Code: catalog.Limited, Msg: fmt.Sprintf("%s: weir has no %s left to reach it", m.name, what),
-		Hint: "raise the limits of weir's process, such as ulimit -n", Execution: catalog.NotExecuted, Retry: shortRetry, Err: err,
+		Hint: "raise the limits of weir's process, such as ulimit -n and -u", Execution: catalog.NotExecuted, Retry: shortRetry, Err: err,
 	}
 }
 

@@ -158,6 +158,9 @@ func TestShortage(t *testing.T) {
 		{fmt.Errorf("a: %w", &os.PathError{Op: "open", Err: syscall.ENFILE}), "open files"},
 		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENOBUFS)}, "system memory"},
 		{&os.PathError{Op: "fork/exec", Err: syscall.ENOMEM}, "system memory"},
+		{fmt.Errorf("a: %w", &os.PathError{Op: "fork/exec", Err: syscall.EAGAIN}), "processes"},
+		{&os.PathError{Op: "fork/exec", Err: syscall.EACCES}, ""},
+		{&net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.EAGAIN)}, ""},
 		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, ""},
 	} {
 		if got := room.Shortage(c.err); got != c.want {
