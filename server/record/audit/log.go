@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -188,7 +189,18 @@ func (l *Log) rouse() {
 }
 
 // Failing reports whether the disk did not take what was written last.
-func (l *Log) Failing() bool { return l.w.failing.Load() }
+func (l *Log) Failing() bool { return l.w.failing.Load() != nil }
+
+// Cause is what the system said when the disk did not take what was written last, such as "no space left on device", without a path; "" when it took it or the
+// system said nothing.
+func (l *Log) Cause() string {
+	if err := l.w.failing.Load(); err != nil {
+		if said, ok := errors.AsType[syscall.Errno](*err); ok {
+			return said.Error()
+		}
+	}
+	return ""
+}
 
 // Ready returns why calls are refused at the moment, nil when they are not.
 func (l *Log) Ready() error {

@@ -24,7 +24,7 @@ type writer struct {
 	blank   []byte // line ends
 	head    file
 
-	failing atomic.Bool // the disk did not take the last commit
+	failing atomic.Pointer[error] // why the disk did not take the last commit, nil when it did
 	waiting []entry     // what it did not take and nobody waits for
 	lost    int         // what waiting could not hold
 	buffer  []byte
@@ -38,14 +38,15 @@ func (w *writer) commit(entries []entry) error {
 	w.waiting = nil
 	err := w.write(all, w.lost)
 	if err == nil {
-		if w.failing.Swap(false) {
+		if w.failing.Swap(nil) != nil {
 			w.o.Log.Info("the audit log is written again", "records", len(all), "lost", w.lost)
 		}
 		w.lost = 0
 		w.rotate()
 		return nil
 	}
-	if !w.failing.Swap(true) {
+	cause := err // its own, so that commits that succeed allocate nothing
+	if w.failing.Swap(&cause) == nil {
 		w.o.Log.Error("the audit log cannot be written", "error", err, "on_failure", string(w.o.OnFailure))
 	}
 	for _, e := range all {

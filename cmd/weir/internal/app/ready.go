@@ -86,10 +86,14 @@ func (r *router) own() []fault {
 		}
 	}
 	if l := r.app.observation.audit; l != nil && l.Failing() {
+		why := "the log cannot be written"
+		if cause := l.Cause(); cause != "" {
+			why += " (" + cause + ")"
+		}
 		if l.Blocks() {
-			add(unready, "audit: the log cannot be written, and no call goes unrecorded")
+			add(unready, "audit: %s, and no call goes unrecorded", why)
 		} else {
-			add(degraded, "audit: the log cannot be written")
+			add(degraded, "audit: %s", why)
 		}
 	}
 	if used, most := openFiles(); most > 0 && used*10 >= most*9 {
