@@ -99,8 +99,11 @@ func (b *breakers) refusal(key string, x *breaker, now time.Time) *catalog.Error
 // reason says what an open breaker does, and why.
 func (b *breakers) reason(key string, x *breaker, now time.Time) string {
 	next := "a call tries it now"
-	if x.trial == 0 {
-		next = fmt.Sprintf("it is tried again in %s", max(0, x.until.Sub(now)).Round(100*time.Millisecond))
+	switch wait := x.until.Sub(now); {
+	case wait <= 0:
+		next = "the next call tries it"
+	case x.trial == 0:
+		next = fmt.Sprintf("it is tried again in %s", max(wait.Round(100*time.Millisecond), 100*time.Millisecond))
 	}
 	subject := b.upstream
 	if key != "" {

@@ -109,7 +109,15 @@ func TestBreaker(t *testing.T) {
 		if st := statusOf(s, "up"); st.State != Ready || len(st.Problems) != 1 || st.Problems[0].Name != "bad" || st.Problems[0].Reason != want.Msg {
 			t.Errorf("%+v", st)
 		}
-		for hold := time.Second; hold < maxHold; hold *= 2 { // each trial that fails doubles the wait
+		if st := statusOf(s, "up"); st.Calls != defaultFailures+1 || st.Errors != defaultFailures {
+			t.Errorf("%d calls, %d errors: what was held back is counted", st.Calls, st.Errors)
+		}
+		time.Sleep(time.Second)
+		if got, want := statusOf(s, "up").Problems[0].Reason, "up/bad: 5 calls in a row failed (the last: timeout), the next call tries it"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		call("bad")                                              // it fails too
+		for hold := 2 * time.Second; hold < maxHold; hold *= 2 { // each trial that fails doubles the wait
 			time.Sleep(hold - time.Millisecond)
 			before := reached.Load()
 			if e := call("bad"); e.Execution != catalog.NotExecuted || e.Retry != time.Millisecond {

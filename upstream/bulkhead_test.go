@@ -80,6 +80,9 @@ func TestR31_ASaturatedUpstreamFillsUpAlone(t *testing.T) {
 		if answered.Load() != 12 || refused.Load() != callers-12 || most.Load() != 4 || running.Load() != 0 {
 			t.Errorf("answered %d, refused %d, at most %d at a time, %d still running", answered.Load(), refused.Load(), most.Load(), running.Load())
 		}
+		if st := statusOf(s, "up"); st.Calls != 12 || st.Errors != 0 {
+			t.Errorf("%d calls, %d errors: what was refused is counted", st.Calls, st.Errors)
+		}
 	})
 }
 

@@ -64,7 +64,7 @@ func (m *member) call(ctx context.Context, call *catalog.Call) (*catalog.Answer,
 		tool = call.Entry.Ref.Name
 	}
 	if held := m.breakers.admit(n, tool, m.bounds.Load().whole.limit); held != nil {
-		m.errors.Add(1)
+		m.held.Add(1)
 		return nil, held
 	}
 	a, err := m.callInTurn(ctx, call)
@@ -75,11 +75,22 @@ func (m *member) call(ctx context.Context, call *catalog.Call) (*catalog.Answer,
 	}
 	m.breakers.note(n, m.calls.Load(), tool, err, m.spec.Load().Breaker)
 	if err != nil {
-		m.errors.Add(1)
+		m.count(err)
 	} else if m.spec.Load().IdleStop > 0 {
 		m.owe(a)
 	}
 	return a, err
+}
+
+// count counts a call that failed. The server has no part in one that weir held back or whose caller gave it up.
+func (m *member) count(err error) {
+	own, ok := errors.AsType[*catalog.Error](err)
+	switch {
+	case !ok || own.Code != catalog.Limited && own.Code != catalog.Canceled || own.Code == catalog.Limited && own.Execution != catalog.NotExecuted:
+		m.errors.Add(1)
+	case own.Execution == catalog.NotExecuted:
+		m.held.Add(1)
+	}
 }
 
 // callInTime carries a call within the deadlines for it. What it waited before counts.

@@ -50,6 +50,7 @@ type member struct {
 	wakes   chan struct{} // one token: somebody wants it up
 
 	calls, errors atomic.Uint64
+	held          atomic.Uint64 // of calls: those that were not sent
 	subs          subscriptions
 	sessions      sessions
 	breakers      breakers
@@ -309,7 +310,11 @@ func (m *member) fall(err error) {
 	if ok && own.Code == catalog.NeedsLogin {
 		state = SignIn
 	}
-	m.set.o.Log.Warn("upstream is down", "upstream", m.name, "error", err, "cause", errors.Unwrap(err))
+	args := []any{"upstream", m.name, "error", err}
+	if cause := errors.Unwrap(err); cause != nil {
+		args = append(args, "cause", cause)
+	}
+	m.set.o.Log.Warn("upstream is down", args...)
 	m.mu.Lock()
 	if m.source != nil && !m.source.Stale {
 		m.source, m.fell = stale(m.source), time.Now()

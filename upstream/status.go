@@ -47,7 +47,7 @@ type Status struct {
 	Stale                                bool
 	Problems                             []catalog.Problem // lists and descriptions that could not be read, and calls that are held back
 
-	Calls, Errors uint64 // calls sent, and those to which no answer came
+	Calls, Errors uint64 // calls but those that were held back or given up before they were sent, and of these those to which no answer came
 	Restarts      int    // connections lost after the upstream was ready
 	Junk          uint64 // lines on a child's standard output that were no messages
 	Stderr        []string
@@ -104,7 +104,8 @@ func (m *member) status() Status {
 	if m.starved != nil {
 		st.Reason, st.Hint = m.starved.Msg, m.starved.Hint
 	}
-	st.Calls, st.Errors, st.Restarts, st.Problems = m.calls.Load(), m.errors.Load(), m.lost, slices.Concat(m.problems, m.breakers.problems())
+	held := m.held.Load() // first: each of them is one of the calls
+	st.Calls, st.Errors, st.Restarts, st.Problems = m.calls.Load()-held, m.errors.Load(), m.lost, slices.Concat(m.problems, m.breakers.problems())
 	if src := m.source; src != nil {
 		st.Tools, st.Prompts, st.Resources, st.Templates = len(src.Tools), len(src.Prompts), len(src.Resources), len(src.Templates)
 		st.Stale = src.Stale

@@ -33,7 +33,7 @@ type upstreamRow struct {
 	Resources int           `json:"resources"`
 	Templates int           `json:"templates"`
 	Tokens    int           `json:"tokens"` // estimated, of its visible tools
-	Calls     uint64        `json:"calls"`  // for it since weir was started, held back ones too
+	Calls     uint64        `json:"calls"`  // for it since weir was started, but for those that were held back
 	Errors    uint64        `json:"errors"` // those to which no answer came
 	Restarts  int           `json:"restarts"`
 	Stale     bool          `json:"stale"`

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -154,6 +156,9 @@ func (e *endpoint) refused(resp *http.Response, body []byte) *catalog.Error {
 		f.Msg = e.name + ": " + fmt.Sprintf(format, args...)
 	}
 	switch s := r.status; {
+	case (s == http.StatusUnauthorized || s == http.StatusForbidden && r.login) && e.shown() != "":
+		say(catalog.NeedsLogin, catalog.NotExecuted, "the server refused the credential that is configured (%s)", r.facts())
+		f.Hint = "correct " + e.shown() + " of " + e.name
 	case s == http.StatusUnauthorized || s == http.StatusForbidden && r.login:
 		say(catalog.NeedsLogin, catalog.NotExecuted, "the server wants credentials (%s)", r.facts())
 		f.Hint = "set headers: {Authorization: …} for " + e.name
@@ -172,6 +177,20 @@ func (e *endpoint) refused(resp *http.Response, body []byte) *catalog.Error {
 		say(catalog.Unavailable, catalog.Unknown, "the server gave no MCP answer (%s)", r.facts())
 	}
 	return f
+}
+
+// shown is which header of the configuration is a credential, going by its name, "" for none.
+func (e *endpoint) shown() string {
+	if e.cred != nil {
+		return "" // that is got anew when it is refused
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.fixed)) {
+		lower := strings.ToLower(name)
+		if slices.ContainsFunc([]string{"auth", "key", "token", "secret"}, func(word string) bool { return strings.Contains(lower, word) }) {
+			return "the header " + name
+		}
+	}
+	return ""
 }
 
 // retryAfter is how long a server asks to be left alone (RFC 9110, 10.2.3), in seconds or until a date; 0 when it does not.
