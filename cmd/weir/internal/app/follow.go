@@ -47,6 +47,7 @@ func (a *App) follow() (stop func()) {
 // followUntil waits for reasons to read the file; last is what it and the others held before.
 func (a *App) followUntil(end <-chan struct{}, hup <-chan os.Signal, w *watcher, last map[string]sum) {
 	path := a.current().Path
+	gone := false // it was said that the file cannot be read
 	quiet := time.NewTimer(0)
 	if !quiet.Stop() {
 		<-quiet.C
@@ -65,8 +66,16 @@ func (a *App) followUntil(end <-chan struct{}, hup <-chan os.Signal, w *watcher,
 		case <-quiet.C:
 			now := sums(a.read(), nil)
 			w.renew(a.read())
-			if now[path] == (sum{}) || maps.Equal(now, last) {
-				continue // in the middle of a change, or something else in the folder
+			if now[path] == (sum{}) {
+				if !gone {
+					a.log.Warn("the configuration cannot be read any more; the last good one stays in force", "file", path)
+				}
+				gone = true
+				continue // the file comes back with an event
+			}
+			gone = false
+			if maps.Equal(now, last) {
+				continue // something else in the folder
 			}
 			last = now
 			a.reread(path)
