@@ -62,7 +62,7 @@ func (a *App) followUntil(end <-chan struct{}, hup <-chan os.Signal, w *watcher,
 			continue
 		case <-hup:
 			last = sums(a.read(), nil)
-			a.reread(path)
+			last[path] = a.reread(path)
 		case <-quiet.C:
 			now := sums(a.read(), nil)
 			w.renew(a.read())
@@ -78,7 +78,7 @@ func (a *App) followUntil(end <-chan struct{}, hup <-chan os.Signal, w *watcher,
 				continue // something else in the folder
 			}
 			last = now
-			a.reread(path)
+			last[path] = a.reread(path) // it may have changed since: what was read counts, or the same content would be read twice
 		}
 		w.renew(a.read())
 		last = sums(a.read(), last)
@@ -114,9 +114,14 @@ func sums(paths []string, known map[string]sum) map[string]sum {
 	return all
 }
 
-// reread reads the file and makes it the one in force, unless there is anything wrong with it.
-func (a *App) reread(path string) {
-	file, err := config.Read(path, a.env.Config)
+// reread reads the file and makes it the one in force, unless there is anything wrong with it. It returns the sum of what it read.
+func (a *App) reread(path string) (read sum) {
+	var file *config.File
+	data, err := config.Load(path)
+	if err == nil {
+		read = sha256.Sum256(data)
+		file, err = config.Parse(path, data, a.env.Config)
+	}
 	if err == nil {
 		for _, w := range file.Warnings {
 			a.log.Warn("configuration", "warning", w.String())
@@ -141,6 +146,7 @@ func (a *App) reread(path string) {
 	case err != nil:
 		a.log.Error("configuration not reloaded; the last good one stays in force", "error", err)
 	}
+	return read
 }
 
 // watcher watches the folders that paths lead through: their own, and those of the files which symlinks name.

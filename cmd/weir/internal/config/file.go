@@ -106,15 +106,15 @@ type Upstream struct {
 
 // Read reads, checks and decodes the file at path. An error of type Problems says that the file is invalid.
 func Read(path string, env Env) (*File, error) {
-	data, err := load(path)
+	data, err := Load(path)
 	if err != nil {
 		return nil, err
 	}
 	return Parse(path, data, env)
 }
 
-// load reads a file whole.
-func load(path string) ([]byte, error) {
+// Load reads a file whole, for [Parse].
+func Load(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, faultf("config: %w", err)

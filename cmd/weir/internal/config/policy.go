@@ -19,7 +19,7 @@ type Section struct {
 
 // ReadPolicy is [Read] for the policy alone: what is wrong elsewhere does not count, and references there need not be set.
 func ReadPolicy(path string, env Env) (*File, error) {
-	data, err := load(path)
+	data, err := Load(path)
 	if err != nil {
 		return nil, err
 	}
