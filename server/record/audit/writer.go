@@ -25,8 +25,8 @@ type writer struct {
 	head    file
 
 	failing atomic.Pointer[error] // why the disk did not take the last commit, nil when it did
-	waiting []entry     // what it did not take and nobody waits for
-	lost    int         // what waiting could not hold
+	waiting []entry               // what it did not take and nobody waits for
+	lost    int                   // what waiting could not hold
 	buffer  []byte
 	closed  error // how closing went
 }
