@@ -14,8 +14,8 @@
 //
 //   - Group commit: one goroutine writes what was gathered, then asks the disk once for all of it. That costs the processor 60 to 200 µs however much it
 //     is, more than all else that is done for a call, so callers wait for each other: until as many wait as at the last commit and during it, or none
-//     comes for a millisecond, or for five. Without those who came during it there would be two groups for ever, in turn. Who calls alone waits for
-//     nobody. Records that nobody waits for go with the next commit, or after 50 ms.
+//     comes for a millisecond, or for five. Without those who came during it there would be two groups for ever, in turn. Fewer than eight wait for
+//     nobody: the processor has time then, and the delay would be felt. Records that nobody waits for go with the next commit, or after 50 ms.
 //   - A segment is longer than its lines while it is written: line ends stand in advance, and go when it is sealed. A commit that changes no file's size is one write of
 //     the disk, not two or three. Tools that read lines see empty ones.
 //   - A record that could not be written whole is cut off again at once, and a segment whose fsync failed is never written to again: after a failed

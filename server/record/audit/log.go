@@ -36,6 +36,8 @@ const (
 	held = 8192
 	// together bounds the records of one commit.
 	together = 1024
+	// few is how many callers do not wait for each other: there is time for a commit of each.
+	few = 8
 	// gather is how often it is looked whether more callers came to wait, looks how often at most. linger is how long a record may wait that nobody waits for.
 	gather, looks, linger = time.Millisecond, 5, 50 * time.Millisecond
 	// retry is how often a disk that failed is tried again.
@@ -250,8 +252,8 @@ func (l *Log) run() {
 	}
 }
 
-// write commits the next batch. Those who waited for it will be back, and with those who came meanwhile they make the next one worth a commit. Who calls
-// alone waits for nobody.
+// write commits the next batch. Those who waited for it will be back, and with those who came meanwhile they make the next one worth a commit. A few
+// wait for nobody.
 func (l *Log) write() {
 	l.mu.Lock()
 	b := l.next
@@ -272,7 +274,10 @@ func (l *Log) write() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.seq, l.head = l.w.seq, l.w.prev
-	if l.crowd = max(1, b.waited+l.next.waited); l.next.waited >= l.crowd {
+	if l.crowd = b.waited + l.next.waited; l.crowd < few {
+		l.crowd = 1
+	}
+	if l.next.waited >= l.crowd {
 		l.rouse()
 	} else if l.next.waited > 0 {
 		l.await()
