@@ -145,7 +145,7 @@ func limitedMemory(t *testing.T, servers object, limit int64, tool, arguments st
 		env = "GOMEMLIMIT=" + strconv.FormatInt(limit/10*9, 10)
 		t.Log("no control group can be made here; GOMEMLIMIT stands for it")
 	}
-	g := strained(t, object{"mcpServers": servers}, enter+`exec "$@"`, env)
+	g := strained(t, object{"mcpServers": servers, "drainTimeout": "5s"}, enter+`exec "$@"`, env)
 	g.offers(t, 2)
 	var ok, shed, late atomic.Int64
 	ctx, stop := context.WithTimeout(t.Context(), 40*time.Second)
