@@ -22,7 +22,8 @@ func threadTime(t *testing.T) time.Duration {
 }
 
 // TestCheck13_CallTime holds what a call costs without the network, with an answer of 50 kB: in the quietest of some slices, 99 of 100 calls take at most a
-// millisecond of processor time. Where the machine is slower or its caches are shared, that is twice as long as decoding the answer takes in the same slice.
+// millisecond of processor time. Where the machine is slower or its caches are shared, that is as long as 99 of 100 decodings of the answer take in the same slice,
+// and half as long again.
 func TestCheck13_CallTime(t *testing.T) {
 	const slicesOf, limit = 200, time.Millisecond
 	runtime.LockOSThread()
@@ -30,7 +31,7 @@ func TestCheck13_CallTime(t *testing.T) {
 	text := largeAnswer()
 	a, c := callOf(t, text)
 	var best, decoding time.Duration
-	for n := 0; n < 25 && (best == 0 || best > max(limit, 2*decoding)); n++ {
+	for n := 0; n < 25 && (best == 0 || best > max(limit, decoding*3/2)); n++ {
 		var calls, decodings []time.Duration
 		for range slicesOf {
 			start := threadTime(t)
@@ -49,11 +50,11 @@ func TestCheck13_CallTime(t *testing.T) {
 		slices.Sort(calls)
 		slices.Sort(decodings)
 		if p99 := calls[slicesOf*99/100]; best == 0 || p99 < best {
-			best, decoding = p99, decodings[slicesOf/2]
+			best, decoding = p99, decodings[slicesOf*99/100]
 		}
 	}
-	t.Logf("99 of 100 calls take at most %v of processor time; decoding the answer takes %v", best, decoding)
-	if best > max(limit, 2*decoding) {
-		t.Errorf("more than %v, and than twice the decoding", limit)
+	t.Logf("99 of 100 calls take at most %v of processor time; decodings of the answer %v", best, decoding)
+	if best > max(limit, decoding*3/2) {
+		t.Errorf("more than %v, and than half as much again as the decoding", limit)
 	}
 }
