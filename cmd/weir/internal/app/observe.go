@@ -47,7 +47,7 @@ type observation struct {
 // observe wires what the file says of telemetry and of the audit log.
 func (a *App) observe(file *config.File) (*observation, error) {
 	o := &observation{}
-	options := record.Options{Arguments: file.Audit.Arguments, RecordArguments: file.RequestLog.Arguments, Log: a.log, Done: a.record, Policy: func() string { return a.policy.Policy().Digest() }}
+	options := record.Options{Arguments: file.Audit.Arguments, RecordArguments: file.RequestLog.Arguments, Log: a.log, Policy: func() string { return a.policy.Policy().Digest() }}
 	err := errors.Join(o.trace(file.Telemetry.Traces, a, &options), o.measure(file.Telemetry.Metrics, a, &options))
 	if err == nil && file.Audit.Dir != "" {
 		o.audit, err = a.openAudit(file)
@@ -65,17 +65,20 @@ func (a *App) observe(file *config.File) (*observation, error) {
 	if err == nil && o.audit != nil && len(o.exports) > 0 {
 		o.tellHeads()
 	}
-	if o.requests != nil || len(o.exports) > 0 {
+	switch {
+	case o.requests != nil || len(o.exports) > 0:
 		options.Done = func(r *record.Record) {
 			a.record(r)
 			o.put(r.Row())
 		}
+	case a.log.Enabled(context.Background(), slog.LevelDebug):
+		options.Done = a.record
 	}
 	if err == nil {
 		err = o.count(options.Meter)
 	}
-	told := options.Tracer != nil || options.Meter != nil || o.audit != nil || o.requests != nil || len(o.exports) > 0
-	if err == nil && (told || a.log.Enabled(context.Background(), slog.LevelDebug)) {
+	told := options.Tracer != nil || options.Meter != nil || o.audit != nil || options.Done != nil
+	if err == nil && told {
 		o.recorder, err = record.New(options)
 	}
 	if err != nil {
