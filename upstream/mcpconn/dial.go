@@ -69,6 +69,11 @@ func dialHTTP(ctx context.Context, cfg *Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	return dialEndpoint(ctx, cfg, e)
+}
+
+// dialEndpoint shakes hands over the connections of e.
+func dialEndpoint(ctx context.Context, cfg *Config, e *endpoint) (*Conn, error) {
 	c := newConn(cfg, e.pool)
 	shake := c.shakeHTTP
 	if cfg.Transport == "sse" {

@@ -138,15 +138,7 @@ func TestAtMostOnce(t *testing.T) {
 	cfg := config(url)
 	for name, rt := range map[string]client{"h1": nil, "net/http": &http.Transport{}} {
 		calls.Store(0)
-		c := dial(t, cfg)
-		m, ok := c.t.(*modernHTTP)
-		if !ok {
-			t.Fatal("no modern HTTP")
-		}
-		if rt != nil {
-			m.client.CloseIdleConnections()
-			m.client = rt
-		}
+		c := dialOver(t, cfg, rt)
 		result(t, c, modernCaller().call(t, "tools/call", "echo", "", ""))
 		_, err := c.Call(t.Context(), modernCaller().call(t, "tools/call", "echo", "", ""))
 		wantError(t, err, catalog.Unavailable, catalog.Unknown, "up: the connection broke before an answer came")
@@ -167,10 +159,7 @@ func TestAtMostOnce(t *testing.T) {
 func TestStaleConnectionsAreReplaced(t *testing.T) {
 	up := serve(t, upstreamtest.Config{Era: upstreamtest.Modern})
 	for _, rt := range []client{nil, &http.Transport{}} {
-		c := dial(t, config(up.URL))
-		if m, ok := c.t.(*modernHTTP); ok && rt != nil {
-			m.client = rt
-		}
+		c := dialOver(t, config(up.URL), rt)
 		for range 20 {
 			result(t, c, modernCaller().call(t, "tools/call", "echo", "", ""))
 			up.Refuse()

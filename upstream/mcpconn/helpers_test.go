@@ -34,6 +34,26 @@ func pinned(era string) func(*Config) { return func(c *Config) { c.Era = era } }
 func dial(t testing.TB, cfg Config) *Conn {
 	t.Helper()
 	c, err := Dial(t.Context(), cfg)
+	return closed(t, c, err)
+}
+
+// dialOver is dial over a client of the test's choice; nil leaves weir's.
+func dialOver(t testing.TB, cfg Config, over client) *Conn {
+	t.Helper()
+	cfg.defaults()
+	e, err := newEndpoint(&cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if over != nil {
+		e.client = over
+	}
+	c, err := dialEndpoint(t.Context(), &cfg, e)
+	return closed(t, c, err)
+}
+
+func closed(t testing.TB, c *Conn, err error) *Conn {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
