@@ -17,8 +17,8 @@ import (
 // root is the repository, seen from this package's folder.
 const root = "../../../.."
 
-// What TestMain built: the program under test, and the go-sdk's conformance fixtures.
-var weirBinary, everythingServer, everythingClient string
+// What TestMain built: the program under test, the fake as a program, and the go-sdk's conformance fixtures.
+var weirBinary, fakeBinary, everythingServer, everythingClient string
 
 func TestMain(m *testing.M) {
 	upstreamtest.RunChild()
@@ -62,11 +62,11 @@ func build(dir string) error {
 		args = append(args, "-race")
 	}
 	const fixtures = "github.com/modelcontextprotocol/go-sdk/conformance/"
-	args = append(args, "weir/cmd/weir", fixtures+"everything-server", fixtures+"everything-client")
+	args = append(args, "weir/cmd/weir", "weir/upstream/upstreamtest/fakemcp", fixtures+"everything-server", fixtures+"everything-client")
 	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
-	weirBinary = filepath.Join(dir, "weir")
+	weirBinary, fakeBinary = filepath.Join(dir, "weir"), filepath.Join(dir, "fakemcp")
 	everythingServer, everythingClient = filepath.Join(dir, "everything-server"), filepath.Join(dir, "everything-client")
 	return nil
 }

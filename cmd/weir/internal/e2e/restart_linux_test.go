@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,10 +30,34 @@ const (
 	restartLanes = 2
 )
 
-// struck is an upstream that is ended and started again, over and over.
+// struck is an upstream that is ended and started again, over and over. Parent is who starts its children, 0 where several processes do.
 type struck struct {
 	name string
 	*upstreamtest.Server
+	parent int
+}
+
+// fakeChild is a server over stdio that starts as quickly as a fake can: others start beside calls that are timed.
+func fakeChild(t *testing.T, cfg upstreamtest.Config) *upstreamtest.Server {
+	t.Helper()
+	s := upstreamtest.Stdio(t, cfg)
+	s.Command, s.Args = fakeBinary, s.Args[1:]
+	return s
+}
+
+// pids are the processes of a fakeChild. Each has the path of its own ledger among its arguments.
+func (s struck) pids(t *testing.T) []int {
+	t.Helper()
+	var among []int
+	if s.parent != 0 {
+		among = children(t, s.parent)
+	} else {
+		among = descendants(t, os.Getpid())
+	}
+	return slices.DeleteFunc(among, func(pid int) bool {
+		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		return err != nil || !bytes.Contains(line, []byte("\x00"+s.Args[1]+"\x00")) // it has ended, or is another
+	})
 }
 
 // restart ends the upstream at once, in the middle of what it does, and returns when it is there again, or when whoever keeps the child can start it.
@@ -43,7 +65,7 @@ type struck struct {
 func (s struck) restart(t *testing.T) {
 	t.Helper()
 	if s.URL == "" {
-		for _, pid := range running(t, s.Args[2]) {
+		for _, pid := range s.pids(t) {
 			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
 		}
 		return
@@ -52,26 +74,6 @@ func (s struck) restart(t *testing.T) {
 	time.Sleep(rand.N(lull)) // how long a server is away
 	s.ForgetSessions()
 	s.Accept()
-}
-
-// running lists the processes that have an argument.
-func running(t *testing.T, argument string) []int {
-	t.Helper()
-	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	must(t, err)
-	var pids []int
-	for _, path := range paths {
-		line, err := os.ReadFile(path)
-		if err != nil || !bytes.Contains(line, []byte("\x00"+argument+"\x00")) {
-			continue // it has ended, or is another
-		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		must(t, err)
-		if pid != os.Getpid() {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
 }
 
 // outcome is what a client was told about one call.
@@ -173,13 +175,13 @@ func TestRestartsUnderLoad(t *testing.T) {
 	servers := object{}
 	for _, e := range []era{legacy, modern} {
 		cfg := upstreamtest.Config{Era: upstreamtest.Era(e), Script: []upstreamtest.Act{{On: "echo", Delay: upstreamtest.Duration(5 * time.Millisecond)}}}
-		web, pipe := upstreamtest.New(t, cfg), upstreamtest.Stdio(t, cfg)
-		all = append(all, struck{string(e) + "http", web}, struck{string(e) + "stdio", pipe})
+		web, pipe := upstreamtest.New(t, cfg), fakeChild(t, cfg)
+		all = append(all, struck{string(e) + "http", web, 0}, struck{string(e) + "stdio", pipe, 0})
 		servers[string(e)+"http"] = object{"url": web.URL, "required": true}
 		servers[string(e)+"stdio"] = object{"command": pipe.Command, "args": pipe.Args, "required": true}
 	}
-	steady := struck{"steady", upstreamtest.New(t, upstreamtest.Config{})}
-	hanging := struck{"hanging", upstreamtest.New(t, upstreamtest.Config{Script: []upstreamtest.Act{{On: "echo", Fault: upstreamtest.Hang}}})}
+	steady := struck{"steady", upstreamtest.New(t, upstreamtest.Config{}), 0}
+	hanging := struck{"hanging", upstreamtest.New(t, upstreamtest.Config{Script: []upstreamtest.Act{{On: "echo", Fault: upstreamtest.Hang}}}), 0}
 	servers["steady"] = object{"url": steady.URL, "required": true}
 	servers["hanging"] = object{"url": hanging.URL, "required": true, "timeout": "200ms"}
 	config := object{"mcpServers": servers}

@@ -47,7 +47,7 @@ func (s struck) strike(t *testing.T) {
 	case n == 0:
 		s.restart(t)
 	case n == 1 && s.URL == "":
-		pids := running(t, s.Args[2])
+		pids := s.pids(t)
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGSTOP) // it may have ended
 		}
@@ -90,14 +90,14 @@ func visits(t *testing.T, who int, all []*lanes, stop <-chan struct{}) {
 	}
 }
 
-// wellAgain returns how long after since the first call to s was made that succeeded, of any client.
-func wellAgain(clients []*lanes, s struck, since time.Time) time.Duration {
+// wellAgain returns how long after since the first call of any client was made that succeeded.
+func wellAgain(clients []*lanes, since time.Time) time.Duration {
 	for time.Since(since) < forsaken {
 		for _, l := range clients {
 			l.mu.Lock()
 			well := l.well
 			l.mu.Unlock()
-			if l.of == s && well.After(since) {
+			if well.After(since) {
 				return well.Sub(since)
 			}
 		}
@@ -120,6 +120,9 @@ func TestSoak(t *testing.T) {
 		"telemetry":  object{"metrics": object{"prometheus": freeAddr(t)}},
 	})
 	g.offers(t, len(servers))
+	for i := range unwell {
+		unwell[i].parent = g.cmd.Process.Pid
+	}
 	before := use(t, g.cmd.Process.Pid)
 
 	var toSteady, toUnwell []*lanes
@@ -180,14 +183,14 @@ func soakUpstreams(t *testing.T) (servers object, steady, unwell []struck) {
 			spec["timeout"] = "500ms"
 		}
 		servers[name] = spec
-		return struck{name, s}
+		return struck{name, s, 0}
 	}
 	for _, e := range []era{legacy, modern} {
 		cfg := upstreamtest.Config{Era: upstreamtest.Era(e)}
-		unwell = append(unwell, add(string(e)+"http", upstreamtest.New(t, cfg)), add(string(e)+"stdio", upstreamtest.Stdio(t, cfg)))
+		unwell = append(unwell, add(string(e)+"http", upstreamtest.New(t, cfg)), add(string(e)+"stdio", fakeChild(t, cfg)))
 	}
 	unwell = append(unwell, add("bothhttp", upstreamtest.New(t, upstreamtest.Config{})))
-	steady = append(steady, add("steadyhttp", upstreamtest.New(t, upstreamtest.Config{})), add("steadystdio", upstreamtest.Stdio(t, upstreamtest.Config{})))
+	steady = append(steady, add("steadyhttp", upstreamtest.New(t, upstreamtest.Config{})), add("steadystdio", fakeChild(t, upstreamtest.Config{})))
 	return servers, steady, unwell
 }
 
@@ -206,11 +209,12 @@ func storm(t *testing.T, all []struck, clients []*lanes, long time.Duration, tim
 	var strikers sync.WaitGroup
 	begin := time.Now()
 	for _, s := range all {
+		own := slices.DeleteFunc(slices.Clone(clients), func(l *lanes) bool { return l.of.name != s.name })
 		strikers.Go(func() {
 			for time.Since(begin) < long && !t.Failed() {
 				time.Sleep(rand.N(2 * time.Second))
 				s.strike(t)
-				took := wellAgain(clients, s, time.Now())
+				took := wellAgain(own, time.Now())
 				if took >= forsaken {
 					t.Errorf("%s: no call succeeds after %s", s.name, forsaken)
 				}
@@ -276,7 +280,16 @@ func use(t *testing.T, pid int) usage {
 }
 
 // descendants are the processes that a process started, and those that they started.
-func descendants(t *testing.T, pid int) []int {
+func descendants(t *testing.T, pid int) (all []int) {
+	t.Helper()
+	for _, child := range children(t, pid) {
+		all = append(append(all, child), descendants(t, child)...)
+	}
+	return all
+}
+
+// children are the processes that a process started.
+func children(t *testing.T, pid int) []int {
 	t.Helper()
 	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	must(t, err)
@@ -289,7 +302,7 @@ func descendants(t *testing.T, pid int) []int {
 		for field := range strings.FieldsSeq(string(b)) {
 			child, err := strconv.Atoi(field)
 			must(t, err)
-			pids = append(append(pids, child), descendants(t, child)...)
+			pids = append(pids, child)
 		}
 	}
 	return pids

@@ -1,0 +1,5 @@
+package main
+
+import "weir/upstream/upstreamtest"
+
+func main() { upstreamtest.Main() }
