@@ -13,6 +13,7 @@ type entry struct {
 type batch struct {
 	entries []entry
 	memory  []byte // their events
+	size    int    // of their events, in bytes
 	waited  int    // how many callers wait
 	commit  *commit
 }
@@ -22,6 +23,9 @@ type commit struct {
 	done chan struct{} // closed when it was tried
 	err  error         // what became of it; not to be read before
 }
+
+// full reports whether nothing more is added.
+func (b *batch) full() bool { return len(b.entries) >= together || b.size >= togetherBytes }
 
 // memorySize is what a batch has room for before it asks for more, in bytes.
 const memorySize = 32 << 10
@@ -46,6 +50,7 @@ func (b *batch) add(event []byte, at time.Time, waited bool) {
 	start := len(b.memory)
 	b.memory = append(b.memory, event...)
 	b.entries = append(b.entries, entry{b.memory[start:len(b.memory):len(b.memory)], at, waited})
+	b.size += len(event)
 	if waited {
 		b.waited++
 	}

@@ -47,10 +47,9 @@ func (s *sick) Sync() error {
 	return s.File.Sync()
 }
 
-func sickDisk(o Options, room, fsync int64) (Options, *atomic.Int64) {
+func sickDisk(o Options, room int64) (Options, *atomic.Int64) {
 	var left, bad atomic.Int64
 	left.Store(room)
-	bad.Store(fsync)
 	o.create = func(path string) (file, error) {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 		return &sick{f, &left, 0, &bad}, err
@@ -63,7 +62,7 @@ func TestR18_DiskFull(t *testing.T) {
 	for _, mode := range []OnFailure{Block, Degrade} {
 		t.Run(string(mode), func(t *testing.T) {
 			dir := t.TempDir()
-			o, room := sickDisk(Options{Dir: dir, OnFailure: mode, Log: slog.New(slog.DiscardHandler)}, 500, 0)
+			o, room := sickDisk(Options{Dir: dir, OnFailure: mode, Log: slog.New(slog.DiscardHandler)}, 500)
 			l := open(t, o)
 			refused := map[int]bool{}
 			for i := range 20 {
@@ -114,7 +113,7 @@ func TestR18_DiskFull(t *testing.T) {
 // TestFailedFsync: a segment whose fsync failed is not written to again.
 func TestFailedFsync(t *testing.T) {
 	dir := t.TempDir()
-	o, _ := sickDisk(Options{Dir: dir}, 1<<20, 0)
+	o, _ := sickDisk(Options{Dir: dir}, 1<<20)
 	l := open(t, o)
 	if err := l.Append(t.Context(), event("intent", 1)); err != nil {
 		t.Fatal(err)

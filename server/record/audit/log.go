@@ -32,10 +32,10 @@ type Options struct {
 
 const (
 	defaultSegment = 64 << 20
-	// held bounds the records that wait in memory for the disk.
-	held = 8192
-	// together bounds the records of one commit.
-	together = 1024
+	// held and heldBytes bound the records that wait in memory for a disk that does not take them.
+	held, heldBytes = 8192, 64 << 20
+	// together and togetherBytes bound the records of one commit.
+	together, togetherBytes = 1024, 16 << 20
 	// few is how many callers do not wait for each other: there is time for a commit of each.
 	few = 8
 	// gather is how often it is looked whether more callers came to wait, looks how often at most. linger is how long a record may wait that nobody waits for.
@@ -130,7 +130,7 @@ func (l *Log) Post(event []byte) {
 // add puts a copy of an event into the next commit.
 func (l *Log) add(ctx context.Context, event []byte, waited bool) (*commit, error) {
 	l.mu.Lock()
-	for len(l.next.entries) >= together && !l.closed {
+	for l.next.full() && !l.closed {
 		full := l.next.commit
 		l.mu.Unlock()
 		select {
@@ -146,7 +146,7 @@ func (l *Log) add(ctx context.Context, event []byte, waited bool) (*commit, erro
 	}
 	b, c := l.next, l.next.commit
 	b.add(event, time.Now(), waited)
-	now := waited && b.waited == l.crowd || len(b.entries) == together
+	now := waited && b.waited == l.crowd || b.full()
 	switch {
 	case now:
 	case waited && b.waited == 1:

@@ -49,14 +49,16 @@ func (w *writer) commit(entries []entry) error {
 	if w.failing.Swap(&cause) == nil {
 		w.o.Log.Error("the audit log cannot be written", "error", err, "on_failure", string(w.o.OnFailure))
 	}
+	size := 0
 	for _, e := range all {
 		if e.waited && w.o.OnFailure == Block {
 			continue
 		}
-		if e.waited = false; len(w.waiting) == held {
+		if e.waited = false; len(w.waiting) == held || size+len(e.event) > heldBytes {
 			w.lost++
 			continue
 		}
+		size += len(e.event)
 		w.waiting = append(w.waiting, e)
 	}
 	return fmt.Errorf("audit: %w", err)
