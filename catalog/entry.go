@@ -1,5 +1,7 @@
 package catalog
 
+import "weir/catalog/rawjson"
+
 // Kind is what an entry is.
 type Kind uint8
 
@@ -69,7 +71,8 @@ type Entry struct {
 	// Hidden tools are called through another one only, see [Source.Hidden].
 	Hidden bool
 	// door is not nil for a tool through which hidden ones are found and called.
-	door *door
+	door    *door
+	schemas func(tool string) (arguments, result []byte) // see [Source.Schemas]
 	// raw is the listed item per era; legacy differs only where its revisions cannot express the item.
 	raw [eras][]byte
 	// index is the dense position of the entry in its snapshot, for bitsets.
@@ -78,6 +81,21 @@ type Entry struct {
 
 // Raw returns the item as lists of era show it, or would show it, for a hidden one; nil for an unlisted entry. Callers must not change it.
 func (e *Entry) Raw(era Era) []byte { return e.raw[era] }
+
+// Schemas returns the raw JSON Schemas of a tool's arguments and of its result, as much as is known of them; nil for none.
+func (e *Entry) Schemas() (arguments, result []byte) {
+	if e.schemas != nil {
+		if arguments, result = e.schemas(e.Ref.Name); arguments != nil {
+			return arguments, result
+		}
+	}
+	raw := e.raw[Modern]
+	f, err := rawjson.Fields(raw, "inputSchema", "outputSchema")
+	if err != nil {
+		return nil, nil
+	}
+	return f[0].Of(raw), f[1].Of(raw)
+}
 
 // Index is the dense position of the entry in its snapshot: 0 ≤ Index < Snapshot.Len(). It is -1 for an entry that ResolveURI made for
 // a URI that nobody lists; a bitset over entries must ask its rule for those (see [View.Visible]).

@@ -69,6 +69,7 @@ func read(o *origin, kind Kind, position int, raw []byte) (it *item, name, fault
 		name:     fields[0],
 	}
 	if kind == Tool {
+		it.entry.schemas = o.source.Schemas
 		fault = it.readTool(fields)
 	}
 	if kind == Template {

@@ -10,6 +10,9 @@ type Source struct {
 	// Doors are the listed tools, by their own names, that find, describe or call hidden ones. The func tells which hidden tool a call with these raw
 	// arguments is about, and its own arguments; it is nil for a door that only tells of them.
 	Doors map[string]func(arguments []byte) (name string, inner []byte, ok bool)
+	// Schemas returns the whole raw JSON Schemas of a tool, by its own name, where its item has them cut to size: of its arguments, and of its result as far
+	// as that says what is secret. It returns nil for a tool whose item has all; the func is nil when all items do.
+	Schemas func(tool string) (arguments, result []byte)
 	// Capabilities is the upstream's raw ServerCapabilities object; Instructions its free text.
 	Capabilities []byte
 	Instructions string

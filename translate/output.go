@@ -22,6 +22,7 @@ const (
 // Output is how what a tool answers is put into results.
 type Output struct {
 	Schema  *schema.Value // published, nil for none
+	secret  schema.Full   // before it was cut, when that may say that something is secret
 	Wrapped bool          // values are put under "result", because structuredContent is an object
 	Selects bool          // FieldsArgument is one of the arguments
 	Fewer   string        // the argument with which a caller asks for fewer elements, "" for none
@@ -60,6 +61,17 @@ func (o *Output) Publish(source schema.Full) {
 	if err == nil && len(v.Object("properties")) > 0 {
 		o.Schema = v
 	}
+	if source.Defs.Secret() {
+		o.secret = source
+	}
+}
+
+// secrets is the raw schema of a result that says what of it is secret, nil when nothing is.
+func (o *Output) secrets() []byte {
+	if o.secret.Root == nil {
+		return nil
+	}
+	return o.secret.Value().Append(nil)
 }
 
 // Reply is one JSON value that a call came to.

@@ -111,7 +111,7 @@ func NewReading(upstream string, spec *Spec, t *Translation) *Reading {
 		budget = defaultBudget
 	}
 	s.Report.Dynamic = spec.Mode == ModeDynamic || (spec.Mode == "" || spec.Mode == ModeAuto) && s.Report.Tokens > budget
-	s.Source = &catalog.Source{Upstream: upstream, Capabilities: []byte(`{"tools":{"listChanged":true}}`), Instructions: t.Instructions}
+	s.Source = &catalog.Source{Upstream: upstream, Capabilities: []byte(`{"tools":{"listChanged":true}}`), Instructions: t.Instructions, Schemas: s.schemas}
 	if s.Report.Dynamic {
 		s.dynamic = s.threeTools(upstream, spec.Pinned, tools)
 		s.Source.Tools, s.Source.Doors = s.dynamic.Items(), s.dynamic.Doors()
@@ -125,6 +125,19 @@ func NewReading(upstream string, spec *Spec, t *Translation) *Reading {
 		}
 	}
 	return s
+}
+
+// schemas are those of a tool before they were cut to size, for [catalog.Source.Schemas].
+func (s *Reading) schemas(tool string) (arguments, result []byte) {
+	t, ok := s.tools[tool]
+	if !ok {
+		return nil, nil // one of those that lead to the others
+	}
+	t, err := t.whole()
+	if err != nil {
+		return nil, nil
+	}
+	return t.Input.Full.Value().Append(nil), t.Output.secrets()
 }
 
 func report(tools []*Entry, warnings []Warning) Report {

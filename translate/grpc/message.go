@@ -117,10 +117,17 @@ func (c *converter) fields(m protoreflect.MessageDescriptor) []property {
 		if f.Options() != nil && outdated(o) {
 			text = strings.TrimSpace("Deprecated. " + text)
 		}
+		var said []schema.Member
 		if text != "" {
-			described := schema.Map(member("description", schema.Text(text)))
-			described.Members = append(described.Members, p.schema.Without("description").Members...)
-			p.schema = described
+			said = append(said, member("description", schema.Text(text)))
+			p.schema = p.schema.Without("description")
+		}
+		if f.Options() != nil && secret(o) {
+			said = append(said, member("writeOnly", schema.Boolean(true))) // what is recorded of calls leaves it out
+			c.defs.MarkSecret()
+		}
+		if said != nil {
+			p.schema = schema.Map(append(said, p.schema.Members...)...)
 		}
 		all = append(all, p)
 	}
@@ -129,6 +136,9 @@ func (c *converter) fields(m protoreflect.MessageDescriptor) []property {
 
 // outdated reports whether options say deprecated: field 3 of FieldOptions and MessageOptions, 33 of MethodOptions.
 func outdated(o wire) bool { return o.flag(3) }
+
+// secret reports whether options say debug_redact: field 16 of FieldOptions.
+func secret(o wire) bool { return o.flag(16) }
 
 // alternatives says which fields exclude each other, by the names that they have; one without a name cannot be given.
 func alternatives(f protoreflect.FieldDescriptor, name func(protoreflect.FieldDescriptor) string) string {

@@ -131,6 +131,7 @@ func (c *converter) schema(s site, dir direction, base bool) *schema.Value {
 		out = c.reference(s, dir, base)
 		if s.doc.dialect != openapi31 { // other members mean nothing there, but people write these
 			c.describe(s, out)
+			c.secret(s, out, dir)
 			return c.nullable(s, out)
 		}
 	}
@@ -140,6 +141,7 @@ func (c *converter) schema(s site, dir direction, base bool) *schema.Value {
 		defer func() { c.hidden = hidden }()
 	}
 	c.describe(s, out)
+	c.secret(s, out, dir)
 	c.types(s, out)
 	for _, m := range s.value.Members {
 		c.keyword(s, m.Key, out, dir)
@@ -164,6 +166,17 @@ func (c *converter) describe(s site, out *schema.Value) {
 	}
 	if text != "" {
 		out.Put("description", schema.Text(text))
+	}
+}
+
+// secret copies what says that a value is: what is recorded of calls leaves it out.
+func (c *converter) secret(s site, out *schema.Value, dir direction) {
+	if s.value.True("writeOnly") {
+		out.Put("writeOnly", schema.Boolean(true))
+		c.defs[dir].MarkSecret()
+	}
+	if s.value.GetText("format") == "password" {
+		c.defs[dir].MarkSecret()
 	}
 }
 

@@ -14,7 +14,14 @@ func Ref(name string) *Value { return Text(refPrefix + name) }
 // Defs are named schemas that may refer to each other. They are filled while a description is read and only read afterwards.
 type Defs struct {
 	byName map[string]*Value
+	secret bool
 }
+
+// MarkSecret notes that a definition, or a schema beside them, says of something that it is secret: by the format password, or by writeOnly.
+func (d *Defs) MarkSecret() { d.secret = true }
+
+// Secret reports whether any said so until now.
+func (d *Defs) Secret() bool { return d != nil && d.secret }
 
 // NewDefs returns an empty set.
 func NewDefs() *Defs { return &Defs{byName: make(map[string]*Value)} }
