@@ -254,6 +254,7 @@ func (c *cli) printWhole(file *config.File, r *requestlog.Row) error {
 		{Name: "from", Text: r.Address},
 		{Name: "what", Text: what},
 		{Name: "arguments", Text: r.Arguments},
+		{Name: "result", Text: r.Result},
 		{Name: "decision", Text: decision},
 		{Name: "outcome", Text: outcome},
 		{Name: "reason", Text: r.Reason},

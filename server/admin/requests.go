@@ -225,7 +225,9 @@ func (t *Tools) requests(ctx context.Context, c server.Caller, a listRequests) (
 		if r.Outcome == string(catalog.NotFound) && !others {
 			r.Upstream, r.Name, r.Kind, r.Rule, r.Execution = "", "", "", "", "" // of a thing that its caller may not hear of
 		}
-		r.Name, r.Reason, r.Arguments = shorten(r.Name, argumentRunes), shorten(r.Reason, argumentRunes), shorten(r.Arguments, argumentRunes)
+		for _, text := range []*string{&r.Name, &r.Reason, &r.Arguments, &r.Result} {
+			*text = shorten(*text, argumentRunes)
+		}
 		list.Requests = append(list.Requests, r)
 	}
 	if next != "" {

@@ -29,5 +29,7 @@
 //   - What is over is told a moment later, for many requests at once. Measurements, outcomes and records cost about half then: a request that tells of
 //     itself finds nothing of what that takes in the processor's caches. Who asks for metrics gets those of this moment. Who kills the process loses the
 //     outcomes of the last 70 ms, and never an intent.
-//   - Arguments and results are not recorded unless the operator asks for arguments, and then without the values of keys that name secrets.
+//   - Arguments and results are not recorded unless the operator asks for them, and then without what the tool's whole schema marks as a password or writeOnly, and
+//     without the values of keys that name secrets, in JSON within text too. Text that is no JSON stays as it is: nobody can know what is secret
+//     in it. Results over 64 KiB are a number of bytes.
 package record

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -43,6 +44,9 @@ func (r *Recorder) outcome(b []byte, s *state, e *server.Event) []byte {
 	}
 	b = strconv.AppendInt(append(b, `,"in":`...), int64(e.In), 10)
 	b = strconv.AppendInt(append(b, `,"out":`...), int64(e.Out), 10)
+	if r.o.AuditContents.Results && s.result != nil {
+		b = append(append(b, `,"result":`...), s.result...)
+	}
 	return append(b, '}')
 }
 
@@ -67,19 +71,41 @@ func (r *Recorder) call(b []byte, s *state, e *server.Event) []byte {
 	if id := s.traceID(); id != "" {
 		b = appendText(b, "trace", id)
 	}
-	if r.o.Arguments && e.Entry != nil && s.arguments != nil {
+	if r.o.AuditContents.Arguments && e.Entry != nil && s.arguments != nil {
 		b = append(append(b, `,"arguments":`...), s.arguments...)
 	}
 	return b
 }
 
-// argumentsOf are the arguments of a call without the values of keys that name secrets, nil when it has none.
-func argumentsOf(e *server.Event) []byte {
+// arguments are those of a call without secrets, nil when it has none.
+func (r *Recorder) arguments(e *server.Event) []byte {
 	raw := e.Request.Arguments.Of(e.Request.Data)
 	if raw == nil {
 		return nil
 	}
-	return appendRedacted(nil, raw)
+	var m *mask
+	if e.Entry != nil {
+		m = r.masksOf(e.Entry).arguments
+	}
+	return redacted(raw, m)
+}
+
+// resultSize is how large a result may be that is recorded, in bytes.
+const resultSize = 64 << 10
+
+// result is what came back from an entry, without secrets, or how large it is; nil when nothing did.
+func (r *Recorder) result(e *server.Event) []byte {
+	if e.Entry == nil || e.Answer == nil {
+		return nil
+	}
+	raw := e.Answer.Result.Of(e.Answer.Data)
+	switch {
+	case raw == nil:
+		return nil
+	case len(raw) > resultSize:
+		return fmt.Appendf(nil, `"[%d bytes]"`, len(raw))
+	}
+	return redacted(raw, r.masksOf(e.Entry).result)
 }
 
 // caller is what records say of a caller.

@@ -106,7 +106,7 @@ func (r *Recorder) tell(b *batch) {
 	}
 	if r.o.Done != nil {
 		for _, e := range b.requests {
-			r.o.Done(&Record{Event: e.event, ID: r.id(e.state, e.event), TraceID: e.state.traceID(), Arguments: e.state.arguments})
+			r.o.Done(&Record{Event: e.event, ID: r.id(e.state, e.event), TraceID: e.state.traceID(), Arguments: e.state.arguments, Result: e.state.result})
 		}
 	}
 }

@@ -40,7 +40,7 @@ func recorderOf(t *testing.T, o record.Options) *record.Recorder {
 // Nobody has to ask for what is over: it is told in the order in which it ended, without what the message said, but for arguments that are wanted.
 func TestWhatIsOverIsTold(t *testing.T) {
 	told := make(chan *record.Record, 10)
-	r := recorderOf(t, record.Options{RecordArguments: true, Done: func(r *record.Record) { told <- r }})
+	r := recorderOf(t, record.Options{RecordContents: record.Contents{Arguments: true}, Done: func(r *record.Record) { told <- r }})
 	for i := range 10 {
 		over(t.Context(), t, r, fmt.Sprint(i))
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"go.opentelemetry.io/otel/metric"
@@ -29,8 +30,8 @@ type Options struct {
 	Sample float64
 	Meter  metric.Meter
 	Audit  *audit.Log
-	// Arguments puts the redacted arguments of calls into the audit log, and RecordArguments into Records.
-	Arguments, RecordArguments bool
+	// AuditContents and RecordContents say what of calls' contents goes, redacted, into the audit log and into Records.
+	AuditContents, RecordContents Contents
 	// Policy names the policy in force, for the audit log.
 	Policy func() string
 	// ReadOnly says which calls change nothing. They do not wait until the audit log has them: they have one record, when they are over. Nil when all wait.
@@ -40,12 +41,16 @@ type Options struct {
 	Log  *slog.Logger
 }
 
+// Contents are what a call brings along and what comes back.
+type Contents struct{ Arguments, Results bool }
+
 // Record is what is kept of one request.
 type Record struct {
 	*server.Event
 	ID        string // unique
 	TraceID   string // 32 hex digits, "" for a request whose trace is not kept
 	Arguments []byte // of a call, redacted, if they are wanted
+	Result    []byte // of a call or a read, redacted, if it is wanted
 }
 
 // Recorder is the gateway's observer. It is safe for concurrent use.
@@ -54,7 +59,8 @@ type Recorder struct {
 	server   histograms
 	client   histograms
 	callers  *lru.Cache[policy.Principal, []byte] // what records say of them
-	instance string                               // tells the ids of this process from those of others
+	masks    *maskCache
+	instance string // tells the ids of this process from those of others
 	next     atomic.Uint64
 	later    later
 }
@@ -80,7 +86,10 @@ func New(o Options) (*Recorder, error) {
 	if r.client, err = newHistograms(o.Meter, "mcp.client.operation.duration", "Duration of the requests to upstreams"); err != nil {
 		return nil, err
 	}
-	r.callers, err = lru.New[policy.Principal, []byte](callersKept)
+	if r.callers, err = lru.New[policy.Principal, []byte](callersKept); err != nil {
+		return nil, err
+	}
+	r.masks, err = lru.New[weak.Pointer[catalog.Entry], masks](masksKept)
 	return r, err
 }
 
@@ -95,6 +104,7 @@ type state struct {
 	intended        bool
 	policy          string     // that decided, for the audit log
 	arguments       []byte     // redacted, nil where they are not wanted
+	result          []byte     // as arguments
 	span            trace.Span // nil for a request whose trace is not kept
 	// traceparent and tracestate are handed on where there is no span.
 	traceparent, tracestate string
@@ -153,8 +163,8 @@ func (r *Recorder) Intent(ctx context.Context, e *server.Event) error {
 	if reads {
 		err = r.o.Audit.Ready()
 	} else {
-		if s.policy = r.o.Policy(); r.o.Arguments {
-			s.arguments = argumentsOf(e)
+		if s.policy = r.o.Policy(); r.o.AuditContents.Arguments {
+			s.arguments = r.arguments(e)
 		}
 		var room [eventSize]byte
 		err = r.o.Audit.Append(ctx, r.intent(room[:0], s, e))
@@ -185,8 +195,11 @@ func (r *Recorder) End(ctx context.Context, e *server.Event) {
 	if audited {
 		s.policy = r.o.Policy()
 	}
-	if s.arguments == nil && (r.o.RecordArguments || audited && r.o.Arguments) {
-		s.arguments = argumentsOf(e)
+	if s.arguments == nil && (r.o.RecordContents.Arguments || audited && r.o.AuditContents.Arguments) {
+		s.arguments = r.arguments(e)
+	}
+	if r.o.RecordContents.Results || r.o.Audit != nil && r.o.AuditContents.Results {
+		s.result = r.result(e)
 	}
 	e.Header, e.Request, e.Answer = nil, nil, nil
 	r.later.ended(e, s)

@@ -55,7 +55,7 @@ func newStageOf(t *testing.T, answer string, change func(*record.Options)) *stag
 	}
 	t.Cleanup(func() { _ = s.audit.Close() })
 	o := record.Options{
-		Tracer: traces.Tracer("weir"), Sample: 1, Meter: meters.Meter("weir"), Audit: s.audit, Arguments: true, Log: slog.New(slog.DiscardHandler),
+		Tracer: traces.Tracer("weir"), Sample: 1, Meter: meters.Meter("weir"), Audit: s.audit, AuditContents: record.Contents{Arguments: true}, Log: slog.New(slog.DiscardHandler),
 		Policy: func() string { return "p1" },
 		Done:   func(r *record.Record) { s.records = append(s.records, *r) },
 	}
@@ -71,7 +71,7 @@ func newStageOf(t *testing.T, answer string, change func(*record.Options)) *stag
 	c := catalog.New()
 	c.Publish(catalog.Build([]*catalog.Source{{
 		Upstream: "bank", Capabilities: []byte(`{"tools":{}}`),
-		Tools: [][]byte{[]byte(`{"name":"pay","inputSchema":{"type":"object"}}`), []byte(`{"name":"look","inputSchema":{"type":"object"}}`)}, Resources: [][]byte{[]byte(`{"name":"a","uri":"bank://a"}`)},
+		Tools: [][]byte{[]byte(`{"name":"pay","inputSchema":{"type":"object"}}`), []byte(`{"name":"look","inputSchema":{"type":"object"}}`), []byte(signTool)}, Resources: [][]byte{[]byte(`{"name":"a","uri":"bank://a"}`)},
 	}}, catalog.Options{}))
 	up := upstreamFunc(func(_ context.Context, call *catalog.Call) (*catalog.Answer, error) {
 		s.calls = append(s.calls, *call)
@@ -90,6 +90,10 @@ func newStageOf(t *testing.T, answer string, change func(*record.Options)) *stag
 	t.Cleanup(s.gateway.Close)
 	return s
 }
+
+// signTool has secrets in what it takes and what it gives.
+const signTool = `{"name":"sign","inputSchema":{"type":"object","properties":{"by":{"type":"string"},"code":{"type":"string","format":"password"}}},` +
+	`"outputSchema":{"type":"object","properties":{"code":{"type":"string","writeOnly":true},"left":{"type":"integer"}}}}`
 
 type upstreamFunc func(context.Context, *catalog.Call) (*catalog.Answer, error)
 

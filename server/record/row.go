@@ -12,7 +12,7 @@ func (r *Record) Row() requestlog.Row {
 	e := r.Event
 	row := requestlog.Row{
 		ID: r.ID, At: e.Start, Who: e.Principal.String(), Method: e.Method, Era: e.Era().String(), Rule: e.Rule, Outcome: e.Outcome, Reason: e.Reason,
-		Millis: millis(e.Duration), Queue: millis(e.Queue), Upstreams: millis(e.Upstream), In: e.In, Out: e.Out, Trace: r.TraceID, Arguments: string(r.Arguments),
+		Millis: millis(e.Duration), Queue: millis(e.Queue), Upstreams: millis(e.Upstream), In: e.In, Out: e.Out, Trace: r.TraceID, Arguments: string(r.Arguments), Result: string(r.Result),
 	}
 	if e.Ref != (catalog.Ref{}) {
 		row.Upstream, row.Name, row.Kind = e.Ref.Upstream, e.Ref.Name, e.Kind.String()

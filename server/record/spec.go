@@ -41,8 +41,10 @@ type Audit struct {
 	Keep time.Duration `yaml:"keep"`
 	// SegmentBytes is how large a segment may become.
 	SegmentBytes int64 `yaml:"segmentBytes"`
-	// Arguments are recorded with every call, without the values of keys that name secrets.
+	// Arguments are recorded with every call, without secrets: what its schema marks as such, and the values of keys that name them.
 	Arguments bool `yaml:"arguments"`
+	// Results are recorded as Arguments are, up to 64 KiB.
+	Results bool `yaml:"results"`
 }
 
 // DefaultTelemetry and DefaultAudit are what stands where the file says nothing.

@@ -75,9 +75,9 @@ func New(s Spec, version string, log *slog.Logger) (*Exporter, error) {
 	return e, nil
 }
 
-// Put hands over a row. It never waits: a row that there is no room for is lost and counted. Arguments do not leave.
+// Put hands over a row. It never waits: a row that there is no room for is lost and counted. Arguments and results do not leave.
 func (e *Exporter) Put(r requestlog.Row) {
-	r.Arguments = ""
+	r.Arguments, r.Result = "", ""
 	select {
 	case e.queue <- r:
 	default:

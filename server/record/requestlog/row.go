@@ -32,6 +32,7 @@ type Row struct {
 	Trace     string    `json:"trace,omitempty"`
 	Address   string    `json:"address,omitempty"`
 	Arguments string    `json:"arguments,omitempty"` // raw, redacted
+	Result    string    `json:"result,omitempty"`    // as Arguments
 }
 
 // The members of a row as it is kept. Those that are empty are left out, but for the id and the time.
@@ -56,6 +57,7 @@ const (
 	inTrace
 	inAddress
 	inArguments
+	inResult
 	members
 )
 
@@ -63,7 +65,7 @@ const (
 func names() [members]string {
 	return [members]string{
 		"id", "at", "who", "method", "upstream", "name", "kind", "era", "rule", "outcome", "execution", "reason", "ms", "queueMs", "upstreamMs", "in", "out",
-		"trace", "address", "arguments",
+		"trace", "address", "arguments", "result",
 	}
 }
 
@@ -113,6 +115,7 @@ func (r *Row) append(b []byte) []byte {
 	text(`,"trace":`, r.Trace)
 	text(`,"address":`, r.Address)
 	text(`,"arguments":`, r.Arguments)
+	text(`,"result":`, r.Result)
 	return append(b, '}')
 }
 

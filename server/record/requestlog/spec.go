@@ -8,8 +8,10 @@ type Spec struct {
 	Database string `yaml:"database"`
 	// Keep is how long rows are kept.
 	Keep time.Duration `yaml:"keep"`
-	// Arguments are kept with every call, without the values of keys that name secrets.
+	// Arguments are kept with every call, without secrets: what its schema marks as such, and the values of keys that name them.
 	Arguments bool `yaml:"arguments"`
+	// Results are kept as Arguments are, up to 64 KiB.
+	Results bool `yaml:"results"`
 }
 
 // Default is what stands where the file says nothing.

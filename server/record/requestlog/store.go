@@ -152,9 +152,9 @@ func sqliteAt(database, query string) (*sql.DB, error) {
 
 // create makes the table, its index and, for people, the view request_log with a line for each request.
 func create(ctx context.Context, db *sql.DB, postgres bool) error {
-	id, value, each := "INTEGER PRIMARY KEY", "each.value", "json_each(request_chunks.rows) AS each"
+	id := "INTEGER PRIMARY KEY"
 	if postgres {
-		id, value, each = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "each", "json_array_elements(request_chunks.rows::json) AS each"
+		id = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
 	}
 	for _, statement := range [...]string{
 		"CREATE TABLE IF NOT EXISTS request_chunks (id " + id + ", first BIGINT NOT NULL, last BIGINT NOT NULL, rows TEXT NOT NULL)",
@@ -164,19 +164,58 @@ func create(ctx context.Context, db *sql.DB, postgres bool) error {
 			return err
 		}
 	}
-	if rows, err := db.QueryContext(ctx, "SELECT id FROM request_log LIMIT 0"); err == nil {
-		return errors.Join(rows.Err(), rows.Close())
+	if viewed(ctx, db) {
+		return nil
+	}
+	err := createView(ctx, db, postgres)
+	if err != nil && viewed(ctx, db) {
+		return nil // another program was quicker
+	}
+	return err
+}
+
+// viewed reports whether the view is there with all its columns.
+func viewed(ctx context.Context, db *sql.DB) bool {
+	rows, err := db.QueryContext(ctx, "SELECT "+names()[members-1]+" FROM request_log LIMIT 0") //nolint:gosec // all of it is written here
+	return err == nil && errors.Join(rows.Err(), rows.Close()) == nil
+}
+
+// createView makes the view, in the place of one with fewer columns.
+func createView(ctx context.Context, db *sql.DB, postgres bool) error {
+	view := viewOf(members, postgres)
+	if postgres {
+		_, err := db.ExecContext(ctx, "CREATE OR REPLACE "+view)
+		return err
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing after a commit
+	for _, statement := range [...]string{"DROP VIEW IF EXISTS request_log", "CREATE " + view} {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// viewOf defines the view of the first n members.
+func viewOf(n int, postgres bool) string {
+	value, each := "each.value", "json_each(request_chunks.rows) AS each"
+	if postgres {
+		value, each = "each", "json_array_elements(request_chunks.rows::json) AS each"
 	}
 	var columns []string
-	for i, name := range names() {
+	all := names()
+	for i, name := range all[:n] {
 		column := "COALESCE(" + value + " ->> '" + name + "', '')"
 		if i >= inMillis && i <= inOut {
 			column = "CAST(COALESCE(" + value + " ->> '" + name + "', '0') AS DOUBLE PRECISION)"
 		}
 		columns = append(columns, column+` AS "`+name+`"`)
 	}
-	_, err := db.ExecContext(ctx, "CREATE VIEW request_log AS SELECT "+strings.Join(columns, ", ")+" FROM request_chunks, "+each) //nolint:gosec // all of it is written here
-	return err
+	return "VIEW request_log AS SELECT " + strings.Join(columns, ", ") + " FROM request_chunks, " + each
 }
 
 // bare is an error without what pgx says of the connection, which may hold a password.

@@ -279,6 +279,29 @@ func TestChunks(t *testing.T) {
 	}
 }
 
+// TestViewOfAnEarlierProgram: the view has the columns of today, whoever made it.
+func TestViewOfAnEarlierProgram(t *testing.T) {
+	for name, database := range databases(t) {
+		t.Run(name, func(t *testing.T) {
+			l := open(t, Spec{Database: database})
+			l.Put(Row{ID: ID(noon, "x"), At: noon, Result: `{"n":1}`})
+			for _, statement := range []string{"DROP VIEW request_log", "CREATE " + viewOf(inResult, isPostgres(database))} {
+				if _, err := l.db.ExecContext(t.Context(), statement); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			l = open(t, Spec{Database: database})
+			var result string
+			if err := l.db.QueryRowContext(t.Context(), "SELECT result FROM request_log").Scan(&result); err != nil || result != `{"n":1}` {
+				t.Errorf("%q, %v", result, err)
+			}
+		})
+	}
+}
+
 func chunks(t *testing.T, l *Log) (n int) {
 	t.Helper()
 	if err := l.db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM request_chunks").Scan(&n); err != nil {

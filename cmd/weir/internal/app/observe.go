@@ -47,7 +47,11 @@ type observation struct {
 // observe wires what the file says of telemetry and of the audit log.
 func (a *App) observe(file *config.File) (*observation, error) {
 	o := &observation{}
-	options := record.Options{Arguments: file.Audit.Arguments, RecordArguments: file.RequestLog.Arguments, Log: a.log, Policy: func() string { return a.policy.Policy().Digest() }}
+	options := record.Options{
+		AuditContents:  record.Contents{Arguments: file.Audit.Arguments, Results: file.Audit.Results},
+		RecordContents: record.Contents{Arguments: file.RequestLog.Arguments, Results: file.RequestLog.Results},
+		Log:            a.log, Policy: func() string { return a.policy.Policy().Digest() },
+	}
 	err := errors.Join(o.trace(file.Telemetry.Traces, a, &options), o.measure(file.Telemetry.Metrics, a, &options))
 	if err == nil && file.Audit.Dir != "" {
 		o.audit, err = a.openAudit(file)
