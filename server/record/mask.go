@@ -1,7 +1,9 @@
 package record
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"weak"
@@ -12,113 +14,152 @@ import (
 )
 
 // mask is what of a value its schema says is secret: what has the format password (OpenAPI, "Data Type Format") or is writeOnly (JSON Schema 2020-12,
-// validation, 9.4). Nil hides nothing. Which part of an anyOf a value is of is not asked: what one of them hides is hidden.
+// validation, 9.4). Nil hides nothing. Masks are a graph with the circles that references make. Which part of an anyOf a value is of is not asked: what
+// one of them hides is hidden.
 type mask struct {
 	all      bool // nothing of it may be seen
 	members  map[string]*mask
 	others   *mask // of members that are not among these
 	elements *mask
+	also     []*mask // which hold besides
 }
 
-func (m *mask) hides() bool { return m != nil && m.all }
+// manyParts is how many masks may hold for one value; of one for which more do, nothing is shown.
+const manyParts = 64
 
-func (m *mask) member(key string) *mask {
+// parts are all masks that hold, m among them.
+func (m *mask) parts() []*mask {
 	if m == nil {
 		return nil
 	}
-	if named, ok := m.members[key]; ok {
-		return named
+	all := []*mask{m}
+	for i := 0; i < len(all); i++ {
+		for _, p := range all[i].also {
+			if !slices.Contains(all, p) {
+				all = append(all, p)
+			}
+			if len(all) > manyParts {
+				return []*mask{{all: true}}
+			}
+		}
 	}
-	return m.others
+	return all
+}
+
+// join is the mask for a value for which several hold.
+func join(all []*mask) *mask {
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
+	default:
+		return &mask{also: all}
+	}
+}
+
+func (m *mask) hides() bool {
+	return slices.ContainsFunc(m.parts(), func(p *mask) bool { return p.all })
+}
+
+func (m *mask) member(key string) *mask {
+	var all []*mask
+	for _, p := range m.parts() {
+		if named, ok := p.members[key]; ok {
+			all = append(all, named)
+		} else if p.others != nil {
+			all = append(all, p.others)
+		}
+	}
+	return join(all)
 }
 
 func (m *mask) element() *mask {
-	if m == nil {
-		return nil
-	}
-	return m.elements
-}
-
-// both hides what either hides.
-func both(a, b *mask) *mask {
-	switch {
-	case a == nil || b.hides():
-		return b
-	case b == nil || a.hides():
-		return a
-	}
-	m := &mask{members: map[string]*mask{}, others: both(a.others, b.others), elements: both(a.elements, b.elements)}
-	for _, from := range [...]*mask{a, b} {
-		for name := range from.members {
-			m.members[name] = both(a.member(name), b.member(name))
+	var all []*mask
+	for _, p := range m.parts() {
+		if p.elements != nil {
+			all = append(all, p.elements)
 		}
 	}
-	return m
+	return join(all)
 }
-
-const (
-	// schemaSteps and schemaDepth bound what is read of one schema, which may be endless by its references. What lies beyond hides nothing.
-	schemaSteps, schemaDepth = 20_000, 32
-	// masksKept is how many tools' masks are remembered.
-	masksKept = 1024
-)
 
 // maskOf reads a raw JSON Schema.
 func maskOf(raw []byte) *mask {
-	r := schemaReader{left: schemaSteps}
+	if !bytes.Contains(raw, []byte("password")) && !bytes.Contains(raw, []byte("writeOnly")) && !bytes.Contains(raw, []byte(`\u`)) {
+		return nil // most
+	}
+	r := schemaReader{known: make(map[string]*mask)}
 	if json.Unmarshal(raw, &r.root) != nil {
 		return nil
 	}
-	return r.mask(r.root, schemaDepth)
-}
-
-type schemaReader struct {
-	root any
-	left int // steps
-}
-
-// mask is that of a schema within the root, nil for one that hides nothing.
-func (r *schemaReader) mask(schema any, depth int) *mask {
-	s, ok := schema.(map[string]any)
-	if r.left--; !ok || depth == 0 || r.left < 0 {
+	m := r.mask(r.root)
+	if !r.hides {
 		return nil
-	}
-	if s["format"] == "password" || s["writeOnly"] == true {
-		return &mask{all: true}
-	}
-	m := &mask{members: map[string]*mask{}}
-	properties, _ := s["properties"].(map[string]any)
-	for name, property := range properties {
-		if hidden := r.mask(property, depth-1); hidden != nil {
-			m.members[name] = hidden
-		}
-	}
-	m.others = r.mask(s["additionalProperties"], depth-1)
-	patterns, _ := s["patternProperties"].(map[string]any)
-	for _, property := range patterns {
-		m.others = both(m.others, r.mask(property, depth-1))
-	}
-	m.elements = both(r.mask(s["items"], depth-1), both(r.each(s["items"], depth), r.each(s["prefixItems"], depth))) // items was an array before 2020-12
-	if len(m.members) == 0 && m.others == nil && m.elements == nil {
-		m = nil
-	}
-	for _, parts := range [...]string{"allOf", "anyOf", "oneOf"} {
-		m = both(m, r.each(s[parts], depth))
-	}
-	for _, part := range [...]string{"then", "else"} {
-		m = both(m, r.mask(s[part], depth-1))
-	}
-	if to, ok := s["$ref"].(string); ok {
-		m = both(m, r.mask(r.at(to), depth-1))
 	}
 	return m
 }
 
-// each is what any of an array of schemas hides.
-func (r *schemaReader) each(schemas any, depth int) (m *mask) {
-	all, _ := schemas.([]any)
-	for _, s := range all {
-		m = both(m, r.mask(s, depth-1))
+type schemaReader struct {
+	root  any
+	known map[string]*mask // by reference
+	hides bool             // something is secret
+}
+
+// mask is that of a schema within the root.
+func (r *schemaReader) mask(schema any) *mask {
+	m := &mask{}
+	s, ok := schema.(map[string]any)
+	switch {
+	case !ok:
+		return m
+	case s["format"] == "password" || s["writeOnly"] == true:
+		m.all, r.hides = true, true
+		return m
+	}
+	if properties, ok := s["properties"].(map[string]any); ok {
+		m.members = make(map[string]*mask, len(properties))
+		for name, property := range properties {
+			m.members[name] = r.mask(property)
+		}
+	}
+	m.others = join(r.each(s, "additionalProperties", "unevaluatedProperties", "patternProperties"))
+	m.elements = join(r.each(s, "items", "prefixItems", "additionalItems", "unevaluatedItems", "contains"))
+	m.also = r.each(s, "allOf", "anyOf", "oneOf", "then", "else", "dependentSchemas")
+	if to, ok := s["$ref"].(string); ok {
+		m.also = append(m.also, r.reference(to))
+	}
+	return m
+}
+
+// each are the masks of the schemas that stand under keywords: a schema, an array of them, or an object of them.
+func (r *schemaReader) each(s map[string]any, keywords ...string) (all []*mask) {
+	for _, keyword := range keywords {
+		switch v := s[keyword].(type) {
+		case []any:
+			for _, schema := range v {
+				all = append(all, r.mask(schema))
+			}
+		case map[string]any:
+			if keyword != "patternProperties" && keyword != "dependentSchemas" {
+				all = append(all, r.mask(v))
+				continue
+			}
+			for _, schema := range v {
+				all = append(all, r.mask(schema))
+			}
+		}
+	}
+	return all
+}
+
+// reference is the mask of what a reference points to.
+func (r *schemaReader) reference(to string) *mask {
+	m, ok := r.known[to]
+	if !ok {
+		m = &mask{}
+		r.known[to] = m // before it is read: it may refer to itself
+		*m = *r.mask(r.at(to))
 	}
 	return m
 }
@@ -154,6 +195,9 @@ type masks struct{ arguments, result *mask }
 // maskCache remembers masks. It keeps no entry of a catalogue that is gone.
 type maskCache = lru.Cache[weak.Pointer[catalog.Entry], masks]
 
+// masksKept is how many tools' masks are remembered.
+const masksKept = 1024
+
 // masksOf are the masks of an entry; only tools have schemas.
 func (r *Recorder) masksOf(e *catalog.Entry) (m masks) {
 	if e.Kind != catalog.Tool {
@@ -164,8 +208,9 @@ func (r *Recorder) masksOf(e *catalog.Entry) (m masks) {
 		return known
 	}
 	arguments, result := e.Schemas()
-	if m.arguments = maskOf(arguments); m.arguments != nil && e.Hidden { // its arguments stand among those of the tool that leads to it
-		m.arguments = both(m.arguments, &mask{members: map[string]*mask{"arguments": m.arguments}})
+	if m.arguments = maskOf(arguments); m.arguments != nil && e.Hidden {
+		// They stand among those of the tool that leads to it.
+		m.arguments = &mask{members: map[string]*mask{"arguments": m.arguments}, also: []*mask{m.arguments}}
 	}
 	if out := maskOf(result); out != nil {
 		text := &mask{elements: &mask{members: map[string]*mask{"text": out}}} // a copy of the structured content stands there as text

@@ -42,6 +42,10 @@ func TestRedacted(t *testing.T) {
 		{"a reference", `{"$defs":{"a/b":` + pin + `},"properties":{"r":{"$ref":"#/$defs/a~1b"}}}`, `{"r":{"code":"x"}}`, `{"r":{"code":"[redacted]"}}`},
 		{"a circle", `{"properties":{"code":{"writeOnly":true},"next":{"$ref":"#"}}}`, `{"code":1,"next":{"code":2,"next":{"code":3}}}`, `{"code":"[redacted]","next":{"code":"[redacted]","next":{"code":"[redacted]"}}}`},
 		{"a reference to itself", `{"$ref":"#"}`, `{"a":1}`, `{"a":1}`},
+		{"a tree", `{"properties":{"code":{"writeOnly":true},"left":{"$ref":"#"},"right":{"$ref":"#"}}}`, `{"n":1,"left":{"right":{"left":{"code":1,"n":2}}}}`, `{"n":1,"left":{"right":{"left":{"code":"[redacted]","n":2}}}}`},
+		{"references in a ring", `{"$defs":{"a":{"$ref":"#/$defs/b"},"b":{"allOf":[{"$ref":"#/$defs/a"},` + pin + `]}},"$ref":"#/$defs/a"}`, `{"code":"x","n":1}`, `{"code":"[redacted]","n":1}`},
+		{"what depends", `{"dependentSchemas":{"by":` + pin + `},"then":{"properties":{"then":{"writeOnly":true}}}}`, `{"by":1,"code":2,"then":3}`, `{"by":1,"code":"[redacted]","then":"[redacted]"}`},
+		{"written otherwise", `{"properties":{"a":{"\u0066ormat":"p\u0061ssword"}}}`, `{"a":1}`, `{"a":"[redacted]"}`},
 		{"references to nothing", `{"properties":{"a":{"$ref":"#/nothing/1"},"b":{"$ref":"https://x.example/y"},"c":{"$ref":7}}}`, `{"a":1}`, `{"a":1}`},
 		{"a schema in text", pin, `"{\"code\":\"x\"}"`, `"{\"code\":\"[redacted]\"}"`},
 		{"no schema", `[1]`, `{"a":1}`, `{"a":1}`},
@@ -53,14 +57,23 @@ func TestRedacted(t *testing.T) {
 	}
 }
 
-// A schema whose references branch without end is read in bounded time, and deep values are read once.
+// Schemas whose references branch without end, deep values, and more alternatives than anybody reads are taken in bounded time.
 func TestRedactionIsBounded(t *testing.T) {
-	var defs []string
+	var defs, parts []string
 	for i := range 50 {
-		defs = append(defs, fmt.Sprintf(`"d%d":{"properties":{"a":{"$ref":"#/$defs/d%d"},"b":{"$ref":"#/$defs/d%d"}}}`, i, (i+1)%50, (i*7)%50))
+		defs = append(defs, fmt.Sprintf(`"d%d":{"properties":{"a":{"$ref":"#/$defs/d%d"},"b":{"$ref":"#/$defs/d%d"},"code":{"writeOnly":true}}}`, i, (i+1)%50, (i*7)%50))
 	}
-	if m := maskOf([]byte(`{"$defs":{` + strings.Join(defs, ",") + `},"$ref":"#/$defs/d0"}`)); m != nil {
-		t.Error("what hides nothing has a mask")
+	m := maskOf([]byte(`{"$defs":{` + strings.Join(defs, ",") + `},"$ref":"#/$defs/d0"}`))
+	const steps = 400
+	path := strings.Repeat(`{"a":{"b":`, steps/2)
+	if got := string(redacted([]byte(path+`{"code":7,"n":1}`+strings.Repeat("}", steps)), m)); got != path+`{"code":"[redacted]","n":1}`+strings.Repeat("}", steps) {
+		t.Error(got)
+	}
+	for i := range 100_000 {
+		parts = append(parts, fmt.Sprintf(`{"properties":{"p%d":{"writeOnly":true}}}`, i))
+	}
+	if got := string(redacted([]byte(`{"a":1}`), maskOf([]byte(`{"oneOf":[`+strings.Join(parts, ",")+`]}`)))); got != `"[redacted]"` {
+		t.Error(got)
 	}
 	const levels = rawjson.MaxDepth - 1
 	deep := strings.Repeat(`[`, levels) + `"` + strings.Repeat("x", 4<<20) + `"` + strings.Repeat(`]`, levels)
