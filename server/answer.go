@@ -31,8 +31,13 @@ func (g *Gateway) answerAbout(r *Request, e *Event, a *catalog.Answer, taskID []
 	if reply := g.sendToURLs(r, e, a); reply != nil {
 		return reply
 	}
+	return g.deliver(r, e, a)
+}
+
+// deliver makes the reply of an answer that is in the gateway's terms.
+func (g *Gateway) deliver(r *Request, e *Event, a *catalog.Answer) *Reply {
 	m := a.Message
-	e.Answer = m
+	e.Answer, r.answered = m, a.Era
 	reply := newReply(statusOK)
 	reply.release = a.Release
 	reply.add(envelopeID, r.Message.ID.Of(r.Message.Data))

@@ -20,6 +20,8 @@
 //   - Everything that lasts belongs to an owner, not to a principal: groups and scopes come and go with tokens, user, client and tenant do not.
 //   - Sessions of legacy clients are kept here, not in mcp-go's server: its session ids are bound to nobody, its notification queues drop
 //     and reorder, and its sessionless modes let one caller cancel another's request.
+//   - A call with a key of its caller is made once: what became of it is kept elsewhere ([Once]), asked for after the policy has decided, and noted before the
+//     reply is written. Calls without a key cost a look for its name in _meta, and only where keys are kept.
 //   - Failures of weir's own on tools/call are results with isError, so that a model can read them; on other methods they are JSON-RPC errors.
 //     An entry the caller may not see gets the same words as one that does not exist.
 package server

@@ -40,6 +40,7 @@ type Options struct {
 	Observer     Observer      // nil for none
 	Own          Own           // answers for OwnUpstream; nil where the catalogue has no such entries
 	Memory       *Memory       // calls are refused when it is short; nil for no limit
+	Once         Once          // nil where nothing is kept of calls with a key, which are then like any other
 }
 
 // Gateway decides and routes requests. It is safe for concurrent use.
@@ -53,6 +54,7 @@ type Gateway struct {
 	observer     Observer
 	own          Own
 	memory       *Memory
+	once         Once
 	wire         wire
 	changes      changes
 	parking      *parking
@@ -65,6 +67,7 @@ type Gateway struct {
 func New(o Options) *Gateway {
 	g := &Gateway{
 		catalog: o.Catalog, policy: o.Policy, upstream: o.Upstream, watching: o.Subscriber, rootsChanged: o.RootsChanged, log: o.Log, observer: o.Observer, own: o.Own, memory: o.Memory,
+		once: o.Once,
 	}
 	if g.observer == nil {
 		g.observer = Unobserved{}
@@ -89,7 +92,7 @@ func (g *Gateway) follow(f func()) {
 // parked and watched, the record. Closing it ends none of that.
 func (g *Gateway) Part(c *catalog.Catalog) *Gateway {
 	part := &Gateway{
-		part: true, catalog: c, policy: g.policy, upstream: g.upstream, watching: g.watching, rootsChanged: g.rootsChanged, log: g.log, observer: g.observer, own: g.own, memory: g.memory, wire: g.wire,
+		part: true, catalog: c, policy: g.policy, upstream: g.upstream, watching: g.watching, rootsChanged: g.rootsChanged, log: g.log, observer: g.observer, own: g.own, memory: g.memory, once: g.once, wire: g.wire,
 		parking: g.parking, watches: g.watches,
 	}
 	part.changes.listeners = make(map[*listener]struct{})
@@ -125,6 +128,7 @@ type Request struct {
 	Ask    func(context.Context, catalog.Request) ([]byte, error)
 
 	reading // for the call that the request makes
+	course  // of that call
 }
 
 // dispatch routes by method. Methods of the other era do not exist. A panic on the way is the error of this request and of no other.
@@ -208,6 +212,14 @@ func (g *Gateway) use(ctx context.Context, r *Request, e *Event, a policy.Action
 	if err := checkParamHeaders(r, entry); err != nil {
 		return nil, err
 	}
+	if g.once != nil && a == policy.Call {
+		return g.useOnce(ctx, r, e, entry, func() (*Reply, error) { return g.route(ctx, r, e, profile, entry, target) })
+	}
+	return g.route(ctx, r, e, profile, entry, target)
+}
+
+// route is the last step of use: whoever has the entry answers.
+func (g *Gateway) route(ctx context.Context, r *Request, e *Event, profile *policy.Profile, entry *catalog.Entry, target string) (*Reply, error) {
 	if g.own != nil && entry.Ref.Upstream == OwnUpstream {
 		return g.useOwn(ctx, r, e, profile, g.call(r, e, entry, target))
 	}

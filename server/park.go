@@ -382,7 +382,7 @@ func (g *Gateway) usePark(ctx context.Context, r *Request, e *Event, entry *cata
 	}
 	defer s.attach(r)()
 	if result := g.parking.wait(ctx, s); result != nil {
-		e.Outcome = "input_required"
+		e.Outcome, r.waits = "input_required", true
 		return g.inputRequired(r, result), nil
 	}
 	if s.err != nil {

@@ -122,7 +122,7 @@ func (c *cli) list(ctx context.Context, path string, standalone bool, q *listErr
 		return err
 	}
 	quiet := *file // who looks writes nothing down
-	quiet.Audit.Dir, quiet.RequestLog.Database, quiet.Export, quiet.Telemetry = "", "", nil, record.Telemetry{}
+	quiet.Audit.Dir, quiet.RequestLog.Database, quiet.Idempotency.Database, quiet.Export, quiet.Telemetry = "", "", "", nil, record.Telemetry{}
 	y, err := c.alone(ctx, &quiet, &errand{List: q})
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"weir/policy"
 	"weir/server"
 	"weir/server/admin"
+	"weir/server/once"
 	"weir/server/record"
 	"weir/upstream"
 )
@@ -55,6 +56,7 @@ type App struct {
 	observation *observation
 	memory      *server.Memory // nil for no limit
 	own         *admin.Tools
+	once        *once.Store // nil for none
 
 	mu    sync.Mutex
 	file  *config.File
@@ -90,6 +92,9 @@ func New(file *config.File, env Env) (*App, error) {
 	if a.own, err = a.newOwn(); err != nil {
 		return nil, errors.Join(err, a.observation.close())
 	}
+	if a.once, err = openOnce(file); err != nil {
+		return nil, errors.Join(err, a.observation.close())
+	}
 	if a.logins, err = newLogins(file, env.Config, env.Log); err != nil {
 		return nil, errors.Join(err, a.observation.close())
 	}
@@ -110,11 +115,15 @@ func New(file *config.File, env Env) (*App, error) {
 	return a, nil
 }
 
-func (a *App) newGateway(o server.Observer) *server.Gateway {
-	return server.New(server.Options{
+func (a *App) newGateway(observer server.Observer) *server.Gateway {
+	o := server.Options{
 		Catalog: a.catalog, Policy: a.policy, Upstream: a.observation.upstream(a.set), Subscriber: a.observation.subscriber(a.set), RootsChanged: a.set.RootsChanged, Log: a.log, Version: a.env.Version,
-		ListTTL: a.current().Server.ListTTL, Observer: o, Own: a.own, Memory: a.memory,
-	})
+		ListTTL: a.current().Server.ListTTL, Observer: observer, Own: a.own, Memory: a.memory,
+	}
+	if a.once != nil {
+		o.Once = a.once
+	}
+	return server.New(o)
 }
 
 // current is the file in force.
@@ -155,8 +164,8 @@ func (a *App) Reload(file *config.File) error {
 	if a.file.Log != file.Log {
 		a.log.Warn("log changes with a restart only")
 	}
-	if a.file.Telemetry != file.Telemetry || a.file.Audit != file.Audit || a.file.RequestLog != file.RequestLog || !reflect.DeepEqual(a.file.Export, file.Export) {
-		a.log.Warn("telemetry, audit, requestLog and export change with a restart only")
+	if a.file.Telemetry != file.Telemetry || a.file.Audit != file.Audit || a.file.RequestLog != file.RequestLog || a.file.Idempotency != file.Idempotency || !reflect.DeepEqual(a.file.Export, file.Export) {
+		a.log.Warn("telemetry, audit, requestLog, export and idempotency change with a restart only")
 	}
 	a.enforce(rules) // before what it is about: a new upstream meets the new policy
 	a.expander.Store(file.Expander)
@@ -231,6 +240,9 @@ func (a *App) Close() error {
 	err := errors.Join(a.set.Close(ctx), a.logins.store.Close())
 	if a.observation != nil {
 		err = errors.Join(err, a.observation.close())
+	}
+	if a.once != nil {
+		err = errors.Join(err, a.once.Close())
 	}
 	return err
 }

@@ -15,6 +15,7 @@ import (
 	"weir/policy"
 	"weir/server"
 	"weir/server/authn"
+	"weir/server/once"
 	"weir/server/record"
 	"weir/server/record/export"
 	"weir/server/record/requestlog"
@@ -45,6 +46,8 @@ type File struct {
 	Audit record.Audit `yaml:"audit"`
 	// RequestLog is where people look requests up.
 	RequestLog requestlog.Spec `yaml:"requestLog"`
+	// Idempotency is where the calls are kept that have a key of their callers, so that each is made once.
+	Idempotency once.Spec `yaml:"idempotency"`
 	// Tokens is where the tokens of users who signed in to upstreams are kept.
 	Tokens Tokens `yaml:"tokens"`
 	// Export are other systems that are told of every request: syslog, HTTP endpoints, OTLP endpoints.
@@ -156,6 +159,7 @@ func parseFile(path string, data []byte, env Env, policyOnly bool) (*File, error
 	s.maskValues(root)
 	file := &File{Path: path, Name: s.name, Client: isClient(path, root), Server: server.Default(), Naming: catalog.Prefix, PageSize: catalog.DefaultPageSize}
 	file.Log, file.Auth = Log{Level: "info", Format: "auto"}, authn.Default()
+	file.Idempotency = once.Default()
 	file.Section = newSection(s, root)
 	e, err := newExpander(path, file.Client, env)
 	if err != nil {
