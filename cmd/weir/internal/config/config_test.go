@@ -16,6 +16,8 @@ import (
 	"weir/server"
 	"weir/server/authn"
 	"weir/server/once"
+	"weir/server/record"
+	"weir/server/record/requestlog"
 	"weir/upstream"
 	"weir/upstream/process"
 )
@@ -118,7 +120,7 @@ func TestParseFillsEverySection(t *testing.T) {
 	spec.Listen, spec.MaxBody, spec.SessionIdle = "127.0.0.1:8080", 4<<20, 90*time.Second
 	want := &File{
 		Path: "/work/weir.yaml", Name: "weir.yaml", Naming: catalog.Conflict, PageSize: 50, Server: spec, Auth: authn.Default(), Log: Log{Level: "debug", Format: "json"},
-		Idempotency: once.Default(),
+		Telemetry: record.DefaultTelemetry(), Audit: record.DefaultAudit(), RequestLog: requestlog.Default(), Idempotency: once.Default(),
 		MCPServers: Upstreams{
 			{"time", upstream.Spec{
 				Command: "uvx", Args: []string{"mcp-server-time", "--tz=${TZ:-UTC}"}, Env: map[string]string{"A": "1"}, Timeout: 2 * time.Minute,

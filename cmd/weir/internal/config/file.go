@@ -159,7 +159,7 @@ func parseFile(path string, data []byte, env Env, policyOnly bool) (*File, error
 	s.maskValues(root)
 	file := &File{Path: path, Name: s.name, Client: isClient(path, root), Server: server.Default(), Naming: catalog.Prefix, PageSize: catalog.DefaultPageSize}
 	file.Log, file.Auth = Log{Level: "info", Format: "auto"}, authn.Default()
-	file.Idempotency = once.Default()
+	file.Telemetry, file.Audit, file.RequestLog, file.Idempotency = record.DefaultTelemetry(), record.DefaultAudit(), requestlog.Default(), once.Default()
 	file.Section = newSection(s, root)
 	e, err := newExpander(path, file.Client, env)
 	if err != nil {
