@@ -213,7 +213,7 @@ func (g *Gateway) use(ctx context.Context, r *Request, e *Event, a policy.Action
 		return nil, err
 	}
 	if g.once != nil && a == policy.Call {
-		return g.useOnce(ctx, r, e, entry, func() (*Reply, error) { return g.route(ctx, r, e, profile, entry, target) })
+		return g.useOnce(ctx, r, e, func() (*Reply, error) { return g.route(ctx, r, e, profile, entry, target) })
 	}
 	return g.route(ctx, r, e, profile, entry, target)
 }

@@ -53,20 +53,20 @@ type course struct {
 }
 
 // useOnce makes a call, unless one with the same key was made before: then it answers what that one was answered.
-func (g *Gateway) useOnce(ctx context.Context, r *Request, e *Event, entry *catalog.Entry, call func() (*Reply, error)) (*Reply, error) {
+func (g *Gateway) useOnce(ctx context.Context, r *Request, e *Event, call func() (*Reply, error)) (*Reply, error) {
 	key, arguments, err := onceOf(r, e)
-	if err != nil || key == nil {
-		if err == nil {
-			return call()
-		}
-		return nil, err
+	switch {
+	case err != nil:
+		return nil, catalog.Errorf(catalog.Invalid, "_meta: %v", err)
+	case key == nil:
+		return call()
 	}
 	if r.Message.RequestState.Absent() { // else it goes on with a call that was claimed
 		earlier, err := g.once.Claim(ctx, *key, arguments)
 		switch {
 		case err != nil:
 			return nil, &catalog.Error{
-				Code: catalog.Unavailable, Msg: entry.Ref.String() + ": calls with a key cannot be made now", Execution: catalog.NotExecuted, Retry: time.Second, Err: err,
+				Code: catalog.Unavailable, Msg: e.Ref.String() + ": calls with a key cannot be made now", Execution: catalog.NotExecuted, Retry: time.Second, Err: err,
 			}
 		case earlier != nil:
 			return g.again(r, e, earlier, arguments)
@@ -82,7 +82,7 @@ func (g *Gateway) useOnce(ctx context.Context, r *Request, e *Event, entry *cata
 // onceOf is the key of a call, of its caller and for this tool alone, and its arguments; nil for a call without.
 func onceOf(r *Request, e *Event) (key *Digest, arguments Digest, err error) {
 	meta := r.Message.Meta.Object.Of(r.Message.Data)
-	if !bytes.Contains(meta, []byte(OnceKey)) {
+	if !bytes.Contains(meta, []byte("idempotencyKey")) && !bytes.Contains(meta, []byte(`\u`)) { // many write the / as \/
 		return nil, arguments, nil
 	}
 	f, err := rawjson.Fields(meta, OnceKey)
@@ -91,7 +91,7 @@ func onceOf(r *Request, e *Event) (key *Digest, arguments Digest, err error) {
 	}
 	text, ok := rawjson.String(f[0].Of(meta))
 	if !ok || text == "" || len(text) > onceKeySize {
-		return nil, arguments, catalog.Errorf(catalog.Invalid, "_meta: %s is no text of 1 to %d bytes", OnceKey, onceKeySize)
+		return nil, arguments, fmt.Errorf("%s is no text of 1 to %d bytes", OnceKey, onceKeySize)
 	}
 	h := sha256.New()
 	for _, part := range []string{r.Principal.Owner(), e.Ref.String(), text} {
