@@ -222,7 +222,7 @@ func (g *Gateway) fail(r *Request, e *Event, err error) *Reply {
 		return reply
 	}
 	if e.Method == "tools/call" && tellModel(own.Code) && e.Ref != (catalog.Ref{}) {
-		return g.toolError(r, own)
+		return g.toolError(r, e, own)
 	}
 	if own.Code == catalog.NotFound && !r.Message.URI.Absent() {
 		code := CodeInvalidParams
@@ -272,7 +272,7 @@ func text(e *catalog.Error) string {
 }
 
 // toolError answers tools/call with a result that says what went wrong, with the code for programs under a _meta key of weir's own.
-func (g *Gateway) toolError(r *Request, e *catalog.Error) *Reply {
+func (g *Gateway) toolError(r *Request, event *Event, e *catalog.Error) *Reply {
 	b := []byte(`{`)
 	if r.Client.Era == catalog.Modern {
 		b = append(append(append(b, resultComplete...), openMeta...), g.wire.meta...)
@@ -284,6 +284,9 @@ func (g *Gateway) toolError(r *Request, e *catalog.Error) *Reply {
 	b = rawjson.AppendString(append(b, `,"execution":`...), e.Execution.String())
 	if e.Retry > 0 {
 		b = appendRetry(append(b, ','), e.Retry)
+	}
+	if event.ID != nil {
+		b = rawjson.AppendString(append(b, `,"id":`...), event.ID())
 	}
 	b = rawjson.AppendString(append(b, `}},"content":[{"type":"text","text":`...), text(e))
 	reply := ResultReply(r.Message.ID.Of(r.Message.Data), append(b, `}],"isError":true}`...))

@@ -31,6 +31,8 @@ type Event struct {
 	Reason    string // what the caller was told, "" unless weir itself refused or failed
 	Code      int    // of the JSON-RPC error in the reply, 0 for a result
 	In, Out   int    // bytes of the request and the reply
+	// ID is the id of the record that the observer keeps of the request; nil when it keeps none.
+	ID func() string
 	// Header returns a header of the HTTP request, nil over stdio; see Request.
 	Header func(name string) (string, bool)
 	// Request is the caller's message and Answer the upstream's, nil when there was none. Their bytes are valid until End returns.

@@ -12,7 +12,7 @@ import (
 func TestQueueIsRecorded(t *testing.T) {
 	s := newStage(t, "")
 	s.queued, s.retry = 70*time.Millisecond, 1500*time.Millisecond
-	if reply := s.ask(t, "tools/call", `{"name":"bank__pay","arguments":{}}`); !strings.Contains(reply, `"execution":"not executed","retryAfterMs":1500}`) {
+	if reply := s.ask(t, "tools/call", `{"name":"bank__pay","arguments":{}}`); !strings.Contains(reply, `"execution":"not executed","retryAfterMs":1500,"id":"`+s.records[0].ID+`"}`) {
 		t.Error(reply)
 	}
 	if len(s.records) != 1 || s.records[0].Queue != s.queued {

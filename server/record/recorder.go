@@ -146,6 +146,9 @@ func (r *Recorder) id(s *state, e *server.Event) string {
 // Begin implements server.Observer.
 func (r *Recorder) Begin(ctx context.Context, e *server.Event) context.Context {
 	s := &state{Context: ctx, number: r.next.Add(1)}
+	if r.o.Audit != nil || r.o.Done != nil {
+		e.ID = func() string { return r.id(s, e) }
+	}
 	if r.o.Tracer != nil {
 		r.trace(s, e)
 	}
