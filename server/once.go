@@ -141,7 +141,9 @@ func repeated(answer []byte) []byte {
 // settle keeps what became of a call that was made. One that waits for its caller stays under way.
 func (g *Gateway) settle(key Digest, r *Request, e *Event, err error) error {
 	switch {
-	case err != nil && !executed(err) && r.Message.RequestState.Absent():
+	case err != nil && !executed(err) && !r.Message.RequestState.Absent():
+		return nil // the call that the state is of, if there is one, is still where it was
+	case err != nil && !executed(err):
 		return g.once.Forget(key)
 	case err != nil:
 		return g.once.Settle(key, &Earlier{Unsure: true})
