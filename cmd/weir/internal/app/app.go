@@ -61,6 +61,8 @@ type App struct {
 	mu    sync.Mutex
 	file  *config.File
 	files []string // what the policy was read from last, besides the configuration
+
+	first map[string]sum // what the configuration and files held when they were read first
 }
 
 // New wires the gateway of a file and starts connecting to its upstreams; it does not wait for them. Close must be called in the end. A policy
@@ -78,6 +80,7 @@ func New(file *config.File, env Env) (*App, error) {
 		return nil, err
 	}
 	a := &App{env: env, log: env.Log, file: file, policy: engine, files: rules.Files, memory: server.NewMemory()}
+	a.first = sums(append([]string{file.Path}, rules.Files...), nil)
 	if env.First != nil {
 		if err := env.First(a); err != nil {
 			return nil, err

@@ -31,7 +31,7 @@ func (a *App) follow() (stop func()) {
 		a.log.Warn("changes of the configuration are not noticed; SIGHUP reloads it", "error", err)
 	}
 	end, ended := make(chan struct{}), make(chan struct{})
-	known := sums(a.read(), nil) // they were read a moment ago; if one is gone now, any content is a change
+	known := sums(a.read(), a.first) // those that are new were read a moment ago; if one is gone now, any content is a change
 	go func() {
 		defer close(ended)
 		a.followUntil(end, hup, w, known)
@@ -47,11 +47,8 @@ func (a *App) follow() (stop func()) {
 // followUntil waits for reasons to read the file; last is what it and the others held before.
 func (a *App) followUntil(end <-chan struct{}, hup <-chan os.Signal, w *watcher, last map[string]sum) {
 	path := a.current().Path
-	gone := false // it was said that the file cannot be read
-	quiet := time.NewTimer(0)
-	if !quiet.Stop() {
-		<-quiet.C
-	}
+	gone := false                // it was said that the file cannot be read
+	quiet := time.NewTimer(calm) // a file may have changed before its folder was watched
 	for {
 		select {
 		case <-end:

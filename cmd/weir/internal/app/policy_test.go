@@ -179,6 +179,37 @@ func TestRulesFileIsFollowed(t *testing.T) {
 	}
 }
 
+// TestChangedBeforeItIsFollowed holds that a change between reading and following takes effect too.
+func TestChangedBeforeItIsFollowed(t *testing.T) {
+	t.Parallel()
+	up := upstreamtest.New(t, upstreamtest.Config{Tools: []upstreamtest.Raw{tool("a"), tool("b")}})
+	p := newPlace(t, object{"listen": "127.0.0.1:0", "mcpServers": object{"up": object{"url": up.URL}}, "policy": object{"rules": "rows.csv"}})
+	rows := func(ref string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(filepath.Dir(p.path), "rows.csv"), policy.Seal([]byte("p,row,user:local,*,"+ref+",call,,allow,,\n")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows("up/a")
+	a := p.start(t)
+	settled(t, a)
+	rows("up/b")
+	ln, err := a.Listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- a.Serve(ctx, ln) }()
+	defer func() {
+		stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	}()
+	until(t, "the new rows hold", func() bool { return names(a) == "up__b" })
+}
+
 // TestRightsChangeWithTheNextCall holds that the call after a reload is decided by the new policy, in both directions, without a new session.
 func TestRightsChangeWithTheNextCall(t *testing.T) {
 	t.Parallel()
