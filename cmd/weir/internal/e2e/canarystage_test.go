@@ -340,8 +340,9 @@ func (s *canaryStage) config(t *testing.T) object {
 			"traces":  object{"otlp": s.told + "/" + s.make("path of traces"), "sample": 1},
 			"metrics": object{"otlp": "http://127.0.0.1:1/" + s.make("path of metrics"), "interval": "200ms"},
 		},
-		"audit":      object{"dir": filepath.Join(s.dir, "audit"), "arguments": true, "results": true},
-		"requestLog": object{"database": filepath.Join(s.dir, "requests.db"), "arguments": true, "results": true},
+		"idempotency": object{"database": filepath.Join(s.dir, "keys.db")},
+		"audit":       object{"dir": filepath.Join(s.dir, "audit"), "arguments": true, "results": true},
+		"requestLog":  object{"database": filepath.Join(s.dir, "requests.db"), "arguments": true, "results": true},
 		"export": []object{
 			{"http": s.told + "/http?key=" + s.make("query of an export"), "headers": object{"X-Key": s.make("header of an export")}},
 			{"http": "http://127.0.0.1:1/?key=" + s.make("query of an export that is gone"), "headers": object{"X-Key": s.make("header of an export that is gone")}, "spool": filepath.Join(s.dir, "spool")},
