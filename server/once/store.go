@@ -5,15 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
-	_ "modernc.org/sqlite" // registers sqlite
-
 	"weir/catalog"
+	"weir/catalog/sqlitefile"
 	"weir/server"
 )
 
@@ -56,25 +52,7 @@ const (
 
 // Open opens the file, and makes it when needed.
 func Open(ctx context.Context, s Spec) (*Store, error) {
-	path, err := filepath.Abs(s.Database)
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o700)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("keys of calls: %w", err)
-	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would make it readable for others
-	if err != nil {
-		return nil, fmt.Errorf("keys of calls: %w", err)
-	}
-	if err := f.Close(); err != nil {
-		return nil, fmt.Errorf("keys of calls: %w", err)
-	}
-	uri := url.URL{
-		Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path),
-		RawQuery: "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)",
-	}
-	db, err := sql.Open("sqlite", uri.String())
+	db, err := sqlitefile.Open(s.Database, "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
 	if err != nil {
 		return nil, fmt.Errorf("keys of calls: %w", err)
 	}

@@ -11,13 +11,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
-	_ "modernc.org/sqlite" // registers sqlite
+	"weir/catalog/sqlitefile"
 )
 
 const (
@@ -97,18 +96,7 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	s.mac = derive(secret, "weir token store: names")
-	path := filepath.Join(s.dir, storeName)
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) // SQLite would make it readable for everybody
-	if err != nil {
-		return fmt.Errorf("token store: %w", err)
-	}
-	_ = f.Close()
-	full, err := filepath.Abs(path)
-	if err != nil {
-		return fmt.Errorf("token store: %w", err)
-	}
-	uri := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(full), RawQuery: "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate"}
-	db, err := sql.Open("sqlite", uri.String()) // a URI, in which # and ? mean something
+	db, err := sqlitefile.Open(filepath.Join(s.dir, storeName), "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate")
 	if err != nil {
 		return fmt.Errorf("token store: %w", err)
 	}

@@ -11,6 +11,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"weir/catalog/sqlitefile"
 )
 
 // ErrBroken is in the error of an SQLite file that is no database, or a damaged one.
@@ -44,7 +46,9 @@ func look(ctx context.Context, database, query string) (db *sql.DB, err error) {
 		return nil, fmt.Errorf("request log: %w", failed)
 	} else {
 		_ = f.Close() // nothing was written
-		db, err = sqliteAt(database, "mode=ro&_pragma=busy_timeout(5000)"+query)
+		if db, err = sqlitefile.At(database, "mode=ro&_pragma=busy_timeout(5000)"+query); err != nil {
+			err = fmt.Errorf("request log: %w", err)
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -6,16 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // registers pgx
-	_ "modernc.org/sqlite"             // registers sqlite
+
+	"weir/catalog/sqlitefile"
 )
 
 const (
@@ -123,27 +121,7 @@ func connect(database string) (*sql.DB, error) {
 		db.SetMaxOpenConns(4)
 		return db, nil
 	}
-	if err := os.MkdirAll(filepath.Dir(database), 0o700); err != nil {
-		return nil, fmt.Errorf("request log: %w", err)
-	}
-	f, err := os.OpenFile(database, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would make it readable for others
-	if err != nil {
-		return nil, fmt.Errorf("request log: %w", err)
-	}
-	if err := f.Close(); err != nil {
-		return nil, fmt.Errorf("request log: %w", err)
-	}
-	return sqliteAt(database, "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)")
-}
-
-// sqliteAt opens an SQLite file without talking to it.
-func sqliteAt(database, query string) (*sql.DB, error) {
-	path, err := filepath.Abs(database)
-	if err != nil {
-		return nil, fmt.Errorf("request log: %w", err)
-	}
-	uri := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: query}
-	db, err := sql.Open("sqlite", uri.String()) // a URI, in which # and ? mean something
+	db, err := sqlitefile.Open(database, "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)")
 	if err != nil {
 		return nil, fmt.Errorf("request log: %w", err)
 	}
