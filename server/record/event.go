@@ -83,11 +83,7 @@ func (r *Recorder) arguments(e *server.Event) []byte {
 	if raw == nil {
 		return nil
 	}
-	var m *mask
-	if e.Entry != nil {
-		m = r.masksOf(e.Entry).arguments
-	}
-	return redacted(raw, m)
+	return redacted(raw, r.masksOf(e.Entry).arguments)
 }
 
 // resultSize is how large a result may be that is recorded, in bytes.

@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,22 +118,27 @@ func (r *schemaReader) mask(schema any) *mask {
 		m.all, r.hides = true, true
 		return m
 	}
-	if properties, ok := s["properties"].(map[string]any); ok {
-		m.members = make(map[string]*mask, len(properties))
-		for name, property := range properties {
-			m.members[name] = r.mask(property)
-		}
-	}
-	m.others = join(r.each(s, "additionalProperties", "unevaluatedProperties", "patternProperties"))
+	m.members = r.named(s["properties"])
+	m.others = join(slices.AppendSeq(r.each(s, "additionalProperties", "unevaluatedProperties"), maps.Values(r.named(s["patternProperties"]))))
 	m.elements = join(r.each(s, "items", "prefixItems", "additionalItems", "unevaluatedItems", "contains"))
-	m.also = r.each(s, "allOf", "anyOf", "oneOf", "then", "else", "dependentSchemas")
+	m.also = slices.AppendSeq(r.each(s, "allOf", "anyOf", "oneOf", "then", "else"), maps.Values(r.named(s["dependentSchemas"])))
 	if to, ok := s["$ref"].(string); ok {
 		m.also = append(m.also, r.reference(to))
 	}
 	return m
 }
 
-// each are the masks of the schemas that stand under keywords: a schema, an array of them, or an object of them.
+// named are the masks of the schemas in an object.
+func (r *schemaReader) named(schemas any) map[string]*mask {
+	object, _ := schemas.(map[string]any)
+	all := make(map[string]*mask, len(object))
+	for name, schema := range object {
+		all[name] = r.mask(schema)
+	}
+	return all
+}
+
+// each are the masks of the schemas that stand under keywords: a schema, or an array of them.
 func (r *schemaReader) each(s map[string]any, keywords ...string) (all []*mask) {
 	for _, keyword := range keywords {
 		switch v := s[keyword].(type) {
@@ -141,13 +147,7 @@ func (r *schemaReader) each(s map[string]any, keywords ...string) (all []*mask) 
 				all = append(all, r.mask(schema))
 			}
 		case map[string]any:
-			if keyword != "patternProperties" && keyword != "dependentSchemas" {
-				all = append(all, r.mask(v))
-				continue
-			}
-			for _, schema := range v {
-				all = append(all, r.mask(schema))
-			}
+			all = append(all, r.mask(v))
 		}
 	}
 	return all
@@ -170,9 +170,9 @@ func (r *schemaReader) at(ref string) any {
 	if !ok || path != "" && path[0] != '/' {
 		return nil
 	}
-	at := r.root
+	at, escapes := r.root, strings.NewReplacer("~1", "/", "~0", "~")
 	for _, step := range strings.Split(path, "/")[1:] {
-		step = strings.NewReplacer("~1", "/", "~0", "~").Replace(step)
+		step = escapes.Replace(step)
 		switch in := at.(type) {
 		case map[string]any:
 			at = in[step]
@@ -198,9 +198,9 @@ type maskCache = lru.Cache[weak.Pointer[catalog.Entry], masks]
 // masksKept is how many tools' masks are remembered.
 const masksKept = 1024
 
-// masksOf are the masks of an entry; only tools have schemas.
+// masksOf are the masks of an entry, which may be nil; only tools have schemas.
 func (r *Recorder) masksOf(e *catalog.Entry) (m masks) {
-	if e.Kind != catalog.Tool {
+	if e == nil || e.Kind != catalog.Tool {
 		return m
 	}
 	key := weak.Make(e)

@@ -16,17 +16,12 @@ const (
 // redacted is a raw JSON value without what must not be recorded of it, at any depth: what its mask hides, and the values of keys that name secrets. A
 // string that holds an object or an array is looked into as well. White space between tokens goes. What is no JSON is left out whole.
 func redacted(value []byte, m *mask) []byte {
-	b, _ := redactedText(value, m, textsDeep)
-	return b
-}
-
-func redactedText(value []byte, m *mask, texts int) (b []byte, hidden bool) {
 	if rawjson.Valid(value) != nil {
-		return []byte(gone), true
+		return []byte(gone)
 	}
-	r := redaction{src: value, texts: texts}
+	r := redaction{src: value, texts: textsDeep}
 	r.value(m)
-	return r.dst, r.hidden
+	return r.dst
 }
 
 // redaction is one walk over a value that is JSON.
@@ -104,9 +99,10 @@ func (r *redaction) more(end byte) bool {
 func (r *redaction) text(m *mask) {
 	raw := r.next()
 	if r.texts > 0 && bytes.ContainsAny(raw, "{[") {
-		if text, _ := rawjson.String(raw); rawjson.Valid([]byte(text)) == nil {
-			if inner, hidden := redactedText([]byte(text), m, r.texts-1); hidden {
-				r.dst, r.hidden = rawjson.AppendString(r.dst, inner), true
+		text, _ := rawjson.String(raw)
+		if inner := (redaction{src: []byte(text), texts: r.texts - 1}); rawjson.Valid(inner.src) == nil {
+			if inner.value(m); inner.hidden {
+				r.dst, r.hidden = rawjson.AppendString(r.dst, inner.dst), true
 				return
 			}
 		}
