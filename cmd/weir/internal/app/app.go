@@ -95,11 +95,11 @@ func New(file *config.File, env Env) (*App, error) {
 	if a.own, err = a.newOwn(); err != nil {
 		return nil, errors.Join(err, a.observation.close())
 	}
-	if a.once, err = openOnce(file); err != nil {
-		return nil, errors.Join(err, a.observation.close())
-	}
 	if a.logins, err = newLogins(file, env.Config, env.Log); err != nil {
 		return nil, errors.Join(err, a.observation.close())
+	}
+	if a.once, err = openOnce(file); err != nil {
+		return nil, errors.Join(err, a.logins.store.Close(), a.observation.close())
 	}
 	a.set = upstream.New(upstream.Options{
 		SignIn:    a.logins.in,

@@ -148,19 +148,7 @@ func TestRulesFileIsFollowed(t *testing.T) {
 	}
 	put("up/a")
 	a := p.start(t)
-	ln, err := a.Listen(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	served := make(chan error, 1)
-	go func() { served <- a.Serve(ctx, ln) }()
-	defer func() {
-		stop()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	}()
+	serve(t, a)
 	settled(t, a)
 	if names(a) != "up__a" {
 		t.Fatalf("%s is visible", names(a))
@@ -194,19 +182,7 @@ func TestChangedBeforeItIsFollowed(t *testing.T) {
 	a := p.start(t)
 	settled(t, a)
 	rows("up/b")
-	ln, err := a.Listen(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	served := make(chan error, 1)
-	go func() { served <- a.Serve(ctx, ln) }()
-	defer func() {
-		stop()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	}()
+	serve(t, a)
 	until(t, "the new rows hold", func() bool { return names(a) == "up__b" })
 }
 
