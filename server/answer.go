@@ -87,6 +87,12 @@ func isToolError(m *rawjson.Message) bool {
 	return string(m.IsError.Of(m.Data)) == "true"
 }
 
+// wantsInput reports whether a result is a question to the caller, who comes again with the answer (spec 2026-07-28, basic/patterns/mrtr).
+func wantsInput(m *rawjson.Message) bool {
+	kind, _ := rawjson.String(m.ResultType.Of(m.Data))
+	return kind == "input_required"
+}
+
 // spliceModern adds the members a modern result must have: resultType, weir's serverInfo, and cache hints where a legacy upstream had none to give.
 func (g *Gateway) spliceModern(reply *Reply, method string, a *catalog.Answer) {
 	m := a.Message

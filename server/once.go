@@ -155,16 +155,14 @@ func (g *Gateway) settle(key Digest, r *Request, e *Event, err error) error {
 		return g.once.Settle(key, &Earlier{Unsure: true})
 	}
 	m := e.Answer
-	if result := m.Result.Of(m.Data); string(m.ResultType.Of(m.Data)) == `"input_required"` {
-		if f, err := rawjson.Fields(result, "requestState"); err == nil && !f[0].Absent() {
+	if wantsInput(m) {
+		if f, err := rawjson.Fields(m.Result.Of(m.Data), "requestState"); err == nil && !f[0].Absent() {
 			return nil
 		}
 		return g.once.Forget(key)
 	}
-	if m.Kind == rawjson.Error {
-		if f, err := rawjson.Fields(m.Error.Of(m.Data), "code"); err == nil && string(f[0].Of(m.Error.Of(m.Data))) == fmt.Sprint(CodeURLElicitation) {
-			return g.once.Forget(key)
-		}
+	if _, wanted := wantsVisits(m); wanted {
+		return g.once.Forget(key)
 	}
 	kept := &Earlier{Answered: true, Era: r.answered}
 	if len(m.Data) <= onceAnswerSize {

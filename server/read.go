@@ -63,7 +63,7 @@ func contentOf(reply []byte) (content catalog.Content, err error) {
 		return content, refusedReading(m.Error.Of(reply))
 	}
 	result := m.Result.Of(reply)
-	if kind, _ := rawjson.String(m.ResultType.Of(reply)); kind == "input_required" {
+	if wantsInput(m) {
 		return content, catalog.Errorf(catalog.Invalid, "it is given only after a question to the user; read it first and give what it holds")
 	}
 	f, err := rawjson.Fields(result, "contents")

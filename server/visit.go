@@ -12,8 +12,7 @@ import (
 // modern client: input_required, with the visits as requests and without a state, so that the retry is a call like the first. The ids of the
 // visits go: no notification says to a modern client that one is complete. It returns nil for every other answer, and else releases it.
 func (g *Gateway) sendToURLs(r *Request, e *Event, a *catalog.Answer) *Reply {
-	m := a.Message
-	if m.Kind != rawjson.Error || r.Client.Era != catalog.Modern {
+	if r.Client.Era != catalog.Modern {
 		return nil
 	}
 	switch e.Method {
@@ -21,12 +20,11 @@ func (g *Gateway) sendToURLs(r *Request, e *Event, a *catalog.Answer) *Reply {
 	default:
 		return nil
 	}
-	object := m.Error.Of(m.Data)
-	f, err := rawjson.Fields(object, "code", "data")
-	if err != nil || string(f[0].Of(object)) != strconv.Itoa(CodeURLElicitation) {
+	data, wanted := wantsVisits(a.Message)
+	if !wanted {
 		return nil
 	}
-	requests := visits(f[1].Of(object))
+	requests := visits(data)
 	if requests == nil {
 		return nil
 	}
@@ -37,6 +35,19 @@ func (g *Gateway) sendToURLs(r *Request, e *Event, a *catalog.Answer) *Reply {
 	}
 	e.Outcome = "input_required"
 	return g.inputRequired(r, append(append([]byte(`{"resultType":"input_required","inputRequests":`), requests...), '}'))
+}
+
+// wantsVisits reports whether an answer is such a refusal, and returns what it says of the visits.
+func wantsVisits(m *rawjson.Message) (data []byte, wanted bool) {
+	if m.Kind != rawjson.Error {
+		return nil, false
+	}
+	object := m.Error.Of(m.Data)
+	f, err := rawjson.Fields(object, "code", "data")
+	if err != nil || string(f[0].Of(object)) != strconv.Itoa(CodeURLElicitation) {
+		return nil, false
+	}
+	return f[1].Of(object), true
 }
 
 // sendToLogin asks the user of a client that can show URLs to sign in to an upstream: a legacy client by -32042, a modern one by input_required, whose
