@@ -70,10 +70,16 @@ func (r *rest) requests() []string {
 // restSpec reads the description of r.
 func restSpec(r *rest) Spec { return Spec{OpenAPI: openapi.Spec{OpenAPI: r.URL + "/openapi.json"}} }
 
-// until polls a condition.
+// until polls a condition for ten seconds.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	within(t, 10*time.Second, what, ok)
+}
+
+// within polls a condition for as long as it may take.
+func within(t *testing.T, most time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(most); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not reached: %s", what)
 		}

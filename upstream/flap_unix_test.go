@@ -90,16 +90,18 @@ func TestR8_RealStorms(t *testing.T) {
 			wg.Go(func() { storm(ctx, up) })
 			beside := quickest99(ctx, t, s, "other__echo")
 			wg.Wait()
+			up.Accept() // what came and went may have been met each time while it was away
+			within(t, 2*maxRetry, "it comes back and its lists are read", func() bool { return up.Ledger().Count("tools/list") > lists && told.Load() > 0 })
 			took := time.Since(began)
 			t.Logf("%.1f %% of a core, servers included; p99 of others %s, %s without; %d readings and %d snapshots in %s", 100*share, beside, quiet,
 				up.Ledger().Count("tools/list")-lists, told.Load(), took)
 			if *flapping >= 30*time.Second && share > 0.1 {
 				t.Errorf("%.1f %% of a core", 100*share)
 			}
-			if n, most := up.Ledger().Count("tools/list")-lists, 2*refreshBurst+int(took/refreshEvery)+1; n > most || n < 1 {
+			if n, most := up.Ledger().Count("tools/list")-lists, 2*refreshBurst+int(took/refreshEvery)+1; n > most {
 				t.Errorf("%d readings of the lists, at most %d wanted", n, most)
 			}
-			if n, most := told.Load(), int32(publishBurst+took/publishEvery+1); n > most || n < 1 {
+			if n, most := told.Load(), int32(publishBurst+took/publishEvery+1); n > most {
 				t.Errorf("%d snapshots, at most %d wanted", n, most)
 			}
 		})
