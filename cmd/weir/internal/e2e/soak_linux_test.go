@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -124,6 +125,7 @@ func TestSoak(t *testing.T) {
 		unwell[i].parent = g.cmd.Process.Pid
 	}
 	before := use(t, g.cmd.Process.Pid)
+	before.callers = connectionsTo(t, g.url)
 
 	var toSteady, toUnwell []*lanes
 	var peers []*httpPeer
@@ -264,7 +266,7 @@ func flat(t *testing.T, kib []int) {
 }
 
 // usage is what a process holds.
-type usage struct{ memory, descriptors, children int }
+type usage struct{ memory, descriptors, children, callers int }
 
 func use(t *testing.T, pid int) usage {
 	t.Helper()
@@ -320,12 +322,13 @@ func (g *gateway) leftNothing(t *testing.T, before usage) {
 	var now usage
 	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		now = use(t, g.cmd.Process.Pid)
-		if now.descriptors <= before.descriptors+pooled && now.children == before.children {
+		callers := connectionsTo(t, g.url)
+		if now.descriptors <= before.descriptors+pooled && now.children == before.children && callers <= before.callers {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Errorf("before the clients came there were %d descriptors and %d children, now there are %d and %d",
-				before.descriptors, before.children, now.descriptors, now.children)
+			t.Errorf("before the clients came there were %d descriptors and %d children, now there are %d and %d, and %d connections of clients",
+				before.descriptors, before.children, now.descriptors, now.children, callers)
 			break
 		}
 	}
@@ -338,4 +341,28 @@ func (g *gateway) leftNothing(t *testing.T, before usage) {
 	if goroutines == 0 || goroutines > resting {
 		t.Errorf("%d goroutines are left", goroutines)
 	}
+}
+
+// connectionsTo counts the connections that a server on this machine has not closed yet, its client may have.
+func connectionsTo(t *testing.T, address string) (n int) {
+	t.Helper()
+	u, err := url.Parse(address)
+	must(t, err)
+	port, err := strconv.Atoi(u.Port())
+	must(t, err)
+	const established, closeWait = "01", "08"
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		data, err := os.ReadFile(table)
+		if os.IsNotExist(err) {
+			continue // a machine without IPv6
+		}
+		must(t, err)
+		for line := range strings.Lines(string(data)) {
+			f := strings.Fields(line) // number, local address, remote address, state
+			if len(f) > 3 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) && (f[3] == established || f[3] == closeWait) {
+				n++
+			}
+		}
+	}
+	return n
 }
