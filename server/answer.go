@@ -36,8 +36,12 @@ func (g *Gateway) answerAbout(r *Request, e *Event, a *catalog.Answer, taskID []
 
 // deliver makes the reply of an answer that is in the gateway's terms.
 func (g *Gateway) deliver(r *Request, e *Event, a *catalog.Answer) *Reply {
+	a, err := g.guardOut(e, a)
+	if err != nil {
+		return g.fail(r, e, err)
+	}
 	m := a.Message
-	e.Answer, r.answered = m, a.Era
+	r.answered = a.Era
 	reply := newReply(statusOK)
 	reply.release = a.Release
 	reply.add(envelopeID, r.Message.ID.Of(r.Message.Data))

@@ -28,9 +28,10 @@ type Event struct {
 	// Outcome is ok, tool_error, rpc_error, input_required, panic, or a catalog.Code. Execution is what is known of a call that failed with a code.
 	Outcome   string
 	Execution catalog.Execution
-	Reason    string // what the caller was told, "" unless weir itself refused or failed
-	Code      int    // of the JSON-RPC error in the reply, 0 for a result
-	In, Out   int    // bytes of the request and the reply
+	Reason    string    // what the caller was told, "" unless weir itself refused or failed
+	Findings  []Finding // of the guards; an answer that is withheld has some, too
+	Code      int       // of the JSON-RPC error in the reply, 0 for a result
+	In, Out   int       // bytes of the request and the reply
 	// ID is the id of the record that the observer keeps of the request; nil when it keeps none.
 	ID func() string
 	// Header returns a header of the HTTP request, nil over stdio; see Request.
@@ -92,7 +93,7 @@ func (g *Gateway) send(ctx context.Context, e *Event, c *catalog.Call) (*catalog
 		return nil, err
 	}
 	start := time.Now()
-	answer, err := g.upstream.Call(ctx, c)
+	answer, err := g.upstream.Call(ctx, g.guardBetween(c, e.Ref))
 	e.Queue = c.Queued
 	e.Upstream = time.Since(start) - e.Queue
 	return answer, err

@@ -11,6 +11,7 @@ import (
 	"weir/catalog/fault"
 	"weir/catalog/rawjson"
 	"weir/policy"
+	"weir/policy/guard"
 )
 
 // Upstream carries calls to what is behind the gateway. Errors are *catalog.Error.
@@ -40,6 +41,7 @@ type Options struct {
 	Observer     Observer      // nil for none
 	Own          Own           // answers for OwnUpstream; nil where the catalogue has no such entries
 	Memory       *Memory       // calls are refused when it is short; nil for no limit
+	Guard        *guard.Engine // what may pass; nil for everything
 	Once         Once          // nil where nothing is kept of calls with a key, which are then like any other
 }
 
@@ -55,6 +57,7 @@ type Gateway struct {
 	own          Own
 	memory       *Memory
 	once         Once
+	guard        *guard.Engine
 	wire         wire
 	changes      changes
 	parking      *parking
@@ -67,7 +70,7 @@ type Gateway struct {
 func New(o Options) *Gateway {
 	g := &Gateway{
 		catalog: o.Catalog, policy: o.Policy, upstream: o.Upstream, watching: o.Subscriber, rootsChanged: o.RootsChanged, log: o.Log, observer: o.Observer, own: o.Own, memory: o.Memory,
-		once: o.Once,
+		once: o.Once, guard: o.Guard,
 	}
 	if g.observer == nil {
 		g.observer = Unobserved{}
@@ -92,7 +95,8 @@ func (g *Gateway) follow(f func()) {
 // parked and watched, the record. Closing it ends none of that.
 func (g *Gateway) Part(c *catalog.Catalog) *Gateway {
 	part := &Gateway{
-		part: true, catalog: c, policy: g.policy, upstream: g.upstream, watching: g.watching, rootsChanged: g.rootsChanged, log: g.log, observer: g.observer, own: g.own, memory: g.memory, once: g.once, wire: g.wire,
+		part: true, catalog: c, policy: g.policy, upstream: g.upstream, watching: g.watching, rootsChanged: g.rootsChanged, log: g.log, observer: g.observer, own: g.own, memory: g.memory, once: g.once, guard: g.guard,
+		wire:    g.wire,
 		parking: g.parking, watches: g.watches,
 	}
 	part.changes.listeners = make(map[*listener]struct{})
@@ -194,7 +198,7 @@ func (g *Gateway) profile(p policy.Principal) *policy.Profile {
 	return g.policy.Profile(p, g.catalog.Snapshot())
 }
 
-// use is the line of tools/call, prompts/get and resources/read: look up, decide, route.
+// use is the line of tools/call, prompts/get and resources/read: look up, decide, guard, route.
 func (g *Gateway) use(ctx context.Context, r *Request, e *Event, a policy.Action) (*Reply, error) {
 	profile := g.profile(r.Principal)
 	entry, name, target, err := resolve(profile.View.Snapshot(), profile.Knows, r.Message, a)
@@ -210,6 +214,12 @@ func (g *Gateway) use(ctx context.Context, r *Request, e *Event, a policy.Action
 		return nil, err
 	}
 	if err := checkParamHeaders(r, entry); err != nil {
+		return nil, err
+	}
+	if err := g.guardFlow(r, e); err != nil {
+		return nil, err
+	}
+	if err := g.guardIn(r, e); err != nil {
 		return nil, err
 	}
 	if g.once != nil && a == policy.Call {
@@ -257,7 +267,7 @@ func (g *Gateway) useCrossing(ctx context.Context, r *Request, e *Event, entry *
 
 // call puts a request into the form that upstreams take.
 func (g *Gateway) call(r *Request, e *Event, entry *catalog.Entry, target string) *catalog.Call {
-	r.gateway = g
+	r.gateway, r.about = g, e.Ref
 	c := &catalog.Call{
 		Method: e.Method, Entry: entry, Target: target, Message: r.Message, Client: r.Client, Owner: r.Principal.Owner(), Who: r.Principal, Token: r.Token,
 		Notify: r.Notify, InputRequired: r.Client.Era == catalog.Modern, Reader: r,
@@ -315,6 +325,9 @@ func (g *Gateway) complete(ctx context.Context, r *Request, e *Event) (*Reply, e
 		return nil, err
 	}
 	if err := g.admit(r, e, profile, policy.Complete, entry, name, target, r.Message.Arguments.Of(r.Message.Data)); err != nil {
+		return nil, err
+	}
+	if err := g.guardIn(r, e); err != nil {
 		return nil, err
 	}
 	answer, err := g.send(ctx, e, g.call(r, e, entry, target))

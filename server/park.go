@@ -373,8 +373,9 @@ func (g *Gateway) usePark(ctx context.Context, r *Request, e *Event, entry *cata
 	if !r.Message.RequestState.Absent() {
 		s, err = g.parking.resume(r.Message, binding)
 	} else if err = g.observer.Intent(ctx, e); err == nil {
+		call, ref := g.call(r, e, entry, target), e.Ref
 		s, err = g.parking.begin(ctx, r, binding, func(ctx context.Context, s *slot) (*catalog.Answer, error) {
-			return g.upstream.Call(ctx, s.call(g.call(r, e, entry, target)))
+			return g.upstream.Call(ctx, g.guardBetween(s.call(call), ref))
 		})
 	}
 	if err != nil {

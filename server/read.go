@@ -17,8 +17,10 @@ const (
 
 // reading is what a request's call has read so far.
 type reading struct {
-	gateway *Gateway // that the call goes through
-	inside  bool     // the request is itself such a reading: nobody can be asked
+	gateway *Gateway     // that the call goes through
+	about   catalog.Ref  // that the call is about
+	inside  bool         // the request is itself such a reading: nobody can be asked
+	sends   *catalog.Ref // what the call is about that such a reading is for
 	reads   int
 	bytes   int
 }
@@ -35,7 +37,7 @@ func (r *Request) ReadResource(ctx context.Context, uri string) (catalog.Content
 		return catalog.Content{}, &catalog.Error{Code: catalog.Invalid, Msg: "it is no URI", Err: err}
 	}
 	inner := &Request{
-		Principal: r.Principal, Client: r.Client, Message: m, Token: r.Token, Address: r.Address, Session: r.Session, reading: reading{inside: true},
+		Principal: r.Principal, Client: r.Client, Message: m, Token: r.Token, Address: r.Address, Session: r.Session, reading: reading{inside: true, sends: &r.about},
 	}
 	if r.Ask != nil {
 		inner.Ask = refuseInside

@@ -102,6 +102,9 @@ func (g *Gateway) task(ctx context.Context, r *Request, e *Event) (*Reply, error
 		return nil, err
 	}
 	e.Kind, e.Ref = entry.Kind, entry.Ref
+	if err := g.guardIn(r, e); err != nil {
+		return nil, err
+	}
 	answer, err := g.send(ctx, e, g.call(r, e, entry, t.id))
 	if err != nil {
 		return nil, err

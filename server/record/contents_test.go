@@ -33,11 +33,12 @@ func contents(t *testing.T, s *stage) (all []string) {
 // Arguments and results are where the operator wants them and nowhere else, and what a tool's schemas or a key say is secret is in neither.
 func TestContents(t *testing.T) {
 	const (
-		answer = `{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"{\"code\":\"CANARY\",\"left\":7}"},{"type":"text","text":"done"}],` +
+		form   = "ghp_" + "8Kd02mZq7Vn5cA8f3k29dkW01mzQ7vn5cXy1" // of a token; nobody's
+		answer = `{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"{\"code\":\"CANARY\",\"left\":7}"},{"type":"text","text":"done ` + form + `"}],` +
 			`"structuredContent":{"code":"CANARY","left":7},"_meta":{"session-token":"CANARY"}}}`
 		call  = `{"name":"bank__sign","arguments":{"by":"ana","code":"CANARY"}}`
 		given = `{"by":"ana","code":"[redacted]"}`
-		came  = `{"content":[{"type":"text","text":"{\"code\":\"[redacted]\",\"left\":7}"},{"type":"text","text":"done"}],` +
+		came  = `{"content":[{"type":"text","text":"{\"code\":\"[redacted]\",\"left\":7}"},{"type":"text","text":"done [redacted: github-token]"}],` +
 			`"structuredContent":{"code":"[redacted]","left":7},"_meta":{"session-token":"[redacted]"}}`
 	)
 	for _, tt := range []struct {

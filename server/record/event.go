@@ -32,6 +32,16 @@ func (r *Recorder) outcome(b []byte, s *state, e *server.Event) []byte {
 	if e.Reason != "" {
 		b = appendText(b, "reason", e.Reason)
 	}
+	for i, f := range e.Findings {
+		if i == 0 {
+			b = append(b, `,"guards":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		if b = rawjson.AppendString(b, f.String()); i == len(e.Findings)-1 {
+			b = append(b, ']')
+		}
+	}
 	if knowsExecution(e) {
 		b = appendText(b, "execution", e.Execution.String())
 	}
@@ -83,7 +93,7 @@ func (r *Recorder) arguments(e *server.Event) []byte {
 	if raw == nil {
 		return nil
 	}
-	return redacted(raw, r.masksOf(e.Entry).arguments)
+	return r.forms.Clean(redacted(raw, r.masksOf(e.Entry).arguments))
 }
 
 // resultSize is how large a result may be that is recorded, in bytes.
@@ -101,7 +111,7 @@ func (r *Recorder) result(e *server.Event) []byte {
 	case len(raw) > resultSize:
 		return fmt.Appendf(nil, `"[%d bytes]"`, len(raw))
 	}
-	return redacted(raw, r.masksOf(e.Entry).result)
+	return r.forms.Clean(redacted(raw, r.masksOf(e.Entry).result))
 }
 
 // caller is what records say of a caller.

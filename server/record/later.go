@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+
 	"weir/server"
 )
 
@@ -97,6 +99,9 @@ func (r *Recorder) tell(b *batch) {
 	}
 	for _, e := range b.requests {
 		r.server.record(e.state.traced(), seriesOfEvent(e.event), e.event.Duration)
+		for _, f := range e.event.Findings {
+			r.findings.Add(e.state.traced(), 1, metric.WithAttributes(findingAttributes(f)...))
+		}
 	}
 	if r.o.Audit != nil {
 		for _, e := range b.requests {

@@ -65,6 +65,15 @@ func seriesOf(method string, kind catalog.Kind, ref catalog.Ref) series {
 	return s
 }
 
+// findingAttributes are the labels of what a guard found.
+func findingAttributes(f server.Finding) []attribute.KeyValue {
+	all := []attribute.KeyValue{attribute.String("weir.guard", f.Guard), attribute.String("weir.guard.action", string(f.Action))}
+	if f.Rule != "" {
+		all = append(all, attribute.String("weir.guard.rule", f.Rule))
+	}
+	return all
+}
+
 // seriesOfEvent are the labels of a request that is over.
 func seriesOfEvent(e *server.Event) series {
 	s := seriesOf(e.Method, e.Kind, e.Ref)

@@ -17,6 +17,7 @@ import (
 
 	"weir/catalog"
 	"weir/policy"
+	"weir/policy/guard"
 	"weir/server"
 	"weir/server/record/audit"
 	"weir/server/record/requestlog"
@@ -58,6 +59,8 @@ type Recorder struct {
 	o        Options
 	server   histograms
 	client   histograms
+	findings metric.Int64Counter
+	forms    guard.Forms
 	callers  *lru.Cache[policy.Principal, []byte] // what records say of them
 	masks    *maskCache
 	instance string // tells the ids of this process from those of others
@@ -76,7 +79,7 @@ func New(o Options) (*Recorder, error) {
 	if o.Policy == nil {
 		o.Policy = func() string { return "" }
 	}
-	r := &Recorder{o: o, instance: strings.ToLower(rand.Text()[:6]) + "-"}
+	r := &Recorder{o: o, forms: guard.NewForms(), instance: strings.ToLower(rand.Text()[:6]) + "-"}
 	r.later.flush, r.later.timer = r.Flush, time.AfterFunc(time.Hour, r.Flush)
 	r.later.timer.Stop()
 	var err error
@@ -84,6 +87,9 @@ func New(o Options) (*Recorder, error) {
 		return nil, err
 	}
 	if r.client, err = newHistograms(o.Meter, "mcp.client.operation.duration", "Duration of the requests to upstreams"); err != nil {
+		return nil, err
+	}
+	if r.findings, err = o.Meter.Int64Counter("weir.guard.findings", metric.WithDescription("What guards found in requests and answers")); err != nil {
 		return nil, err
 	}
 	if r.callers, err = lru.New[policy.Principal, []byte](callersKept); err != nil {

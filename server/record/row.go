@@ -1,9 +1,11 @@
 package record
 
 import (
+	"strings"
 	"time"
 
 	"weir/catalog"
+	"weir/server"
 	"weir/server/record/requestlog"
 )
 
@@ -17,6 +19,9 @@ func (r *Record) Row() requestlog.Row {
 	if e.Ref != (catalog.Ref{}) {
 		row.Upstream, row.Name, row.Kind = e.Ref.Upstream, e.Ref.Name, e.Kind.String()
 	}
+	if row.Reason == "" && len(e.Findings) > 0 {
+		row.Reason = found(e.Findings)
+	}
 	if knowsExecution(e) {
 		row.Execution = e.Execution.String()
 	}
@@ -24,6 +29,20 @@ func (r *Record) Row() requestlog.Row {
 		row.Address = e.Address.String()
 	}
 	return row
+}
+
+// found says what guards found in a request that passed.
+func found(all []server.Finding) string {
+	var b strings.Builder
+	for i, f := range all {
+		if i == 0 {
+			b.WriteString("guards: ")
+		} else {
+			b.WriteString("; ")
+		}
+		b.WriteString(f.String())
+	}
+	return b.String()
 }
 
 // millis are milliseconds, to the microsecond.

@@ -13,6 +13,7 @@ import (
 	"weir/catalog"
 	"weir/cmd/weir/internal/config"
 	"weir/policy"
+	"weir/policy/guard"
 	"weir/server"
 	"weir/server/admin"
 	"weir/server/once"
@@ -57,6 +58,7 @@ type App struct {
 	memory      *server.Memory // nil for no limit
 	own         *admin.Tools
 	once        *once.Store // nil for none
+	guard       guard.Engine
 
 	mu    sync.Mutex
 	file  *config.File
@@ -121,7 +123,7 @@ func New(file *config.File, env Env) (*App, error) {
 func (a *App) newGateway(observer server.Observer) *server.Gateway {
 	o := server.Options{
 		Catalog: a.catalog, Policy: a.policy, Upstream: a.observation.upstream(a.set), Subscriber: a.observation.subscriber(a.set), RootsChanged: a.set.RootsChanged, Log: a.log, Version: a.env.Version,
-		ListTTL: a.current().Server.ListTTL, Observer: observer, Own: a.own, Memory: a.memory,
+		ListTTL: a.current().Server.ListTTL, Observer: observer, Own: a.own, Memory: a.memory, Guard: &a.guard,
 	}
 	if a.once != nil {
 		o.Once = a.once

@@ -9,8 +9,10 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"weir/catalog"
 	"weir/cmd/weir/internal/config"
 	"weir/policy"
+	"weir/policy/guard"
 )
 
 // Rules are the policy of a file, compiled, and what was found on the way.
@@ -19,6 +21,8 @@ type Rules struct {
 	// Shadow is the policy that is only watched, nil for none.
 	Shadow   *policy.Policy
 	Warnings config.Problems
+	// Guard says what may pass, nil for everything.
+	Guard *guard.Guard
 	// Files are what was read besides the configuration, whatever came of it.
 	Files []string
 }
@@ -29,6 +33,9 @@ func Compile(file *config.File, env config.Env, previous *policy.Policy, log *sl
 	r := &Rules{}
 	issuer, err := file.Issuer()
 	if err != nil {
+		return r, err
+	}
+	if r.Guard, err = r.guards(file); err != nil {
 		return r, err
 	}
 	r.Policy, err = r.compile(file, policy.Options{Previous: previous, Issuer: issuer, Log: log})
@@ -57,6 +64,19 @@ func Compile(file *config.File, env config.Env, previous *policy.Policy, log *sl
 		return r, err
 	}
 	return r, file.Section.Problems([]policy.Problem{{Path: "shadow", Msg: fault}})
+}
+
+// guards compiles the guards of a file.
+func (r *Rules) guards(file *config.File) (*guard.Guard, error) {
+	g, err := guard.New(file.Guards, func(path string) ([]byte, error) {
+		path = beside(filepath.Dir(file.Path), path)
+		r.Files = append(r.Files, path)
+		return os.ReadFile(path)
+	})
+	if err != nil {
+		return nil, &catalog.Error{Code: catalog.Config, Msg: "guards: " + err.Error(), Err: err}
+	}
+	return g, nil
 }
 
 // Untested compiles the policy of a file without running its tests, for the commands that do.
@@ -95,6 +115,7 @@ func (a *App) enforce(r *Rules) {
 	for _, w := range r.Warnings {
 		a.log.Warn("configuration", "warning", w.String())
 	}
+	a.guard.Swap(r.Guard)
 	a.policy.Swap(r.Policy)
 	if r.Shadow == nil {
 		a.policy.Watch(nil, nil)

@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"weir/catalog"
+	"weir/policy/guard"
 	"weir/server"
 	"weir/server/authn"
 	"weir/server/once"
@@ -121,6 +122,7 @@ func TestParseFillsEverySection(t *testing.T) {
 	want := &File{
 		Path: "/work/weir.yaml", Name: "weir.yaml", Naming: catalog.Conflict, PageSize: 50, Server: spec, Auth: authn.Default(), Log: Log{Level: "debug", Format: "json"},
 		Telemetry: record.DefaultTelemetry(), Audit: record.DefaultAudit(), RequestLog: requestlog.Default(), Idempotency: once.Default(),
+		Guards: guard.Default(),
 		MCPServers: Upstreams{
 			{"time", upstream.Spec{
 				Command: "uvx", Args: []string{"mcp-server-time", "--tz=${TZ:-UTC}"}, Env: map[string]string{"A": "1"}, Timeout: 2 * time.Minute,

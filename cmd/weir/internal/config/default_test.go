@@ -24,7 +24,7 @@ func TestDefaultsAreAsDocumented(t *testing.T) {
 	}
 	row := regexp.MustCompile("(?m)^\\| `([a-zA-Z.]+)` \\| `([^`]+)` \\|")
 	seen := 0
-	for section, at := range map[string]any{"telemetry": f.Telemetry, "audit": f.Audit, "requestLog": f.RequestLog, "idempotency": f.Idempotency} {
+	for section, at := range map[string]any{"telemetry": f.Telemetry, "audit": f.Audit, "requestLog": f.RequestLog, "idempotency": f.Idempotency, "guards": f.Guards} {
 		_, text, found := strings.Cut(topic, "\n## Keys of "+section+"\n")
 		if !found {
 			t.Fatalf("there are no keys of %s", section)

@@ -5,6 +5,7 @@ import (
 
 	"weir/catalog"
 	"weir/policy"
+	"weir/policy/guard"
 	"weir/server"
 	"weir/server/authn"
 	"weir/server/record"
@@ -36,6 +37,8 @@ func enum(f field) []string {
 		reflect.TypeFor[export.Spec]():        {"shape": export.Shapes()},
 		reflect.TypeFor[authn.Issuer]():       {"algorithms": authn.Algorithms()},
 		reflect.TypeFor[authn.Certificates](): {"name": authn.CertificateNames()},
+		reflect.TypeFor[guard.Secrets]():      {"arguments": guard.Modes(), "results": guard.Modes()},
+		reflect.TypeFor[guard.Flows]():        {"action": {string(guard.Block), string(guard.Flag)}, "per": {"caller", "trace"}},
 		reflect.TypeFor[policy.Test]():        {"want": {"allow", "deny"}},
 		reflect.TypeFor[policy.Deny]():        {"actions": {"list", "call", "get", "read", "complete", "subscribe"}},
 	}[f.owner][f.key]

@@ -13,6 +13,7 @@ import (
 
 	"weir/catalog"
 	"weir/policy"
+	"weir/policy/guard"
 	"weir/server"
 	"weir/server/authn"
 	"weir/server/once"
@@ -40,6 +41,8 @@ type File struct {
 	// Policy says who may use what. Without it the local user may use everything and nobody else anything; with it, what no rule allows is
 	// denied. weir help policy says more.
 	Policy policy.Spec `yaml:"policy"`
+	// Guards say what may pass in calls that the policy allows: no credentials, and no private data once a caller has read what others wrote.
+	Guards guard.Spec `yaml:"guards"`
 	// Telemetry is what weir tells monitoring systems.
 	Telemetry record.Telemetry `yaml:"telemetry"`
 	// Audit is the append-only log of every request.
@@ -160,6 +163,7 @@ func parseFile(path string, data []byte, env Env, policyOnly bool) (*File, error
 	file := &File{Path: path, Name: s.name, Client: isClient(path, root), Server: server.Default(), Naming: catalog.Prefix, PageSize: catalog.DefaultPageSize}
 	file.Log, file.Auth = Log{Level: "info", Format: "auto"}, authn.Default()
 	file.Telemetry, file.Audit, file.RequestLog, file.Idempotency = record.DefaultTelemetry(), record.DefaultAudit(), requestlog.Default(), once.Default()
+	file.Guards = guard.Default()
 	file.Section = newSection(s, root)
 	e, err := newExpander(path, file.Client, env)
 	if err != nil {

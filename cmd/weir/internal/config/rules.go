@@ -52,6 +52,7 @@ func (r *reader) rules(root *node, file *File) {
 	r.checkAuth(root, file)
 	r.checkTLS(root, file)
 	r.virtuals(root, file)
+	r.guards(root, file)
 	r.exports(root, file)
 	r.telemetry(root, file)
 	if n := root.get("listen"); n != nil && n.kind == text {
