@@ -1,4 +1,4 @@
-// Package server owns the straight line of a request from the edge to the upstreams and back: look up, decide, route, account.
+// Package server owns the straight line of a request from the edge to the upstreams and back: look up, decide, guard, route, guard, account.
 //
 // The transports (mcphttp, mcpstdio) turn what arrives into a [Request] and write the [Reply]; everything between is [Gateway.Serve], one
 // function that reads top to bottom. Identity is a parameter of the request, never a context value.
@@ -20,6 +20,8 @@
 //   - Everything that lasts belongs to an owner, not to a principal: groups and scopes come and go with tokens, user, client and tenant do not.
 //   - Sessions of legacy clients are kept here, not in mcp-go's server: its session ids are bound to nobody, its notification queues drop
 //     and reorder, and its sessionless modes let one caller cancel another's request.
+//   - Guards stand around the upstream and not in it: what they change is changed before the record and before a key of the caller is claimed, so that
+//     neither keeps what did not pass. They ask about the entry that was resolved, of a hidden tool about that tool and not about its door.
 //   - A call with a key of its caller is made once: what became of it is kept elsewhere ([Once]), asked for after the policy has decided, and noted before the
 //     reply is written. Calls without a key cost a look for its name in _meta, and only where keys are kept.
 //   - Failures of weir's own on tools/call are results with isError, so that a model can read them; on other methods they are JSON-RPC errors.
