@@ -52,7 +52,7 @@ func (s *Set) dialerOf(name string, spec *Spec) dialer {
 		}
 		cfg := mcpconn.Config{
 			Name: name, Transport: spec.Kind(), Era: cmp.Or(as.era, spec.Era), Capabilities: []byte(as.capabilities), URL: r.URL, MaxMessage: spec.MaxMessage, Memory: s.memory, Log: s.o.Log,
-			Client: mcpconn.Implementation{Name: "weir", Version: s.o.Version}, Changed: changed, Quiet: as.era == "" && quiet, Outside: as.outside,
+			Client: mcpconn.Implementation{Name: "weir", Version: s.o.Version}, Changed: changed, Quiet: as.era == "" && quiet, Outside: as.outside, ElicitationHosts: spec.ElicitationHosts,
 			Updated: func(topic catalog.Topic, params []byte) {
 				if s.o.Updated != nil {
 					s.o.Updated(name, topic, params)

@@ -65,6 +65,9 @@ type Spec struct {
 	// Alias gives single tools or prompts a public name of their own: own name → public name.
 	Alias map[string]string `yaml:"alias"`
 
+	// ElicitationHosts are the hosts that an MCP server may send users to, such as login.example.com or *.example.com; any when empty.
+	ElicitationHosts []string `yaml:"elicitationHosts"`
+
 	// Timeout bounds one call; 0 means five minutes. While the caller's user is asked something, the clock stands still.
 	Timeout time.Duration `yaml:"timeout"`
 	// IdleTimeout bounds how long an MCP server may give no sign of life during a call: no progress, no log line, no question; 0 means as long as Timeout.

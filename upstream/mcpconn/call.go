@@ -33,6 +33,10 @@ func (c *Conn) Call(ctx context.Context, call *catalog.Call) (*catalog.Answer, e
 		if resp, err = x.hopError(ctx, resp); err != nil {
 			return nil, err
 		}
+		if err := c.attributeVisits(&resp.message); err != nil {
+			resp.release()
+			return nil, c.refusedInput(call, err)
+		}
 	}
 	m := &resp.message
 	if m.Kind == rawjson.Result {

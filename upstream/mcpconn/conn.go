@@ -69,6 +69,8 @@ type Config struct {
 	// weir's own, such as lists, and with each call what its caller declared.
 	Capabilities []byte
 
+	// ElicitationHosts are globs of the hosts that URLs of the server's elicitations may have; none for any.
+	ElicitationHosts []string
 	// MaxMessage bounds one message from the server, in bytes; 0 means DefaultMaxMessage.
 	MaxMessage int64
 	// Memory is asked before a large answer is taken. While there is none the answer waits, for some seconds.

@@ -11,12 +11,14 @@ import (
 	"weir/catalog/rawjson"
 )
 
-// credentialError says that a form asks for a credential. A server must not do that (spec 2026-07-28, client/elicitation): what is typed into a form
-// passes through the client, and whoever types it sees the gateway's name and trusts that.
-type credentialError struct{ field string }
+// questionError says that a server asks for what it must not ask users for. Whoever is asked sees the gateway's name and trusts that.
+type questionError struct{ reason string }
 
-func (e *credentialError) Error() string {
-	return fmt.Sprintf("the server asks for a credential in a form (%q); it may only ask for one behind a URL", e.field)
+func (e *questionError) Error() string { return e.reason }
+
+// credentialError is that of a form which asks for a credential: what is typed into a form passes through the client (spec 2026-07-28, client/elicitation).
+func credentialError(field string) error {
+	return &questionError{fmt.Sprintf("the server asks for a credential in a form (%q); it may only ask for one behind a URL", field)}
 }
 
 // pass passes a request of the server to the client by ask.
@@ -32,12 +34,12 @@ func (c *Conn) pass(ctx context.Context, ask func(context.Context, catalog.Reque
 func (c *Conn) refusedInput(call *catalog.Call, err error) *catalog.Error {
 	return &catalog.Error{
 		Code: catalog.Unavailable, Msg: fmt.Sprintf("%s: %v", call.Entry.Ref, err), Execution: catalog.NotExecuted, Err: err,
-		Hint: "give the server its credentials in the configuration: weir help config",
+		Hint: "give the server its credentials and elicitationHosts in the configuration: weir help config",
 	}
 }
 
 // attributed is a request of the server as it reaches the client: an elicitation begins with the server's name, because a client shows the gateway's.
-// A form that asks for a credential is a *credentialError.
+// What asks for a credential in a form, or sends users where they must not go, is a *questionError.
 func (c *Conn) attributed(r catalog.Request) (catalog.Request, error) {
 	edit, err := c.attribution(r.Method, r.Params)
 	if err != nil || edit == nil {
@@ -52,14 +54,21 @@ func (c *Conn) attribution(method string, params []byte) (*rawjson.Edit, error) 
 	if method != "elicitation/create" {
 		return nil, nil
 	}
-	f, err := rawjson.Fields(params, "message", "mode", "requestedSchema")
+	return c.elicitation(params, false)
+}
+
+// elicitation is what is to be changed in the params of an elicitation; visit says that it is one to a URL, whatever its mode.
+func (c *Conn) elicitation(params []byte, visit bool) (*rawjson.Edit, error) {
+	f, err := rawjson.Fields(params, "message", "mode", "requestedSchema", "url")
 	if err != nil {
 		return nil, nil //nolint:nilerr // the client says what is wrong with it
 	}
-	if mode, _ := rawjson.String(f[1].Of(params)); mode != "url" {
-		if field := credentialIn(f[2].Of(params)); field != "" {
-			return nil, &credentialError{field}
+	if mode, _ := rawjson.String(f[1].Of(params)); visit || mode == "url" {
+		if err := c.visit(f[3].Of(params)); err != nil {
+			return nil, err
 		}
+	} else if field := credentialIn(f[2].Of(params)); field != "" {
+		return nil, credentialError(field)
 	}
 	if _, ok := rawjson.String(f[0].Of(params)); !ok {
 		return nil, nil
@@ -76,21 +85,27 @@ func (c *Conn) attributeInput(m *rawjson.Message) error {
 		return nil //nolint:nilerr // the client says what is wrong with it
 	}
 	requests := f[0].Of(result)
+	return c.attributeAll(m, m.Result.Start+f[0].Start, false, func(each func([]byte, int) bool) {
+		_ = rawjson.Members(requests, func(_ []byte, _, value rawjson.Span) bool {
+			obj := value.Of(requests)
+			q, err := rawjson.Fields(obj, "method", "params")
+			if method, _ := rawjson.String(q[0].Of(obj)); err != nil || q[1].Absent() || method != "elicitation/create" {
+				return true
+			}
+			return each(q[1].Of(obj), value.Start+q[1].Start)
+		})
+	})
+}
+
+// attributeAll attributes the elicitations that all hands to its argument, with where they stand behind base in the message.
+func (c *Conn) attributeAll(m *rawjson.Message, base int, visit bool, all func(each func(params []byte, at int) bool)) error {
 	var edits []rawjson.Edit
 	var fault error
-	_ = rawjson.Members(requests, func(_ []byte, _, value rawjson.Span) bool {
-		obj := value.Of(requests)
-		q, err := rawjson.Fields(obj, "method", "params")
-		if err != nil || q[1].Absent() {
-			return true
+	all(func(params []byte, at int) bool {
+		var edit *rawjson.Edit
+		if edit, fault = c.elicitation(params, visit); edit != nil {
+			edits = append(edits, rawjson.Edit{Span: rawjson.Span{Start: base + at + edit.Start, End: base + at + edit.End}, With: edit.With})
 		}
-		method, _ := rawjson.String(q[0].Of(obj))
-		edit, err := c.attribution(method, q[1].Of(obj))
-		if edit != nil {
-			at := m.Result.Start + f[0].Start + value.Start + q[1].Start
-			edits = append(edits, rawjson.Edit{Span: rawjson.Span{Start: at + edit.Start, End: at + edit.End}, With: edit.With})
-		}
-		fault = err
 		return fault == nil
 	})
 	if fault != nil || len(edits) == 0 {

@@ -11,7 +11,7 @@ import (
 
 // TestT26_Attributed: an elicitation says which server asks; a form that asks for a credential is refused, whatever the field is called.
 func TestT26_Attributed(t *testing.T) {
-	c := &Conn{name: "up"}
+	c := &Conn{name: "up", cfg: &Config{}}
 	form := func(fields string) string {
 		return `{"mode":"form","message":"m","requestedSchema":{"type":"object","properties":{` + fields + `}}}`
 	}
@@ -37,7 +37,7 @@ func TestT26_Attributed(t *testing.T) {
 	} {
 		r, err := c.attributed(catalog.Request{Method: tt.method, Params: []byte(tt.params)})
 		got := string(r.Params)
-		if refused := new(credentialError); errors.As(err, &refused) {
+		if refused := new(questionError); errors.As(err, &refused) {
 			got = err.Error()
 		}
 		if !strings.Contains(got, tt.want) || strings.HasPrefix(tt.want, "{") && got != tt.want {
@@ -48,7 +48,7 @@ func TestT26_Attributed(t *testing.T) {
 
 // TestT26_AttributedInput: the same holds for the requests of an input_required result, of which every other byte stays.
 func TestT26_AttributedInput(t *testing.T) {
-	c := &Conn{name: "up"}
+	c := &Conn{name: "up", cfg: &Config{}}
 	for _, tt := range []struct{ result, want, fault string }{
 		{
 			`{ "inputRequests":{"a":{"method":"elicitation/create","params":{"message":"one"}},"b":{"method":"roots/list"},"c":{"params":{"x":1,"message":"two"},"method":"elicitation/create"}},"resultType":"input_required","requestState":"s"}`,

@@ -138,7 +138,7 @@ func askAnswer(method string, result []byte, err error) []byte {
 	if refused, ok := errors.AsType[*catalog.RPCError](err); ok {
 		return append([]byte(`"error":`), refused.Object...)
 	}
-	if refused, ok := errors.AsType[*credentialError](err); ok {
+	if refused, ok := errors.AsType[*questionError](err); ok {
 		return errorMember(-32602, refused.Error())
 	}
 	if err != nil {

@@ -149,7 +149,7 @@ func (x *exchange) unanswered(ctx context.Context, method string, err error) err
 	if ctx.Err() != nil {
 		return ended(ctx, x.c.name, catalog.NotExecuted)
 	}
-	if refused, ok := errors.AsType[*credentialError](err); ok {
+	if refused, ok := errors.AsType[*questionError](err); ok {
 		return x.c.refusedInput(x.call, refused)
 	}
 	return &catalog.Error{

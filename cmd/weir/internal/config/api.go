@@ -51,7 +51,7 @@ func (r *reader) checkAPI(n *node, kind *member, s upstream.Spec, path string) {
 			r.nowhere(n, path, "credentials")
 		}
 	}
-	r.misplaced(n, path, kind.key.text, slices.Concat(otherKinds(kind.key.text), childKeys(), []string{"type", "era"})...)
+	r.misplaced(n, path, kind.key.text, slices.Concat(otherKinds(kind.key.text), childKeys(), []string{"type", "era", "elicitationHosts"})...)
 	r.checkHeaders(n.get("headers"), path)
 	r.checkCredentials(n.get("credentials"), s.Credentials, path, false)
 	r.checkClientTLS(n, s, path)

@@ -160,7 +160,7 @@ mcpServers[].Spec.tools.*.args.*.description mcpServers[].Spec.tools.*.result. m
 mcpServers[].Spec.credentials.*.header mcpServers[].Spec.credentials.*.query mcpServers[].Spec.credentials.*.grant mcpServers[].Spec.credentials.*.clientId
 mcpServers[].Spec.credentials.*.tokenUrl mcpServers[].Spec.credentials.*.issuer mcpServers[].Spec.credentials.*.scopes[] mcpServers[].Spec.credentials.*.audience
 mcpServers[].Spec.credentials.*.resource mcpServers[].Spec.credentials.*.keyId mcpServers[].Spec.credentials.*.subject mcpServers[].Spec.tls.ca mcpServers[].Spec.tls.cert
-mcpServers[].Spec.type mcpServers[].Spec.era mcpServers[].Spec.include[] mcpServers[].Spec.exclude[] mcpServers[].Spec.alias.* mcpServers[].Spec.sandbox.
+mcpServers[].Spec.type mcpServers[].Spec.era mcpServers[].Spec.include[] mcpServers[].Spec.exclude[] mcpServers[].Spec.alias.* mcpServers[].Spec.elicitationHosts[] mcpServers[].Spec.sandbox.
 naming log. policy. telemetry.metrics.prometheus audit. idempotency. guards. tokens.dir export[].syslog export[].otlp export[].shape export[].ca export[].spool servers.
 auth.oidc[].issuer auth.oidc[].audience auth.oidc[].jwksFile auth.oidc[].jwksURL auth.oidc[].algorithms[] auth.oidc[].tokenType auth.oidc[].claims. auth.oidc[].requiredGroups[]
 auth.oidc[].prefix auth.oidc[].introspection.clientID auth.oidc[].introspection.url auth.oidc[].signIn.clientID auth.resource auth.scopes[] auth.scopeIncludes.
