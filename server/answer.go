@@ -28,18 +28,17 @@ func (g *Gateway) answerAbout(r *Request, e *Event, a *catalog.Answer, taskID []
 	if err != nil {
 		return g.fail(r, e, err)
 	}
+	if a, err = g.guardOut(r, e, a); err != nil {
+		return g.fail(r, e, err)
+	}
 	if reply := g.sendToURLs(r, e, a); reply != nil {
 		return reply
 	}
 	return g.deliver(r, e, a)
 }
 
-// deliver makes the reply of an answer that is in the gateway's terms.
+// deliver makes the reply of an answer that is in the gateway's terms, and has passed the guards.
 func (g *Gateway) deliver(r *Request, e *Event, a *catalog.Answer) *Reply {
-	a, err := g.guardOut(e, a)
-	if err != nil {
-		return g.fail(r, e, err)
-	}
 	m := a.Message
 	r.answered = a.Era
 	reply := newReply(statusOK)

@@ -104,7 +104,7 @@ func (g *Gateway) guardIn(r *Request, e *Event) error {
 }
 
 // guardOut looks for secrets in what an upstream answered; the answer that it returns is the one to give. The record gets it without them.
-func (g *Gateway) guardOut(e *Event, a *catalog.Answer) (*catalog.Answer, error) {
+func (g *Gateway) guardOut(r *Request, e *Event, a *catalog.Answer) (*catalog.Answer, error) {
 	e.Answer = a.Message
 	rules := g.guard.Guard()
 	if rules == nil {
@@ -121,15 +121,14 @@ func (g *Gateway) guardOut(e *Event, a *catalog.Answer) (*catalog.Answer, error)
 	}
 	e.foundSecrets(name, mode, found)
 	clean, err := edited(m, rawjson.Edit{Span: span, With: found.Value})
-	if err != nil {
+	if e.Answer = clean; err != nil {
 		a.Release()
 		return nil, err
 	}
-	e.Answer = clean
 	switch mode {
 	case guard.Block:
 		a.Release()
-		e.Rule = secretsRule
+		e.Rule, r.withheld = secretsRule, true
 		return nil, &catalog.Error{
 			Code: catalog.Denied, Execution: catalog.Executed, Msg: fmt.Sprintf("Denied: %s was executed, but there is a secret in %s; the answer is withheld.", e.Ref, e.where()),
 			Hint: "Do not repeat the call for the answer's sake. An operator who means " + e.Ref.String() + " to give secrets adds it to guards.secrets.except.",

@@ -270,3 +270,22 @@ func TestT24_ReadToBeSent(t *testing.T) {
 		t.Errorf("%q was sent: %s", sent, got)
 	}
 }
+
+// T25: an answer that was withheld is not given to whoever calls again with the same key, and the call is not made again.
+func TestT25_WithheldOnce(t *testing.T) {
+	calls := 0
+	g, _ := guarded(t, func(context.Context, *catalog.Call) (*catalog.Answer, error) {
+		calls++
+		return answerOf(t, `{"content":[{"type":"text","text":"`+theSecret+`"}]}`), nil
+	}, func(s *guard.Spec) { s.Secrets.Results = guard.Block })
+	g.once = &onceInMemory{calls: map[Digest]*Earlier{}}
+	for range 2 {
+		got := call(t.Context(), t, g, "other", "", `,"`+OnceKey+`":"a"`)
+		if strings.Contains(got, theSecret) || !strings.Contains(got, `"execution":"executed"`) || strings.Contains(got, "[redacted") {
+			t.Error(got)
+		}
+	}
+	if calls != 1 {
+		t.Errorf("%d calls reached the upstream", calls)
+	}
+}

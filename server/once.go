@@ -42,7 +42,7 @@ type Earlier struct {
 	Arguments Digest
 	Unsure    bool // it may have been executed
 	Answered  bool
-	Answer    []byte      // JSON-RPC response in the gateway's terms, nil for one that was too large to keep
+	Answer    []byte      // JSON-RPC response in the gateway's terms, nil for one that was withheld or too large to keep
 	Era       catalog.Era // of the upstream
 }
 
@@ -50,6 +50,7 @@ type Earlier struct {
 type course struct {
 	answered catalog.Era // of the upstream that answered
 	waits    bool        // it is not over: it waits for what its caller was asked
+	withheld bool        // what it was answered is not for the caller
 }
 
 // useOnce makes a call, unless one with the same key was made before: then it answers what that one was answered.
@@ -110,13 +111,17 @@ func (g *Gateway) again(r *Request, e *Event, earlier *Earlier, arguments Digest
 	case earlier.Arguments != arguments:
 		return nil, catalog.Errorf(catalog.Invalid, "%s: the call that had this key before had other arguments; a new call needs a new key", about)
 	case earlier.Answered && earlier.Answer == nil:
-		return nil, &catalog.Error{Code: catalog.TooLarge, Msg: about + ": the call with this key was made before, and its answer was too large to keep", Execution: catalog.Executed}
+		return nil, &catalog.Error{Code: catalog.TooLarge, Msg: about + ": the call with this key was made before, and its answer was withheld, or too large to keep", Execution: catalog.Executed}
 	case earlier.Answered:
 		m := new(rawjson.Message)
 		if err := rawjson.Scan(m, repeated(earlier.Answer)); err != nil {
 			return nil, fmt.Errorf("an answer that was kept: %w", err)
 		}
-		return g.deliver(r, e, catalog.NewAnswer(m, earlier.Era, nil)), nil
+		a, err := g.guardOut(r, e, catalog.NewAnswer(m, earlier.Era, nil)) // the guards may be others by now
+		if err != nil {
+			return nil, err
+		}
+		return g.deliver(r, e, a), nil
 	case earlier.Unsure:
 		return nil, &catalog.Error{
 			Code: catalog.Unavailable, Msg: about + ": the call with this key was made before, and it is not known what became of it; it is not made again",
@@ -165,7 +170,7 @@ func (g *Gateway) settle(key Digest, r *Request, e *Event, err error) error {
 		return g.once.Forget(key)
 	}
 	kept := &Earlier{Answered: true, Era: r.answered}
-	if len(m.Data) <= onceAnswerSize {
+	if len(m.Data) <= onceAnswerSize && !r.withheld {
 		kept.Answer = m.Data
 	}
 	return g.once.Settle(key, kept)

@@ -28,6 +28,7 @@ func (g *Gateway) sendToURLs(r *Request, e *Event, a *catalog.Answer) *Reply {
 	if requests == nil {
 		return nil
 	}
+	e.Answer = nil // it is none: the call was not executed
 	a.Release()
 	if l := lacks(r.Client.Capabilities, catalog.Request{Method: "elicitation/create", Params: []byte(`{"mode":"url"}`)}); l != nil {
 		e.Outcome = "rpc_error"

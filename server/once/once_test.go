@@ -211,7 +211,7 @@ func TestWhatBecameOfIt(t *testing.T) {
 			return func() (*catalog.Answer, error) {
 				return b.says(`"result":{"content":[{"type":"text","text":"` + strings.Repeat("x", 1<<20) + `"}]}`)
 			}
-		}, 1, `its answer was too large to keep`},
+		}, 1, `its answer was withheld, or too large to keep`},
 		{"a question of the server", func(b *bank) func() (*catalog.Answer, error) {
 			return func() (*catalog.Answer, error) {
 				return b.says(`"result":{"resultType":"input_required","inputRequests":{}}`)
