@@ -45,6 +45,8 @@ type Notification struct {
 type Request struct {
 	Method string
 	Params []byte // raw, may be nil
+	// Upstream is who asks, where it belongs to no call.
+	Upstream string
 }
 
 // Call is one request on its way to one upstream: a method of the specification on a resolved entry.

@@ -70,7 +70,13 @@ func legacyParams(r catalog.Request) []byte {
 
 // AskOutside asks the client on the stream for what belongs to none of its requests.
 func (s *Session) AskOutside(ctx context.Context, r catalog.Request) ([]byte, error) {
-	return s.Ask(ctx, r, s.Send)
+	ask := func(ctx context.Context, r catalog.Request) ([]byte, error) { return s.Ask(ctx, r, s.Send) }
+	if s.sieve != nil {
+		if v := s.sieve(catalog.Ref{Upstream: r.Upstream}); v != nil {
+			ask = v.ask(ask)
+		}
+	}
+	return ask(ctx, r)
 }
 
 // Tell passes a notification to the client on that stream.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
+	"weir/policy"
 	"weir/policy/guard"
 )
 
@@ -140,40 +142,70 @@ func (g *Gateway) guardOut(r *Request, e *Event, a *catalog.Answer) (*catalog.An
 	}
 }
 
-// guardBetween takes the secrets out of what goes to and fro in the middle of a call, whose ends are not reached yet: also where they would block.
+// guardBetween takes the secrets out of what goes to and fro in the middle of a call.
 func (g *Gateway) guardBetween(c *catalog.Call, ref catalog.Ref) *catalog.Call {
-	rules := g.guard.Guard()
-	if rules == nil {
+	s := g.sieve(ref)
+	if s == nil {
 		return c
-	}
-	var once sync.Once
-	clean := func(look func(catalog.Ref, []byte) (guard.Mode, *guard.Found), what string, value []byte) []byte {
-		mode, found := look(ref, value)
-		if found == nil {
-			return value
-		}
-		once.Do(func() {
-			g.log.Warn("a secret in the middle of a call", "ref", ref.String(), "in", what, "rule", found.Secrets[0].Rule, "action", string(mode))
-		})
-		if mode == guard.Flag {
-			return value
-		}
-		return found.Value
 	}
 	if notify := c.Notify; notify != nil {
 		c.Notify = func(n catalog.Notification) {
-			n.Params = clean(rules.Results, n.Method, n.Params)
+			n.Params = s.clean(s.rules.Results, n.Method, n.Params)
 			notify(n)
 		}
 	}
-	if ask := c.Ask; ask != nil {
-		c.Ask = func(ctx context.Context, q catalog.Request) ([]byte, error) {
-			q.Params = clean(rules.Results, q.Method, q.Params)
-			answer, err := ask(ctx, q)
-			return clean(rules.Arguments, "the answer to "+q.Method, answer), err
-		}
+	if c.Ask != nil {
+		c.Ask = s.ask(c.Ask)
 	}
 	return c
+}
+
+// sieve takes secrets out of what belongs to a call whose end is not reached, or to none: also where they would block one. It is safe for concurrent use.
+type sieve struct {
+	rules *guard.Guard
+	ref   catalog.Ref
+	log   *slog.Logger
+	told  sync.Once
+}
+
+// sieve returns one for what has to do with ref, nil where there are no guards.
+func (g *Gateway) sieve(ref catalog.Ref) *sieve {
+	rules := g.guard.Guard()
+	if rules == nil {
+		return nil
+	}
+	return &sieve{rules: rules, ref: ref, log: g.log}
+}
+
+// clean is a value, a part of what, as it may pass.
+func (s *sieve) clean(look func(catalog.Ref, []byte) (guard.Mode, *guard.Found), what string, value []byte) []byte {
+	mode, found := look(s.ref, value)
+	if found == nil {
+		return value
+	}
+	s.told.Do(func() {
+		s.log.Warn("a secret in the middle of a call", "ref", s.ref.String(), "in", what, "rule", found.Secrets[0].Rule, "action", string(mode))
+	})
+	if mode == guard.Flag {
+		return value
+	}
+	return found.Value
+}
+
+// ask is an Ask whose questions and answers have no secrets.
+func (s *sieve) ask(ask func(context.Context, catalog.Request) ([]byte, error)) func(context.Context, catalog.Request) ([]byte, error) {
+	return func(ctx context.Context, q catalog.Request) ([]byte, error) {
+		q.Params = s.clean(s.rules.Results, q.Method, q.Params)
+		answer, err := ask(ctx, q)
+		return s.clean(s.rules.Arguments, "the answer to "+q.Method, answer), err
+	}
+}
+
+// NewSession returns the session of a client of this gateway: what upstreams ask it between its requests passes the guards, too.
+func (g *Gateway) NewSession(p policy.Principal, c catalog.Client) *Session {
+	s := NewSession(p, c)
+	s.sieve = g.sieve
+	return s
 }
 
 // edited is a message with edits.

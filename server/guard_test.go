@@ -289,3 +289,72 @@ func TestT25_WithheldOnce(t *testing.T) {
 		t.Errorf("%d calls reached the upstream", calls)
 	}
 }
+
+// redacting is a guard that redacts both ways.
+func redacting(t *testing.T) *guard.Engine {
+	t.Helper()
+	s := guard.Default()
+	s.Secrets.Arguments, s.Secrets.Results, s.Secrets.Except = guard.Redact, guard.Redact, []string{"vault/*"}
+	compiled, err := guard.New(s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &guard.Engine{}
+	e.Swap(compiled)
+	return e
+}
+
+// T25: what a server asks between the calls of its client has no secrets, nor has the answer, unless it is one whose business they are.
+func TestT25_OutsideACall(t *testing.T) {
+	g := gateway(t, nil)
+	g.guard = redacting(t)
+	for upstream, passes := range map[string]bool{"up": false, "vault": true} {
+		s, o := g.NewSession(policy.LocalUser(), catalog.Client{Era: catalog.Legacy, Capabilities: []byte(`{"sampling":{}}`)}), NewOutlet()
+		detach := s.Attach(o)
+		got := make(chan string, 1)
+		go func() {
+			answer, err := s.AskOutside(t.Context(), catalog.Request{Method: "sampling/createMessage", Params: []byte(`{"text":"` + theSecret + `"}`), Upstream: upstream})
+			got <- fmt.Sprint(string(answer), err)
+		}()
+		select {
+		case <-o.Wake():
+		case early := <-got:
+			t.Fatalf("%s: not asked: %s", upstream, early)
+		}
+		asked := strings.Join(texts(o), "")
+		s.Answer(scan(t, `{"jsonrpc":"2.0","id":"weir-1","result":{"content":"`+theSecret+`"}}`))
+		if answer := <-got; strings.Contains(asked, theSecret) != passes || strings.Contains(answer, theSecret) != passes || strings.Contains(asked+answer, "[redacted: github-token]") == passes {
+			t.Errorf("%s: asked %s, answered %s", upstream, asked, answer)
+		}
+		detach()
+	}
+}
+
+// T25: what a task came to has no secrets when it is told of, nor when it is asked for.
+func TestT25_Tasks(t *testing.T) {
+	g := tasked(t, everyone())
+	g.guard, g.watching = redacting(t), new(told)
+	ana := person(t, "ana", "staff")
+	id := taskIDOf(t, g.send(t, ana, withTasks, "tools/call", `{"name":"a__slow"}`))
+	l, err := ReadListen(scan(t, `{"jsonrpc":"2.0","id":"L","method":"subscriptions/listen","params":{"notifications":{"taskIds":["`+id+`"]},"_meta":{"io.modelcontextprotocol/clientCapabilities":`+withTasks+`}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := NewOutlet()
+	_, stop := g.Open(t.Context(), listening(t, ana, `"L"`), l, o)
+	defer stop()
+	texts(o)
+	g.Updated("a", catalog.Topic{Task: true, ID: "7"}, []byte(`{"taskId":"7","status":"completed","result":{"content":[{"type":"text","text":"`+theSecret+`"}]}}`))
+	if got := strings.Join(texts(o), ""); strings.Contains(got, theSecret) || !strings.Contains(got, `"text":"[redacted: github-token]"`) || !strings.Contains(got, `"taskId":"`+id+`"`) {
+		t.Errorf("told %s", got)
+	}
+	behind, sent := g.upstream, ""
+	g.upstream = upstreamFunc(func(ctx context.Context, c *catalog.Call) (*catalog.Answer, error) {
+		sent = string(c.Message.Data)
+		return behind.Call(ctx, c)
+	})
+	g.send(t, ana, withTasks, "tasks/update", `{"taskId":"`+id+`","inputResponses":{"q":{"content":"`+theSecret+`"}}}`)
+	if !strings.Contains(sent, `{"q":{"content":"[redacted: github-token]"}}`) || strings.Contains(sent, theSecret) {
+		t.Errorf("the upstream got %s", sent)
+	}
+}

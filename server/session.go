@@ -22,6 +22,7 @@ var ErrCanceled = errors.New("cancelled by the client")
 type Session struct {
 	ID    string
 	owner string
+	sieve func(catalog.Ref) *sieve // of the gateway, nil for none
 
 	client   atomic.Pointer[catalog.Client]
 	lastUsed atomic.Int64 // Unix nanoseconds

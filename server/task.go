@@ -136,7 +136,13 @@ func (g *Gateway) watchTask(ctx context.Context, p policy.Principal, w Watching)
 		return nil, noTask()
 	}
 	updated := w.Updated
-	w.Updated = func(name string, params []byte) { updated(name, g.taskParams(t.upstream, params)) }
+	w.Updated = func(name string, params []byte) {
+		params = g.taskParams(t.upstream, params)
+		if s := g.sieve(entry.Ref); s != nil {
+			params = s.clean(s.rules.Results, "notifications/tasks", params)
+		}
+		updated(name, params)
+	}
 	return g.watch(ctx, watchID{t.upstream, catalog.Topic{Task: true, ID: t.id}}, &watcher{
 		Watching: w, may: func() bool { return mayFollow(g.profile(p), entry) },
 	})

@@ -54,7 +54,7 @@ func (x *exchange) initialize(m *rawjson.Message) {
 		x.finish(reply)
 		return
 	}
-	s := server.NewSession(x.principal, c)
+	s := x.endpoint.gateway.NewSession(x.principal, c)
 	if !x.endpoint.sessions.Add(s) {
 		x.finish(server.ErrorReply(http.StatusServiceUnavailable, m.ID.Of(m.Data), server.CodeInternal, "too many open sessions", nil))
 		return

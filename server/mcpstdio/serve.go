@@ -49,7 +49,7 @@ type conn struct {
 // input: requests in flight are finished.
 func Serve(ctx context.Context, o Options, in io.Reader, out io.Writer) error {
 	c := &conn{o: o, out: out, outlet: server.NewOutlet(), slots: make(chan struct{}, maxOpen), listen: func() {}, ended: make(chan struct{})}
-	c.session = server.NewSession(o.Principal, catalog.Client{Era: catalog.Legacy, Version: "2025-11-25", Capabilities: []byte(`{}`)})
+	c.session = o.Gateway.NewSession(o.Principal, catalog.Client{Era: catalog.Legacy, Version: "2025-11-25", Capabilities: []byte(`{}`)})
 	defer c.session.Attach(c.outlet)()
 	requests, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)

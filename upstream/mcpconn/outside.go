@@ -21,7 +21,7 @@ func (c *Conn) askOutside(m *rawjson.Message) {
 	id, method, params := slices.Clone(m.ID.Of(m.Data)), m.MethodName(), slices.Clone(m.Params.Of(m.Data))
 	c.crew.run(func() {
 		defer func() { <-c.replies }()
-		result, err := c.pass(c.ctx, c.cfg.Outside.AskOutside, catalog.Request{Method: method, Params: params})
+		result, err := c.pass(c.ctx, c.cfg.Outside.AskOutside, catalog.Request{Method: method, Params: params, Upstream: c.name})
 		if c.ctx.Err() == nil {
 			c.reply(id, askAnswer(method, result, err))
 		}
