@@ -183,12 +183,18 @@ func (p Principal) String() string {
 }
 
 // Owner names who a session or a parked call belongs to: user, client and tenant. It stays the same when groups, roles or scopes change.
-func (p Principal) Owner() string {
+func (p Principal) Owner() string { return p.first(3) }
+
+// Agent names who remembers what was read: user and client, in whatever tenant.
+func (p Principal) Agent() string { return p.first(2) }
+
+// first are the first n parts of the key; "" for nobody.
+func (p Principal) first(n int) string {
 	if p.IsNobody() {
 		return ""
 	}
 	rest, all := p.key.Value(), p.key.Value()
-	for range 3 {
+	for range n {
 		_, rest = cutPart(rest)
 	}
 	return all[:len(all)-len(rest)]

@@ -39,7 +39,7 @@ func TestVerified(t *testing.T) {
 		t.Errorf("owner %q and %q (%v)", fewer.Owner(), p.Owner(), err)
 	}
 	moved, err := fewer.At("sales")
-	if err != nil || moved.Owner() == fewer.Owner() || moved.identity().tenant != "sales" {
+	if err != nil || moved.Owner() == fewer.Owner() || moved.Agent() != fewer.Agent() || moved.identity().tenant != "sales" {
 		t.Errorf("At: %v", err)
 	}
 }

@@ -40,7 +40,7 @@ func (g *Gateway) guardFlow(r *Request, e *Event) error {
 	if g.guard.Guard() == nil {
 		return nil
 	}
-	leak := g.guard.Enter(guard.Use{Caller: r.Principal.Owner(), Trace: traceOf(e), Ref: e.Ref, Sends: r.sends, Now: e.Start})
+	leak := g.guard.Enter(guard.Use{Caller: r.Principal.Agent(), Trace: traceOf(e), Ref: e.Ref, Sends: r.sends, Now: e.Start})
 	if leak == nil {
 		return nil
 	}

@@ -212,6 +212,13 @@ func TestT24_Script(t *testing.T) {
 		last.findings[0].String() != "desk/read_secret and desk/fetch_page (block)" {
 		t.Errorf("the record: %+v", last)
 	}
+	at, err := who["ana"].At("elsewhere")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if who["ana at a virtual server"] = at; !strings.Contains(use("ana at a virtual server", "send"), "sends data out") {
+		t.Error("another way to the same tools forgets what was read")
+	}
 	if got := use("bob", "send"); strings.Contains(got, "isError") {
 		t.Errorf("bob read nothing private: %s", got)
 	}
@@ -264,7 +271,7 @@ func TestT24_ReadToBeSent(t *testing.T) {
 	compiled := g.guard.Guard()
 	g.guard = &guard.Engine{} // that does not know of it
 	g.guard.Swap(compiled)
-	g.guard.Enter(guard.Use{Caller: policy.LocalUser().Owner(), Ref: catalog.Ref{Upstream: "old", Name: "other"}, Now: now})
+	g.guard.Enter(guard.Use{Caller: policy.LocalUser().Agent(), Ref: catalog.Ref{Upstream: "old", Name: "other"}, Now: now})
 	got := call(t.Context(), t, g, "ask", "", "")
 	if len(sent) != 1 || !strings.Contains(got, "old/ask sends data out") {
 		t.Errorf("%q was sent: %s", sent, got)

@@ -16,6 +16,6 @@
 //   - Text that stands in base64, is cut in two, or was translated passes. This finds mistakes, and those who do not hide; it is no wall.
 //   - A call that would send is refused when its caller has read both private data and untrusted content before: that order is what an attack needs. What was
 //     read after is of no use to it, and the next one is refused.
-//   - What was read is noted when the call leaves, not when it answers: of two calls at the same time one is the earlier. It belongs to the caller (user,
-//     client and tenant), or to the trace of an agent that has one; a session would be as good, but modern clients have none.
+//   - What was read is noted when the call leaves, not when it answers: of two calls at the same time one is the earlier. It belongs to the caller (user
+//     and client, at whichever virtual server), or to the trace of an agent that has one; a session would be as good, but modern clients have none.
 package guard

@@ -29,9 +29,10 @@ type Found struct {
 	Value []byte
 }
 
-// find looks for secrets in a raw JSON value, which must have passed the scanner; nil when there are none.
-func (rs *rules) find(value []byte) *Found {
-	s := search{rules: rs, src: value, work: mostWork}
+// find looks for secrets in a raw JSON value, which must have passed the scanner; nil when there are none. In a result, what is opaque to everybody but its
+// maker, who gets it back, is left alone.
+func (rs *rules) find(value []byte, opaque bool) *Found {
+	s := search{rules: rs, src: value, work: mostWork, opaque: opaque}
 	s.walk()
 	if len(s.edits) == 0 {
 		return nil
@@ -42,12 +43,13 @@ func (rs *rules) find(value []byte) *Found {
 
 // search is one walk over a value.
 type search struct {
-	rules *rules
-	src   []byte
-	work  int
-	open  []bracket
-	edits []rawjson.Edit
-	found Found
+	rules  *rules
+	src    []byte
+	opaque bool
+	work   int
+	open   []bracket
+	edits  []rawjson.Edit
+	found  Found
 }
 
 // bracket is an object or an array that the walk is in.
@@ -57,9 +59,6 @@ type bracket struct {
 	key     rawjson.Span // of the member, as written
 	telling bool         // the key has words in it that rules look for
 }
-
-// opaque reports whether a member of a params or result object is for its maker alone, who gets it back.
-func opaque(key []byte) bool { return string(key) == `"requestState"` }
 
 // walk looks at every string.
 func (s *search) walk() {
@@ -73,7 +72,7 @@ func (s *search) walk() {
 			s.open[len(s.open)-1].index++
 		case '"':
 			end := endOfString(s.src, i)
-			s.string(rawjson.Span{Start: i, End: end})
+			s.look(rawjson.Span{Start: i, End: end})
 			i = end - 1
 		}
 	}
@@ -95,8 +94,8 @@ func endOfString(src []byte, i int) int {
 	}
 }
 
-// string looks at one string: a key, or a value together with its key.
-func (s *search) string(raw rawjson.Span) {
+// look looks at one string: a key, or a value together with its key.
+func (s *search) look(raw rawjson.Span) {
 	var in *bracket
 	if len(s.open) > 0 {
 		in = &s.open[len(s.open)-1]
@@ -106,7 +105,7 @@ func (s *search) string(raw rawjson.Span) {
 	if isKey {
 		in.key, in.telling = raw, ok
 	} else if in != nil && in.object {
-		if len(s.open) == 1 && opaque(in.key.Of(s.src)) {
+		if s.opaque && len(s.open) == 1 && string(in.key.Of(s.src)) == `"requestState"` {
 			return
 		}
 	}

@@ -154,7 +154,7 @@ func TestT25_Bytes(t *testing.T) {
 		`{"requestState":"` + s + `","x":{"requestState":"` + s + `"}}`: {`{"requestState":"` + s + `","x":{"requestState":"[redacted: github-token]"}}`, "x.requestState"},
 		`{"` + s + `":{"` + s + `":true}}`:                              {`{"[redacted: github-token]":{"[redacted: github-token]":true}}`, "[key] [key].[key]"},
 	} {
-		_, found := g.Arguments(ref, []byte(in))
+		_, found := g.Results(ref, []byte(in))
 		if found == nil {
 			t.Errorf("%s: nothing found", in)
 			continue
@@ -166,6 +166,9 @@ func TestT25_Bytes(t *testing.T) {
 		if string(found.Value) != want.out || strings.Join(paths, " ") != want.paths {
 			t.Errorf("%s:\n%s %q, want\n%s %q", in, found.Value, paths, want.out, want.paths)
 		}
+	}
+	if _, found := g.Arguments(ref, []byte(`{"requestState":"`+s+`"}`)); found == nil || string(found.Value) != `{"requestState":"[redacted: github-token]"}` {
+		t.Errorf("an argument that has such a name: %+v", found)
 	}
 	many := "[" + strings.TrimSuffix(strings.Repeat(`"`+s+`",`, 100), ",") + "]"
 	if _, found := g.Arguments(ref, []byte(many)); len(found.Secrets) != mostTold || found.More != 100-mostTold || strings.Contains(string(found.Value), s) {

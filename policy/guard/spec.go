@@ -123,7 +123,7 @@ func NewForms() Forms {
 
 // Clean is a raw JSON value without what has the form of a secret: value itself where there is nothing.
 func (f Forms) Clean(value []byte) []byte {
-	if found := f.rules.find(value); found != nil {
+	if found := f.rules.find(value, false); found != nil {
 		return found.Value
 	}
 	return value
@@ -131,17 +131,17 @@ func (f Forms) Clean(value []byte) []byte {
 
 // Arguments looks at what a call of ref takes to its upstream, a raw JSON value. The mode is Off where nobody looks.
 func (g *Guard) Arguments(ref catalog.Ref, value []byte) (Mode, *Found) {
-	return g.look(g.spec.Secrets.Arguments, ref, value)
+	return g.look(g.spec.Secrets.Arguments, ref, value, false)
 }
 
 // Results looks at what the upstream of ref sends, a raw JSON value.
 func (g *Guard) Results(ref catalog.Ref, value []byte) (Mode, *Found) {
-	return g.look(g.spec.Secrets.Results, ref, value)
+	return g.look(g.spec.Secrets.Results, ref, value, true)
 }
 
-func (g *Guard) look(m Mode, ref catalog.Ref, value []byte) (Mode, *Found) {
+func (g *Guard) look(m Mode, ref catalog.Ref, value []byte, opaque bool) (Mode, *Found) {
 	if m == Off || len(value) == 0 || g.except != nil && g.except(ref) {
 		return Off, nil
 	}
-	return m, g.rules.find(value)
+	return m, g.rules.find(value, opaque)
 }
