@@ -315,17 +315,30 @@ func TestT27_StdioQuestionsStayWithTheirOwner(t *testing.T) {
 func TestStdioCancel(t *testing.T) {
 	t.Parallel()
 	c := newRaw(t, "serve")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	time.AfterFunc(20*time.Millisecond, func() { cancel(errors.New("went away")) })
-	_, err := c.call(ctx, "silent", "")
-	if d := cmp.Diff(failureOf{Code: catalog.Canceled, Msg: "up: the call was canceled"}, failed(t, err)); d != "" {
+	id := int64(0)
+	giveUp := func(method string, cause error) failureOf {
+		t.Helper()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		result := make(chan error, 1)
+		go func() {
+			_, err := c.call(ctx, method, "")
+			result <- err
+		}()
+		id++
+		eventually(t, "the request to be written", func() bool { // before, nothing would be said of it to the server
+			c.stdio.mu.Lock()
+			defer c.stdio.mu.Unlock()
+			return c.open[id] != nil && c.open[id].written
+		})
+		cancel(cause)
+		return failed(t, <-result)
+	}
+	if d := cmp.Diff(failureOf{Code: catalog.Canceled, Msg: "up: the call was canceled"}, giveUp("silent", errors.New("went away"))); d != "" {
 		t.Error(d)
 	}
 	for _, method := range []string{"silent", "initialize"} {
-		ctx, stop := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		_, err := c.call(ctx, method, "")
-		stop()
-		if f := failed(t, err); f.Code != catalog.Timeout || f.Execution != catalog.Unknown {
+		if f := giveUp(method, context.DeadlineExceeded); f.Code != catalog.Timeout || f.Execution != catalog.Unknown {
 			t.Errorf("%s: %+v", method, f)
 		}
 	}
