@@ -227,15 +227,18 @@ func TestR24_SlowClientsMakeRoom(t *testing.T) {
 			t.Fatalf("%d connections are open", n)
 		}
 	}
-	closed := 0
-	for _, c := range held {
-		_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
-		if _, err := c.Read(make([]byte, 1)); err != nil && !errors.Is(err, context.DeadlineExceeded) && !isTimeout(err) {
-			closed++
+	closed := make(map[net.Conn]bool)
+	deadline := time.Now().Add(10 * time.Second)
+	for len(closed) < slow-most && time.Now().Before(deadline) {
+		for _, c := range held { // on a busy machine a deadline may be over before the read begins, and then says nothing
+			_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
+			if _, err := c.Read(make([]byte, 1)); err != nil && !isTimeout(err) {
+				closed[c] = true
+			}
 		}
 	}
-	if closed < slow-most {
-		t.Errorf("%d of %d slow clients were closed, %d may be open", closed, slow, most)
+	if len(closed) < slow-most {
+		t.Errorf("%d of %d slow clients were closed, %d may be open", len(closed), slow, most)
 	}
 }
 
