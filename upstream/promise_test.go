@@ -202,13 +202,13 @@ func TestR12_OneOfFive(t *testing.T) {
 			for range 3 {
 				mustCall(t, s, "s0__echo")
 				all[0].Refuse()
-				upstreamtest.Eventually(t, func() bool { return statusOf(s, "s0").State != Ready || failsOnce(t, s) }, "the loss is seen")
+				upstreamtest.Eventually(t, func() bool { return statusOf(s, "s0").State != Ready || failsOnce(t, s, "s0__echo") }, "the loss is seen")
 				if l := len(names(s.o.Catalog)); l != 5 {
 					t.Errorf("%d tools listed while one server is down", l)
 				}
 				began := time.Now()
 				all[0].Accept()
-				upstreamtest.Eventually(t, func() bool { return !failsOnce(t, s) }, "it is back")
+				upstreamtest.Eventually(t, func() bool { return !failsOnce(t, s, "s0__echo") }, "it is back")
 				longest = max(longest, time.Since(began))
 			}
 			close(stop)
@@ -226,10 +226,10 @@ func TestR12_OneOfFive(t *testing.T) {
 	}
 }
 
-// failsOnce calls the first of five servers.
-func failsOnce(t *testing.T, s *Set) bool {
+// failsOnce calls a tool.
+func failsOnce(t *testing.T, s *Set, name string) bool {
 	t.Helper()
-	a, err := callTool(t, s, "s0__echo")
+	a, err := callTool(t, s, name)
 	if err == nil {
 		a.Release()
 	}
