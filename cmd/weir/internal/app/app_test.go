@@ -184,7 +184,7 @@ func TestCallTellsWhoseFailureItIs(t *testing.T) {
 			{On: "slow", Fault: upstreamtest.Hang},
 		},
 	})
-	a := newPlace(t, object{"mcpServers": object{"up": object{"url": up.URL, "timeout": "50ms"}}}).start(t)
+	a := newPlace(t, object{"mcpServers": object{"up": object{"url": up.URL}, "hasty": object{"url": up.URL, "timeout": "50ms"}}}).start(t)
 	settled(t, a)
 	if out, err := a.Call(t.Context(), "up__fails", []byte(`{}`)); err != nil || out.Code != "" || !strings.Contains(string(out.Result), `"isError":true`) {
 		t.Errorf("a tool's error: %s %q %v; want the result as it is", out.Result, out.Code, err)
@@ -192,7 +192,7 @@ func TestCallTellsWhoseFailureItIs(t *testing.T) {
 	if _, err := a.Call(t.Context(), "up__breaks", []byte(`{}`)); err == nil || err.Error() != "it broke" {
 		t.Errorf("an upstream's JSON-RPC error: %v", err)
 	}
-	if out, err := a.Call(t.Context(), "up__slow", []byte(`{}`)); err != nil || out.Code != catalog.Timeout {
+	if out, err := a.Call(t.Context(), "hasty__slow", []byte(`{}`)); err != nil || out.Code != catalog.Timeout {
 		t.Errorf("weir's own failure: %q %v, want timeout", out.Code, err)
 	}
 	var own *catalog.Error
