@@ -30,7 +30,7 @@ type stage struct {
 func newStage(t *testing.T, w way) *stage {
 	t.Helper()
 	s := &stage{way: w, t: t}
-	spec := object{}
+	spec := object{"required": true} // what is there at the start does not change when it comes
 	if cfg := matrixConfig(w.server); w.serverOver == "stdio" {
 		s.up = upstreamtest.Stdio(t, cfg)
 		spec["command"], spec["args"] = s.up.Command, s.up.Args
