@@ -20,7 +20,7 @@ type feature struct {
 	only string
 }
 
-// slowCall is how long the tool slow takes.
+// slowCall is how long the tool slow takes, but for its first call, which ends only when it is taken back.
 const slowCall = upstreamtest.Duration(300 * time.Millisecond)
 
 // question is what a tool asks the client, and what that answers.

@@ -134,7 +134,9 @@ func matrixConfig(e era) upstreamtest.Config {
 		Prompts:   []upstreamtest.Raw{`{"name":"greet","arguments":[{"name":"who"}]}`},
 		Resources: []upstreamtest.Raw{`{"uri":"note://one","name":"one"}`},
 		PageSize:  3,
-		Script:    []upstreamtest.Act{{On: "steps", Progress: 3}, {On: "chatter", Logs: 2}, {On: "slow", Delay: slowCall}},
+		Script: []upstreamtest.Act{
+			{On: "steps", Progress: 3}, {On: "chatter", Logs: 2}, {On: "slow", Nth: 1, Fault: upstreamtest.Hang}, {On: "slow", Delay: slowCall},
+		},
 	}
 	for _, name := range []string{"steps", "chatter", "slow", "plain"} {
 		cfg.Tools = append(cfg.Tools, tool(name))
