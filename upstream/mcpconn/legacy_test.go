@@ -269,9 +269,12 @@ func TestLegacyCancelIsSaid(t *testing.T) {
 		t.Errorf("got %s", got.Params)
 	}
 
-	ctx, cancel = context.WithTimeoutCause(t.Context(), 20*time.Millisecond, &catalog.Error{Code: catalog.Timeout, Msg: "up/echo: no answer in 20ms"})
-	defer cancel()
-	_, err = c.Call(ctx, legacyCaller().call(t, "tools/call", "echo", "", ""))
+	late, expire := context.WithCancelCause(t.Context())
+	go func() {
+		up.Ledger().Wait(t, "tools/call", 2)
+		expire(&catalog.Error{Code: catalog.Timeout, Msg: "up/echo: no answer in 20ms"})
+	}()
+	_, err = c.Call(late, legacyCaller().call(t, "tools/call", "echo", "", ""))
 	wantError(t, err, catalog.Timeout, catalog.Unknown, "up/echo: no answer in 20ms")
 	up.Ledger().Wait(t, "notifications/cancelled", 2)
 }

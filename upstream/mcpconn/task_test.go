@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -195,8 +194,11 @@ func TestTaskToolsAreCancelled(t *testing.T) {
 		Script: []upstreamtest.Act{{On: "tools/call", Result: `{"task":{"taskId":"7"}}`}, {On: "tasks/result", Fault: upstreamtest.Hang}, {On: "tasks/cancel", Result: `{}`}},
 	})
 	c := dial(t, config(up.URL))
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		up.Ledger().Wait(t, "tasks/result", 1)
+		cancel()
+	}()
 	_, err := c.Call(ctx, onlyTask(t, legacyCaller()))
 	if f := failed(t, err); f.Execution != catalog.Unknown {
 		t.Errorf("%+v", f)
