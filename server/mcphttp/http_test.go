@@ -294,7 +294,7 @@ func TestR26_Drain(t *testing.T) {
 		}
 		<-ctx.Done()
 		return nil, context.Cause(ctx)
-	}, func(s *server.Spec) { s.DrainDelay, s.DrainTimeout = 300*time.Millisecond, time.Second })
+	}, func(s *server.Spec) { s.DrainDelay, s.DrainTimeout = time.Second, time.Second })
 	type reply struct {
 		of, text string
 		status   int
@@ -339,7 +339,7 @@ func TestR26_Drain(t *testing.T) {
 	if err := <-stopped; err != nil {
 		t.Error(err)
 	}
-	t.Logf("stopped after %v, of which 1.3 s were given", time.Since(began))
+	t.Logf("stopped after %v, of which 2 s were given", time.Since(began))
 	for of, want := range map[string]string{
 		"listen": `"resultType":"complete"`, "quick": `"content":[]`, "modern stuck": "weir is stopping", "legacy stuck": "weir is stopping",
 	} {
