@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -29,7 +31,8 @@ func TestR26_SIGTERM(t *testing.T) {
 	g.offers(t, 3)
 
 	streams := make(chan string, 1)
-	go func() { streams <- g.listenAll(t) }()
+	var listening atomic.Bool
+	go func() { streams <- g.listenAll(t, &listening) }()
 	stuck := make(chan said, 1)
 	go func() {
 		s, err := g.plainCall(context.Background(), fresh(), "up__stuck", `{}`)
@@ -62,7 +65,10 @@ func TestR26_SIGTERM(t *testing.T) {
 			}
 		})
 	}
-	upstreamtest.Eventually(t, func() bool { return up.Ledger().Count("tools/call") > 10*workers }, "the workers do not call")
+	upstreamtest.Eventually(t, func() bool {
+		calls := up.Ledger().Calls("tools/call")
+		return len(calls) > 10*workers && listening.Load() && slices.ContainsFunc(calls, func(e upstreamtest.Entry) bool { return e.Name == "stuck" })
+	}, "the stream, the stuck call and those of the workers are not all there")
 	began := time.Now()
 	must(t, g.cmd.Process.Signal(syscall.SIGTERM))
 	callers.Wait()
@@ -101,8 +107,8 @@ func canaryIn(e upstreamtest.Entry) (string, bool) {
 	return canary, found
 }
 
-// listenAll holds a modern client's listen stream, and returns what was on it.
-func (g *gateway) listenAll(t *testing.T) string {
+// listenAll holds a modern client's listen stream, sets begun once it is there, and returns what was on it.
+func (g *gateway) listenAll(t *testing.T, begun *atomic.Bool) string {
 	body, err := modern.request(1, "subscriptions/listen", object{"notifications": object{"toolsListChanged": true}}, object{})
 	if err != nil {
 		t.Error(err)
@@ -122,6 +128,7 @@ func (g *gateway) listenAll(t *testing.T) string {
 		return ""
 	}
 	defer func() { _ = resp.Body.Close() }()
+	begun.Store(true)
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Error(err)
