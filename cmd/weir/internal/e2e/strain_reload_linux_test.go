@@ -91,6 +91,11 @@ func TestR17_ReloadsAtLoad(t *testing.T) {
 		took = nil
 		return d
 	}
+	inForce := func(change int) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(seen) > change
+	}
 	time.Sleep(max(*reloads/3, time.Second))
 	quiet, n := p99(), 0
 	for began := time.Now(); time.Since(began) < *reloads; {
@@ -98,6 +103,9 @@ func TestR17_ReloadsAtLoad(t *testing.T) {
 		must(t, os.WriteFile(path+".next", content(n), 0o600))
 		must(t, os.Rename(path+".next", path))
 		time.Sleep(every)
+		for deadline := time.Now().Add(10 * time.Second); !inForce(n) && time.Now().Before(deadline); { // on a busy machine it takes longer
+			time.Sleep(10 * time.Millisecond)
+		}
 	}
 	busy := p99()
 	close(stop)
