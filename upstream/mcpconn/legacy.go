@@ -159,9 +159,9 @@ func validSession(id string) bool {
 }
 
 // attempt sends r in session s. gone says that the server does not know s, so that it did not execute r. Some servers ask on the GET stream what
-// they want to know in the middle of a request, and where there is none yet their question is lost.
+// they want to know in the middle of a request, and all tell of updates there; where there is none yet, that is lost.
 func (t *legacyHTTP) attempt(ctx context.Context, r *request, o *openRequest, s *session) (answer *response, gone bool, err error) {
-	if r.askable {
+	if r.askable || r.method == "resources/subscribe" {
 		select {
 		case <-s.heard:
 		case <-ctx.Done():
