@@ -235,12 +235,13 @@ func TestLegacyListensForChanges(t *testing.T) {
 func TestLegacyNotificationsOnTheGetStream(t *testing.T) {
 	up := serve(t, upstreamtest.Config{Era: upstreamtest.Legacy, Script: []upstreamtest.Act{{On: "tools/call", Delay: upstreamtest.Duration(300 * time.Millisecond)}}})
 	c := dial(t, config(up.URL))
-	up.Ledger().Wait(t, "GET", 1)
-	who := &caller{era: catalog.Legacy, level: "debug"}
+	who := &caller{era: catalog.Legacy, level: "debug", caps: `{"elicitation":{}}`}
+	call := who.call(t, "tools/call", "echo", `{"progressToken":"tok"}`, "")
+	call.Ask = func(context.Context, catalog.Request) ([]byte, error) { return nil, errors.New("no") } // who may be asked waits for the stream
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		result(t, c, who.call(t, "tools/call", "echo", `{"progressToken":"tok"}`, ""))
+		result(t, c, call)
 	}()
 	id := string(up.Ledger().Wait(t, "tools/call", 1)[0].ID)
 	up.Notify(upstreamtest.Raw(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":` + id + `,"progress":1}}`))
