@@ -270,10 +270,12 @@ func (l *Log) write() {
 	if l.o.OnFailure == Block {
 		b.commit.err = err
 	}
+	l.mu.Lock()
+	l.seq, l.head = l.w.seq, l.w.prev // before those who waited ask for them
+	l.mu.Unlock()
 	close(b.commit.done)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.seq, l.head = l.w.seq, l.w.prev
 	if l.crowd = b.waited + l.next.waited; l.crowd < few {
 		l.crowd = 1
 	}
