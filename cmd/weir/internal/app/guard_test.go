@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -44,16 +43,8 @@ func TestGuardsOfAFile(t *testing.T) {
 		}
 		r.Close = true
 		r.Header.Set("Content-Type", "application/json")
-		resp, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = resp.Body.Close() }()
-		b, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
+		_, text = reply(t, r)
+		return text
 	}
 	for _, path := range []string{"/mcp", "/mcp/part"} {
 		if got := ask(path, "it is weir-1234"); !strings.Contains(got, "there is a secret in arguments.text (project)") {

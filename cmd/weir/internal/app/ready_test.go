@@ -63,6 +63,12 @@ func get(t *testing.T, url, token string) (int, string) {
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
+	return reply(t, r)
+}
+
+// reply makes a request, and returns status and body.
+func reply(t testing.TB, r *http.Request) (int, string) {
+	t.Helper()
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
