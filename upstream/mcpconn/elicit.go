@@ -89,7 +89,10 @@ func (c *Conn) attributeInput(m *rawjson.Message) error {
 		_ = rawjson.Members(requests, func(_ []byte, _, value rawjson.Span) bool {
 			obj := value.Of(requests)
 			q, err := rawjson.Fields(obj, "method", "params")
-			if method, _ := rawjson.String(q[0].Of(obj)); err != nil || q[1].Absent() || method != "elicitation/create" {
+			if err != nil || q[1].Absent() {
+				return true
+			}
+			if method, _ := rawjson.String(q[0].Of(obj)); method != "elicitation/create" {
 				return true
 			}
 			return each(q[1].Of(obj), value.Start+q[1].Start)

@@ -59,6 +59,10 @@ func TestT26_AttributedInput(t *testing.T) {
 			"", `"passcode"`,
 		},
 		{`{"resultType":"input_required","requestState":"s"}`, `{"resultType":"input_required","requestState":"s"}`, ""},
+		{
+			`{"resultType":"input_required","inputRequests":{"a":7,"b":null,"c":{"method":"elicitation/create","params":{"message":"three"}}}}`,
+			`{"resultType":"input_required","inputRequests":{"a":7,"b":null,"c":{"method":"elicitation/create","params":{"message":"up: three"}}}}`, "",
+		},
 		{`{"resultType":"input_required","inputRequests":[1]}`, `{"resultType":"input_required","inputRequests":[1]}`, ""},
 	} {
 		var m rawjson.Message
