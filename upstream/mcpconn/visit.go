@@ -7,12 +7,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mark3labs/mcp-go/mcp"
+
 	"weir/catalog"
 	"weir/catalog/rawjson"
 )
-
-// urlElicitationRequired is the code of a refusal that wants the user to visit URLs first (spec 2025-11-25, client/elicitation).
-const urlElicitationRequired = -32042
 
 // visit says what is wrong with the URL of an elicitation, nil for nothing: a user follows it because the gateway shows it. Only https leads
 // anywhere, and http to this machine or where the operator says; a user name in front of the host makes another host look like it.
@@ -43,11 +42,11 @@ func isLoopback(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
-// attributeVisits does with the visits that an error asks for what attributeInput does with requests.
+// attributeVisits does with the visits that an error asks for (spec 2025-11-25, client/elicitation) what attributeInput does with requests.
 func (c *Conn) attributeVisits(m *rawjson.Message) error {
 	object := m.Error.Of(m.Data)
 	e, err := rawjson.Fields(object, "data")
-	if err != nil || errorCode(m) != urlElicitationRequired {
+	if err != nil || errorCode(m) != mcp.URL_ELICITATION_REQUIRED {
 		return nil //nolint:nilerr // the client says what is wrong with it
 	}
 	data := e[0].Of(object)
