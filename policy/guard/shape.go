@@ -86,13 +86,11 @@ func urlPassword(text []byte, at int) (from, to int, ok bool) {
 
 // placeholder reports whether a password is one of those that stand in documentation.
 func placeholder(p []byte) bool {
-	p = bytes.ToLower(p)
-	for _, s := range [...]string{"pass", "password", "passwd", "pwd", "secret", "changeme", "xxxx", "token", "example"} {
-		if string(p) == s || bytes.HasPrefix(p, []byte("your")) || bytes.Equal(bytes.Trim(p, "x."), nil) {
-			return true
-		}
+	switch p = bytes.ToLower(p); string(p) {
+	case "pass", "password", "passwd", "pwd", "secret", "changeme", "token", "example":
+		return true
 	}
-	return false
+	return bytes.HasPrefix(p, []byte("your")) || len(bytes.Trim(p, "x.")) == 0
 }
 
 // isCredential reports whether a character may stand in an access token in an Authorization header (RFC 6750, 2.1), or in base64.
