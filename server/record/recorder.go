@@ -60,7 +60,7 @@ type Recorder struct {
 	server   histograms
 	client   histograms
 	findings metric.Int64Counter
-	forms    guard.Forms
+	forms    guard.Forms                          // where contents are recorded
 	callers  *lru.Cache[policy.Principal, []byte] // what records say of them
 	masks    *maskCache
 	instance string // tells the ids of this process from those of others
@@ -79,7 +79,10 @@ func New(o Options) (*Recorder, error) {
 	if o.Policy == nil {
 		o.Policy = func() string { return "" }
 	}
-	r := &Recorder{o: o, forms: guard.NewForms(), instance: strings.ToLower(rand.Text()[:6]) + "-"}
+	r := &Recorder{o: o, instance: strings.ToLower(rand.Text()[:6]) + "-"}
+	if o.AuditContents != (Contents{}) || o.RecordContents != (Contents{}) {
+		r.forms = guard.NewForms()
+	}
 	r.later.flush, r.later.timer = r.Flush, time.AfterFunc(time.Hour, r.Flush)
 	r.later.timer.Stop()
 	var err error
