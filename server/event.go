@@ -43,6 +43,22 @@ type Event struct {
 // Era is the client's.
 func (e *Event) Era() catalog.Era { return e.Client.Era }
 
+// TraceContext is what the caller says of its trace (W3C Trace Context), in _meta or else in the headers; "" for nothing.
+func (e *Event) TraceContext() (traceparent, tracestate string) {
+	m := e.Request
+	if text, ok := rawjson.String(m.Meta.Traceparent.Of(m.Data)); ok {
+		tracestate, _ = rawjson.String(m.Meta.Tracestate.Of(m.Data))
+		return text, tracestate
+	}
+	if e.Header == nil {
+		return "", ""
+	}
+	if traceparent, _ = e.Header("Traceparent"); traceparent != "" {
+		tracestate, _ = e.Header("Tracestate")
+	}
+	return traceparent, tracestate
+}
+
 // Observer follows requests on their way. Its methods are called in the order Begin, Intent (perhaps), End, by one goroutine for one request, and
 // concurrently for many.
 type Observer interface {

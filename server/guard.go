@@ -234,11 +234,7 @@ func (e *Event) where() string {
 
 // traceOf is the id of the trace (W3C Trace Context) that a request says it belongs to, "" for none.
 func traceOf(e *Event) string {
-	m := e.Request
-	parent, ok := rawjson.String(m.Meta.Traceparent.Of(m.Data))
-	if !ok && e.Header != nil {
-		parent, _ = e.Header("Traceparent")
-	}
+	parent, _ := e.TraceContext()
 	if parts := strings.Split(parent, "-"); len(parts) >= 4 && len(parts[1]) == 32 {
 		return parts[1]
 	}

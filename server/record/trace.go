@@ -49,18 +49,9 @@ func (r *Recorder) begin(s *state, e *server.Event) {
 	s.Context, s.span = r.o.Tracer.Start(s.Context, knownMethod(e.Method), trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(e.Start)) //nolint:spancheck // End ends it
 }
 
-// callersTrace is what a caller says of its trace, in _meta or else in the header; false when it says nothing, or nothing that is well formed.
+// callersTrace is what a caller says of its trace; false when it says nothing, or nothing that is well formed.
 func callersTrace(e *server.Event) (trace.SpanContext, bool) {
-	m := e.Request
-	var parent, state string
-	if text, ok := rawjson.String(m.Meta.Traceparent.Of(m.Data)); ok {
-		parent = text
-		state, _ = rawjson.String(m.Meta.Tracestate.Of(m.Data))
-	} else if e.Header != nil {
-		if parent, _ = e.Header("Traceparent"); parent != "" {
-			state, _ = e.Header("Tracestate")
-		}
-	}
+	parent, state := e.TraceContext()
 	if parent == "" {
 		return trace.SpanContext{}, false
 	}
