@@ -267,7 +267,7 @@ func (g *Gateway) useCrossing(ctx context.Context, r *Request, e *Event, entry *
 
 // call puts a request into the form that upstreams take.
 func (g *Gateway) call(r *Request, e *Event, entry *catalog.Entry, target string) *catalog.Call {
-	r.gateway, r.about = g, e.Ref
+	r.gateway = g
 	c := &catalog.Call{
 		Method: e.Method, Entry: entry, Target: target, Message: r.Message, Client: r.Client, Owner: r.Principal.Owner(), Who: r.Principal, Token: r.Token,
 		Notify: r.Notify, InputRequired: r.Client.Era == catalog.Modern, Reader: r,

@@ -40,7 +40,11 @@ func (g *Gateway) guardFlow(r *Request, e *Event) error {
 	if g.guard.Guard() == nil {
 		return nil
 	}
-	leak := g.guard.Enter(guard.Use{Caller: r.Principal.Agent(), Trace: traceOf(e), Ref: e.Ref, Sends: r.sends, Now: e.Start})
+	r.use = guard.Use{Caller: r.Principal.Agent(), Trace: traceOf(e), Ref: e.Ref, Now: e.Start}
+	if r.of != nil { // it is read for a call, and in its trace
+		r.use.Trace, r.use.Sends = r.of.Trace, &r.of.Ref
+	}
+	leak := g.guard.Enter(r.use)
 	if leak == nil {
 		return nil
 	}

@@ -253,6 +253,9 @@ func TestT24_ReadToBeSent(t *testing.T) {
 		if c.Method == "resources/read" {
 			return answerOf(t, `{"contents":[{"uri":"file:///diary","text":"dear diary"}]}`), nil
 		}
+		if c.Target == "other" {
+			return answerOf(t, `{"content":[]}`), nil
+		}
 		content, err := c.Reader.ReadResource(ctx, "file:///diary")
 		if err != nil {
 			return nil, &catalog.Error{Code: catalog.Denied, Msg: err.Error()}
@@ -275,6 +278,20 @@ func TestT24_ReadToBeSent(t *testing.T) {
 	got := call(t.Context(), t, g, "ask", "", "")
 	if len(sent) != 1 || !strings.Contains(got, "old/ask sends data out") {
 		t.Errorf("%q was sent: %s", sent, got)
+	}
+	spec := guard.Default()
+	flowsOfOld(&spec)
+	spec.Flows.Per = "trace"
+	compiled, err := guard.New(spec, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.guard = &guard.Engine{}
+	g.guard.Swap(compiled)
+	trace := `,"traceparent":"00-` + strings.Repeat("c", 32) + `-00f067aa0ba902b7-01"`
+	call(t.Context(), t, g, "other", "", trace)
+	if got := call(t.Context(), t, g, "ask", "", trace); len(sent) > 1 || !strings.Contains(got, "old/ask sends data out") {
+		t.Errorf("within a trace, %q was sent: %s", sent, got)
 	}
 }
 

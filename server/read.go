@@ -7,6 +7,7 @@ import (
 
 	"weir/catalog"
 	"weir/catalog/rawjson"
+	"weir/policy/guard"
 )
 
 // What one call may have read. The bytes are those of the answers; what is sent of them is a third smaller where it is binary.
@@ -17,10 +18,10 @@ const (
 
 // reading is what a request's call has read so far.
 type reading struct {
-	gateway *Gateway     // that the call goes through
-	about   catalog.Ref  // that the call is about
-	inside  bool         // the request is itself such a reading: nobody can be asked
-	sends   *catalog.Ref // what the call is about that such a reading is for
+	gateway *Gateway   // that the call goes through
+	use     guard.Use  // what the guards were asked about the call; zero where there are none
+	inside  bool       // the request is itself such a reading: nobody can be asked
+	of      *guard.Use // use of the call that such a reading is for
 	reads   int
 	bytes   int
 }
@@ -37,7 +38,7 @@ func (r *Request) ReadResource(ctx context.Context, uri string) (catalog.Content
 		return catalog.Content{}, &catalog.Error{Code: catalog.Invalid, Msg: "it is no URI", Err: err}
 	}
 	inner := &Request{
-		Principal: r.Principal, Client: r.Client, Message: m, Token: r.Token, Address: r.Address, Session: r.Session, reading: reading{inside: true, sends: &r.about},
+		Principal: r.Principal, Client: r.Client, Message: m, Token: r.Token, Address: r.Address, Session: r.Session, reading: reading{inside: true, of: &r.use},
 	}
 	if r.Ask != nil {
 		inner.Ask = refuseInside
