@@ -1,6 +1,7 @@
 package rawjson
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"unicode/utf16"
@@ -202,6 +203,17 @@ func appendText(dst, text []byte) []byte {
 		i = end
 	}
 	return dst
+}
+
+// StringEnd is the place after the string that begins at i, in data that was accepted by the scanner.
+func StringEnd(data []byte, i int) int {
+	for i++; ; i++ {
+		text := data[i : i+bytes.IndexByte(data[i:], '"')]
+		i += len(text)
+		if slashes := len(text) - len(bytes.TrimRight(text, `\`)); slashes%2 == 0 {
+			return i + 1
+		}
+	}
 }
 
 // String returns the text of raw, one JSON string with its quotes and nothing around it; false when raw is anything

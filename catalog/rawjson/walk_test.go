@@ -187,3 +187,14 @@ func TestWalksSeeTheirOwnKeys(t *testing.T) {
 		t.Errorf("AppendObject: %s, want %s", object, want)
 	}
 }
+
+func TestStringEnd(t *testing.T) {
+	for _, s := range []string{`""`, `"a"`, `"\""`, `"\\"`, `"\\\""`, `"a\"b\\\\"`, `"\u0022"`, `"é\/"`} {
+		for _, around := range []string{"", " ", `,"x"`, `:"\""`} {
+			data := []byte("[" + s + around)
+			if end := StringEnd(data, 1); end != 1+len(s) {
+				t.Errorf("%s ends at %d, want %d", data, end, 1+len(s))
+			}
+		}
+	}
+}

@@ -71,25 +71,9 @@ func (s *search) walk() {
 		case ',':
 			s.open[len(s.open)-1].index++
 		case '"':
-			end := endOfString(s.src, i)
+			end := rawjson.StringEnd(s.src, i)
 			s.look(rawjson.Span{Start: i, End: end})
 			i = end - 1
-		}
-	}
-}
-
-// endOfString is the place after the string that begins at i.
-func endOfString(src []byte, i int) int {
-	for i++; ; i++ {
-		n := bytes.IndexByte(src[i:], '"')
-		from := i
-		i += n
-		slashes := 0
-		for slashes < i-from && src[i-1-slashes] == '\\' {
-			slashes++
-		}
-		if slashes%2 == 0 {
-			return i + 1
 		}
 	}
 }

@@ -145,12 +145,7 @@ func (r *redaction) next() []byte {
 		r.at += n
 		return r.src[from:r.at]
 	}
-	for r.at++; r.src[r.at] != '"'; r.at++ {
-		if r.src[r.at] == '\\' {
-			r.at++
-		}
-	}
-	r.at++
+	r.at = rawjson.StringEnd(r.src, from)
 	return r.src[from:r.at]
 }
 
